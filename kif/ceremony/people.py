@@ -1,0 +1,43 @@
+"""The people of a ceremony, as the ceremony sees them: at the terminal, or rehearsing."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from kif.formats.secret import Secret
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """A person with a role and a credential: an OpenSSH Ed25519 public key line."""
+
+    name: str
+    role: str
+    public_key: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component as read from its sheet: the value, and the check value printed beside it."""
+
+    value: Secret
+    check_value: str
+    """Hex, as printed."""
+
+
+class People(Protocol):
+    """Whoever is in the room."""
+
+    def appoint(self, role: str, number: int) -> Appointment:
+        """Ask the n-th person of a role (from 1) for name and public key."""
+
+    def sign(self, person: str, namespace: str, statement: bytes) -> str:
+        """Have a person sign a statement; return the armoured SSH signature."""
+
+    def component(self, person: str, key: str, number: int) -> Component:
+        """Have a custodian enter the n-th component of a key (from 1), alone and unseen."""
+
+    def passphrase(self, person: str, purpose: str) -> Secret:
+        """Have a person choose a passphrase, at least 12 characters."""
+
+    def tell(self, text: str) -> None:
+        """Say something to the room; never a secret."""

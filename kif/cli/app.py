@@ -1,0 +1,55 @@
+"""What every command works with: the home, and the oracle once two people have opened the token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import click
+
+from kif.ceremony.genesis import USER_PIN
+from kif.console.terminal import ask_pin
+from kif.oracle.home import Home
+from kif.oracle.interface import BatchView, JobView
+from kif.oracle.local import LocalOracle, open_oracle
+from kif.store.engine import Store, open_store
+
+
+@dataclass(frozen=True)
+class App:
+    """The context of a command."""
+
+    home: Home
+
+    @contextmanager
+    def oracle(self) -> Iterator[LocalOracle]:
+        """Open the site: alone in the home, with two people's passphrases."""
+        self.home.require_site()
+        with self.home.alone(), open_oracle(self.home, ask_pin(self.home.seal, USER_PIN)) as opened:
+            yield opened
+
+    def store(self) -> Store:
+        """Open the database for reading, without the token."""
+        self.home.require_site()
+        return open_store(self.home.database)
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def json_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a listing its ``--json`` switch."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")(command)
+
+
+def batch_fields(view: BatchView) -> dict[str, object]:
+    """Return a batch as a row of a listing."""
+    fields = asdict(view)
+    jobs = {state.value: count for state, count in sorted(view.jobs.items())}
+    return fields | {"state": view.state.value, "jobs": jobs}
+
+
+def job_fields(view: JobView) -> dict[str, object]:
+    """Return a card job as a row of a listing."""
+    return asdict(view) | {"state": view.state.value}

@@ -1,0 +1,112 @@
+"""``kif batch``: from an issuer's file to a released batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from sqlalchemy import select
+
+from kif.ceremony.credential import sign
+from kif.cli.app import App, batch_fields, job_fields, json_option, pass_app
+from kif.console.progress import Screen
+from kif.console.table import show
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.gateway.receive import receive_file
+from kif.oracle.approval import RELEASE
+from kif.oracle.desk import batch_row, batch_view, job_rows, job_view
+from kif.oracle.local import now
+from kif.oracle.supervision import statement_of
+from kif.preparation.prepare import prepare_batch
+from kif.store.models import Batch
+
+
+@click.group()
+def batch() -> None:
+    """Batches of cards."""
+
+
+@batch.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@pass_app
+def receive(app: App, file: Path, as_json: bool) -> None:
+    """Receive an issuer's FILE: open, verify and check it, and make a batch of it."""
+    with app.oracle() as oracle:
+        view = receive_file(file, oracle.gateway, now())
+    show([batch_fields(view)], as_json, "")
+
+
+@batch.command()
+@json_option
+@pass_app
+def status(app: App, as_json: bool) -> None:
+    """List every batch, and how many of its cards stand in each state."""
+    with app.store().reading() as tx:
+        rows = tx.session.scalars(select(Batch).order_by(Batch.received_at, Batch.id))
+        views = [batch_fields(batch_view(tx, row)) for row in rows]
+    show(views, as_json, "No batch was received yet.")
+
+
+@batch.command("show")
+@click.argument("batch_id", metavar="BATCH")
+@json_option
+@pass_app
+def show_batch(app: App, batch_id: str, as_json: bool) -> None:
+    """List the cards of BATCH by pseudonym."""
+    with app.store().reading() as tx:
+        batch_row(tx, batch_id)
+        rows = [job_fields(job_view(row)) for row in job_rows(tx, batch_id)]
+    show(rows, as_json, "The batch has no cards.")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="BATCH")
+@json_option
+@pass_app
+def prepare(app: App, batch_id: str, as_json: bool) -> None:
+    """Make the personalisation data of every card of BATCH."""
+    screen = Screen()
+    with app.oracle() as oracle:
+        count = oracle.supervision.batch(batch_id).count
+        with screen.bar("preparing", count) as advance:
+            view = prepare_batch(batch_id, oracle.preparation, advance)
+    show([batch_fields(view)], as_json, "")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option("--statement", is_flag=True, help="Print exactly what is to be signed, and end.")
+@click.option("--person", help="The operator who approves.")
+@click.option("--key", type=click.Path(path_type=Path), help="Sign with this SSH key.")
+@click.option("--signature", type=click.Path(path_type=Path), help="Or take this SSH signature.")
+@json_option
+@pass_app
+def release(
+    app: App,
+    batch_id: str,
+    statement: bool,
+    person: str | None,
+    key: Path | None,
+    signature: Path | None,
+    as_json: bool,
+) -> None:
+    """Approve BATCH for production; the second operator's approval releases it."""
+    if statement:
+        with app.store().reading() as tx:
+            click.echo(statement_of(tx, batch_row(tx, batch_id)), nl=False)
+        return
+    if person is None or (key is None) == (signature is None):
+        raise BadInput(
+            Control.USAGE,
+            "An approval needs --person and either --key or --signature. Sign the output of "
+            f"--statement with 'ssh-keygen -Y sign -n {RELEASE} -f KEY'.",
+        )
+    with app.oracle() as oracle:
+        if key is not None:
+            armoured = sign(key, RELEASE, oracle.supervision.release_statement(batch_id))
+        elif signature is not None:
+            armoured = signature.read_text()
+        view = oracle.supervision.approve_release(batch_id, person, armoured)
+    show([batch_fields(view)], as_json, "")

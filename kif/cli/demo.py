@@ -1,0 +1,151 @@
+"""``kif demo``: the main job, end to end, on simulated people, issuer and machine.
+
+It may be killed at any moment and started again: it goes on where it stopped. A batch that is not
+closed is finished first; only when there is none does a new issuer's file come.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from kif.ceremony.genesis import USER_PIN, hold_genesis
+from kif.ceremony.people import Component
+from kif.ceremony.plan import load_plan
+from kif.ceremony.rehearsal import RehearsalPeople
+from kif.ceremony.seal import unseal
+from kif.cli.app import App, pass_app
+from kif.cli.line import make_cards, open_machine
+from kif.cli.machine import simulated_machine
+from kif.cli.result import conclude
+from kif.console.progress import Screen
+from kif.formats.secret import Secret
+from kif.fulfilment.dispatch import dispatch_batch
+from kif.gateway.receive import receive_file
+from kif.oracle.approval import RELEASE
+from kif.oracle.home import Home
+from kif.oracle.interface import BatchView
+from kif.oracle.keys import CARD_MANAGER
+from kif.oracle.local import LocalOracle, now, open_oracle
+from kif.preparation.prepare import prepare_batch
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+from kif.store.state import BatchState, JobState
+
+_PLAN = Path(__file__).parents[2] / "ceremonies" / "genesis.yaml"
+_SITE = "kif-demo"
+_ISSUER = "test-issuer"
+_PRODUCT = "test-debit"
+_OPERATORS = ("operator-1", "operator-2")
+
+
+@click.command()
+@click.option("--cards", default=5, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--fault", "faults", multiple=True, help="Make a card fail; see 'kif simulate'.")
+@pass_app
+def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
+    """Run the whole line on simulated counterparties."""
+    started = time.monotonic()
+    screen = Screen()
+    with app.home.alone():
+        people = _people(app.home, screen)
+        if not app.home.exists:
+            _hold_genesis(app.home, people)
+        passphrases = {name: people.passphrase(name, USER_PIN) for name in _OPERATORS}
+        pin = unseal(app.home.seal, USER_PIN, passphrases)
+        with open_oracle(app.home, pin) as oracle:
+            batch = _run(app.home, oracle, people, screen, cards, faults)
+            conclude(app.home, oracle, batch, screen, time.monotonic() - started)
+
+
+def _run(
+    home: Home,
+    oracle: LocalOracle,
+    people: RehearsalPeople,
+    screen: Screen,
+    cards: int,
+    faults: tuple[str, ...],
+) -> str:
+    """Take one batch from wherever it stands to its closing; return its id."""
+    view = _unfinished(oracle, screen) or _receive(home, oracle, screen, cards)
+    if view.state is BatchState.RECEIVED:
+        with screen.bar("preparing", view.count) as advance:
+            view = prepare_batch(view.id, oracle.preparation, advance)
+    if view.state is BatchState.PREPARED:
+        _release(oracle, people, screen, view)
+    _make(home, oracle, screen, view.id, faults)
+    path = dispatch_batch(view.id, oracle.fulfilment, home.path / "dispatch")
+    screen.say(f"Dispatched by {path}.")
+    oracle.supervision.close_batch(view.id)
+    return view.id
+
+
+def _people(home: Home, screen: Screen) -> RehearsalPeople:
+    sheets = tuple(
+        Component(Secret(bytes.fromhex(value)), check) for value, check in TEST_VENDOR_COMPONENTS
+    )
+    return RehearsalPeople(home.path / "people", {CARD_MANAGER: sheets}, screen.say)
+
+
+def _hold_genesis(home: Home, people: RehearsalPeople) -> None:
+    plan, digest = load_plan(_PLAN)
+    people.tell("Genesis ceremony, with two simulated custodians and two operators")
+    hold_genesis(home, plan, digest, _SITE, people)
+
+
+def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
+    for view in oracle.supervision.batches():
+        if view.state is not BatchState.CLOSED:
+            screen.say(f"Batch {view.reference} with {view.count} cards is not finished: going on.")
+            return view
+    return None
+
+
+def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> BatchView:
+    issuer = TestIssuer(home.path / "test-issuer")
+    if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
+        oracle.supervision.register_issuer(_ISSUER, issuer.certificate)
+    earlier = oracle.supervision.batches()
+    reference = f"TEST-{len(earlier) + 1:06}"
+    path = home.path / "inbox" / f"{reference}.cms"
+    path.parent.mkdir(exist_ok=True)
+    issuer.write_file(
+        path,
+        recipient_certificate=oracle.gateway.recipient_certificate(),
+        reference=reference,
+        product=_PRODUCT,
+        count=cards,
+        first_number=sum(view.count for view in earlier) + 1,
+        today=now().date(),
+    )
+    screen.say(f"The test issuer sent {path} ({path.stat().st_size:,} bytes, {cards} cards).")
+    view = receive_file(path, oracle.gateway, now())
+    screen.say(f"Received, verified and checked as batch {view.id}.")
+    return view
+
+
+def _release(oracle: LocalOracle, people: RehearsalPeople, screen: Screen, view: BatchView) -> None:
+    statement = oracle.supervision.release_statement(view.id)
+    for operator in _OPERATORS:
+        if operator not in view.approvals:
+            signature = people.sign(operator, RELEASE, statement)
+            oracle.supervision.approve_release(view.id, operator, signature)
+            screen.say(f"{operator} signed the release.")
+
+
+def _make(
+    home: Home, oracle: LocalOracle, screen: Screen, batch: str, faults: tuple[str, ...]
+) -> None:
+    ready = oracle.supervision.batch(batch).jobs.get(JobState.PREPARED, 0)
+    if not ready:
+        return
+    with (
+        simulated_machine(home.path / "stacks.jsonl", faults) as (reader, transport),
+        open_machine("station-1", reader, transport) as machine,
+        screen.bar("cards", ready) as advance,
+    ):
+        suspects = make_cards(oracle, batch, machine, advance)
+    for job in suspects:
+        screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")

@@ -1,0 +1,40 @@
+"""``kif hsm``: the token itself."""
+
+from pathlib import Path
+
+import click
+
+from kif.cli.app import App, json_option, pass_app
+from kif.console.table import show
+from kif.hsm import softhsm
+from kif.hsm.doctor import examine
+from kif.hsm.library import softhsm_library
+
+
+@click.group()
+def hsm() -> None:
+    """The HSM behind the site."""
+
+
+@hsm.command()
+@click.option("--library", type=click.Path(path_type=Path), help="A PKCS#11 library to examine.")
+@json_option
+@pass_app
+def doctor(app: App, library: Path | None, as_json: bool) -> None:
+    """Say what the token can and cannot do. Ends with 1 when something is missing."""
+    path = library or (app.home.token_place().library if app.home.exists else softhsm_library())
+    if library is None:
+        softhsm.use_directory(app.home.site / "token" if app.home.exists else app.home.path / "hsm")
+    findings = examine(path)
+    rows = [
+        {
+            "feature": each.feature,
+            "available": "yes" if each.available else "no",
+            "missing": ", ".join(each.missing),
+            "means": "" if each.available else each.otherwise,
+        }
+        for each in findings
+    ]
+    show(rows, as_json, "Nothing was examined.")
+    if not all(each.available for each in findings):
+        raise SystemExit(1)

@@ -1,0 +1,44 @@
+"""``kif issuer``: the issuer register."""
+
+from pathlib import Path
+
+import click
+from sqlalchemy import select
+
+from kif.cli.app import App, json_option, pass_app
+from kif.console.table import show
+from kif.store.models import Issuer, Site
+
+
+@click.group()
+def issuer() -> None:
+    """The issuers whose files are accepted."""
+
+
+@issuer.command()
+@click.argument("name")
+@click.argument("certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@pass_app
+def register(app: App, name: str, certificate: Path) -> None:
+    """Register an issuer with the CERTIFICATE (PEM) that its files are signed with."""
+    with app.oracle() as oracle:
+        oracle.supervision.register_issuer(name, certificate.read_text())
+    click.echo(f"{name} is registered.")
+
+
+@issuer.command("list")
+@json_option
+@pass_app
+def list_issuers(app: App, as_json: bool) -> None:
+    """List the registered issuers."""
+    with app.store().reading() as tx:
+        rows = [{"name": row.name} for row in tx.session.scalars(select(Issuer))]
+    show(rows, as_json, "No issuer is registered.")
+
+
+@issuer.command()
+@pass_app
+def recipient(app: App) -> None:
+    """Print the certificate (PEM) that issuers encrypt their files to."""
+    with app.store().reading() as tx:
+        click.echo(tx.session.scalars(select(Site)).one().recipient_certificate, nl=False)

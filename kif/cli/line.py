@@ -1,0 +1,77 @@
+"""The line at one machine: feed, personalise, print, check, stack; card by card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kif.chip.personalise import personalise
+from kif.chip.reader import Reader, open_reader
+from kif.chip.transport import Transport
+from kif.console.progress import Advance
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed, Refused
+from kif.graphics.print import Printer, SimulatedLaser, print_card
+from kif.oracle.interface import JobView, Oracle
+from kif.quality.chip import check_chip
+from kif.store.state import JobState
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A personalisation machine: its name as a station, reader, transport and laser."""
+
+    name: str
+    reader: Reader
+    transport: Transport
+    printer: Printer
+
+
+@contextmanager
+def open_machine(name: str, reader: str, transport: Path) -> Iterator[Machine]:
+    """Open a machine's reader and transport."""
+    belt = Transport.connect(transport)
+    try:
+        yield Machine(name, open_reader(reader), belt, SimulatedLaser())
+    finally:
+        belt.close()
+
+
+def make_cards(oracle: Oracle, batch: str, machine: Machine, advance: Advance) -> list[JobView]:
+    """Make every ready card of a released batch; return those that became suspect."""
+    suspects = []
+    while oracle.supervision.batch(batch).jobs.get(JobState.PREPARED):
+        if not machine.transport.feed():
+            raise DeviceFailed(
+                Control.CARD_PRESENT,
+                "The hopper is empty. Fill it and start the station again; it goes on with the "
+                "next card.",
+            )
+        job = _make(oracle, batch, machine)
+        machine.transport.stack(job.state is JobState.GOOD)
+        if job.state is JobState.SUSPECT:
+            suspects.append(job)
+        advance()
+    return suspects
+
+
+def _make(oracle: Oracle, batch: str, machine: Machine) -> JobView:
+    claim = oracle.chip.claim(batch, machine.name)
+    if claim is None:
+        raise Refused(Control.JOB_STATE, "Another station took the last card of the batch.")
+    try:
+        machine.reader.connect()
+    except DeviceFailed as fault:
+        return oracle.chip.suspect(claim.job, fault.control.value, fault.sentence)
+    try:
+        job = personalise(claim, machine.reader, oracle.chip)
+        if job.state is JobState.PERSONALISED:
+            job = print_card(job.id, oracle.graphics, machine.printer)
+        if job.state is JobState.PRINTED:
+            job = check_chip(job.id, machine.reader, oracle.quality, os.urandom)
+        return job
+    finally:
+        machine.reader.disconnect()

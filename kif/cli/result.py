@@ -1,0 +1,121 @@
+"""The end of the demo: verify the ledger, reconcile, and leave a summary and a page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+
+from kif.cli.log import verify_store
+from kif.console.page import KeyLine, Report, write_page
+from kif.console.progress import Screen
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.script import Script
+from kif.graphics.front import specimen
+from kif.ledger.event import Entry, Kind
+from kif.ledger.verify import LogReport
+from kif.oracle.home import Home
+from kif.oracle.interface import BatchView, JobView
+from kif.oracle.local import LocalOracle, now
+from kif.store.engine import Store, open_store
+from kif.store.models import KeyRecord, Site
+from kif.store.state import JobState
+
+_CHECKS = (
+    "The issuer's file was for this bureau, whole, and signed by the registered issuer.",
+    "Its count and hash total are those that it states; every record is in its form.",
+    "Two different operators signed the release of exactly this batch.",
+    "Every card proved its keys before any key left the HSM.",
+    "Every command of each script was answered 9000, with the card's R-MAC.",
+    "Every record and the processing options were read back and are what was prepared.",
+    "Every good card's ARQC was verified in the HSM with the key derived for it.",
+    "The ledger was read again from its first byte: entries, tree, checkpoints, signatures.",
+    "The batch balances: received = good + suspect + left over, in database and ledger alike.",
+)
+
+
+def conclude(home: Home, oracle: LocalOracle, batch: str, screen: Screen, seconds: float) -> None:
+    """Verify and reconcile; write ``summary.json`` and the page; say where everything lies.
+
+    Raises ``CheckFailed`` when the ledger or the reconciliation does not hold.
+    """
+    view, jobs = oracle.supervision.batch(batch), oracle.supervision.jobs(batch)
+    store = open_store(home.database)
+    log = verify_store(store)
+    _reconcile(view, log)
+    report = _report(store, oracle, view, jobs, log, seconds)
+    store.close()
+    page = home.path / "report" / "index.html"
+    write_page(page, report)
+    summary = _write_summary(home.path / "summary.json", report)
+    screen.say(
+        f"{report.personalised} of {view.count} cards are good, {report.suspect} suspect; the "
+        f"ledger's {log.size} entries verify."
+    )
+    for what, path in (("Page", page), ("Summary", summary), ("Site", home.site)):
+        screen.say(f"  {what:<8} {path}")
+
+
+def _reconcile(view: BatchView, log: LogReport) -> None:
+    """Compare the database's counts with those that the ledger gives by itself."""
+    balance = log.batches[view.id]
+    states = (view.jobs.get(JobState.DISPATCHED, 0), view.jobs.get(JobState.SUSPECT, 0))
+    if states != (len(balance.good), len(balance.suspect)) or sum(states) != view.count:
+        raise CheckFailed(
+            Control.RECONCILIATION,
+            f"Batch {view.id} has {states[0]} good and {states[1]} suspect cards of {view.count} "
+            f"in the database, but {len(balance.good)} and {len(balance.suspect)} in the ledger.",
+        )
+
+
+def _report(
+    store: Store,
+    oracle: LocalOracle,
+    view: BatchView,
+    jobs: Sequence[JobView],
+    log: LogReport,
+    seconds: float,
+) -> Report:
+    with store.reading() as tx:
+        keys = list(tx.session.scalars(select(KeyRecord).order_by(KeyRecord.name)))
+        verifier = tx.session.scalars(select(Site)).one().log_verifier
+        entries = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
+    kinds = Counter(each.kind.value for each in entries if each.subject.get("batch") == view.id)
+    artwork = Script.decode(oracle.graphics.script(jobs[0].id)).artwork
+    return Report(
+        batch=view,
+        cards=jobs,
+        personalised=view.jobs.get(JobState.DISPATCHED, 0),
+        suspect=view.jobs.get(JobState.SUSPECT, 0),
+        cryptograms_verified=kinds[Kind.CARD_VERIFIED.value],
+        ledger_size=log.size,
+        ledger_root=log.root.hex(),
+        verifier=verifier,
+        checkpoint=log.last.note,
+        kinds=dict(sorted(kinds.items())),
+        keys=[KeyLine(k.name, k.usage, k.algorithm, k.kcv, k.ceremony) for k in keys],
+        checks=_CHECKS,
+        specimen=base64.b64encode(specimen(artwork)).decode(),
+        seconds=seconds,
+        made_at=now(),
+    )
+
+
+def _write_summary(path: Path, report: Report) -> Path:
+    summary = {
+        "cards": report.batch.count,
+        "personalised": report.personalised,
+        "cryptograms_verified": report.cryptograms_verified,
+        "suspect": report.suspect,
+        "ledger": {"size": report.ledger_size, "root": report.ledger_root, "verified": True},
+        "seconds": round(report.seconds, 3),
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(summary, indent=1) + "\n")
+    partial.replace(path)
+    return path

@@ -1,0 +1,33 @@
+"""``kif simulate``: a machine with simulated blank cards behind a virtual reader."""
+
+from pathlib import Path
+
+import click
+
+from kif.simulator.fault import Fault
+from kif.simulator.machine import serve
+
+
+@click.command()
+@click.option("--readers", default=1, show_default=True, type=click.IntRange(1, 8))
+@click.option("--cards", type=click.IntRange(1), help="Blank cards in each hopper; else endless.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    help="Make a card fail, e.g. wrong-cryptogram@2, vanish@3:5, refuse@4:6, bad-rmac@2, "
+    "wrong-arqc@2 (kind@card, or kind@card:command). May be repeated.",
+)
+@click.option("--record", type=click.Path(path_type=Path), help="Note each stacked card here.")
+@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
+def simulate(
+    readers: int, cards: int | None, faults: tuple[str, ...], record: Path | None, with_parent: bool
+) -> None:
+    """Start simulated cards behind a private pcscd; runs until it is interrupted."""
+    serve(
+        readers=readers,
+        cards=cards,
+        faults=[Fault.parse(each) for each in faults],
+        record=record,
+        with_parent=with_parent,
+    )

@@ -1,0 +1,37 @@
+"""``kif station``: personalise the cards of a released batch at one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kif.cli.app import App, pass_app
+from kif.cli.line import make_cards, open_machine
+from kif.console.progress import Screen
+from kif.store.state import JobState
+
+
+@click.group()
+def station() -> None:
+    """A perso station."""
+
+
+@station.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option("--reader", required=True, help="The PC/SC name of the reader.")
+@click.option("--transport", required=True, type=click.Path(path_type=Path), help="Its socket.")
+@click.option("--name", default="station-1", show_default=True, help="The station's name.")
+@pass_app
+def run(app: App, batch_id: str, reader: str, transport: Path, name: str) -> None:
+    """Make the cards of BATCH. Ends with 3 when a card became suspect; the rest are made."""
+    screen = Screen()
+    with app.oracle() as oracle, open_machine(name, reader, transport) as machine:
+        ready = oracle.supervision.batch(batch_id).jobs.get(JobState.PREPARED, 0)
+        with screen.bar("cards", ready) as advance:
+            suspects = make_cards(oracle, batch_id, machine, advance)
+    for job in suspects:
+        screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")
+    screen.say(f"{ready - len(suspects)} good, {len(suspects)} suspect.")
+    if suspects:
+        raise SystemExit(3)

@@ -1,0 +1,61 @@
+"""The report page: one self-contained HTML file about one batch, for a person to open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+
+from kif.oracle.interface import BatchView, JobView
+
+
+@dataclass(frozen=True)
+class KeyLine:
+    """A line of the key inventory."""
+
+    name: str
+    usage: str
+    algorithm: str
+    kcv: str
+    ceremony: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows; nothing in it is secret or names a card's holder."""
+
+    batch: BatchView
+    cards: Sequence[JobView]
+    personalised: int
+    suspect: int
+    cryptograms_verified: int
+    ledger_size: int
+    ledger_root: str
+    verifier: str
+    checkpoint: str
+    kinds: Mapping[str, int]
+    keys: Sequence[KeyLine]
+    checks: Sequence[str]
+    specimen: str | None
+    """PNG, base64: the first card's front with its number masked."""
+    seconds: float
+    made_at: datetime
+
+
+def render(report: Report) -> str:
+    """Return the page's HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kif.console", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html").render(report=report)
+
+
+def write_page(path: Path, report: Report) -> None:
+    """Write the page by a temporary name, so that there is never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(render(report), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,52 @@
+"""Progress bars on a terminal; plain lines, one a step, where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[], None]
+
+
+class Screen:
+    """Says what happens, and shows how far it is."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        click.echo(text)
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Advance]:
+        """Show a bar; call what is yielded after each piece."""
+        if not self._console.is_terminal:
+            yield _counting(title, total)
+            return
+        columns = (
+            TextColumn("{task.description:<14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(title, total=total)
+            yield lambda: progress.advance(task)
+
+
+def _counting(title: str, total: int) -> Advance:
+    done = 0
+    every = max(1, total // 10)
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % every == 0 or done == total:
+            click.echo(f"{title}: {done} of {total}")
+
+    return advance

@@ -1,0 +1,91 @@
+"""The terminal's questions: people at a ceremony, and the operators who open the token."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from kif.ceremony.credential import sign
+from kif.ceremony.people import Appointment, Component
+from kif.ceremony.seal import holders, unseal
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.secret import Secret
+
+
+class TerminalPeople:
+    """Implements :class:`kif.ceremony.people.People` by asking at the terminal."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Path] = {}
+
+    def appoint(self, role: str, number: int) -> Appointment:
+        """Ask for name and public key file."""
+        click.echo(f"\n{role.capitalize()} {number}")
+        name = click.prompt("  name")
+        path = click.prompt(
+            "  OpenSSH Ed25519 public key file", type=click.Path(path_type=Path, exists=True)
+        )
+        self._keys[name] = path
+        return Appointment(name, role, path.read_text().strip())
+
+    def sign(self, person: str, namespace: str, statement: bytes) -> str:
+        """Show the statement and have ssh-keygen sign it."""
+        click.echo(f"\n{person} signs this statement for {namespace}:\n  {statement.decode()}")
+        key = click.prompt(
+            "  private key file, or public key file when the key is in the agent",
+            type=click.Path(path_type=Path, exists=True),
+            default=self._keys[person].with_suffix(""),
+        )
+        return sign(key, namespace, statement)
+
+    def component(self, person: str, key: str, number: int) -> Component:
+        """Ask for the component without echo; then clear the screen."""
+        click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")
+        typed = click.prompt("  component, hex (not shown)", hide_input=True)
+        check = click.prompt("  check value on the sheet, hex")
+        click.clear()
+        try:
+            return Component(Secret(bytes.fromhex(typed)), check)
+        except ValueError:
+            raise BadInput(
+                Control.COMPONENT, "The component is not hexadecimal. It was not entered."
+            ) from None
+
+    def passphrase(self, person: str, purpose: str) -> Secret:
+        """Ask for a new passphrase, twice."""
+        click.echo(f"\n{person} alone: choose a passphrase of at least 12 characters ({purpose}).")
+        return Secret.of_text(
+            click.prompt("  passphrase", hide_input=True, confirmation_prompt=True)
+        )
+
+    def tell(self, text: str) -> None:
+        """Print it."""
+        click.echo(text)
+
+
+def ask_pin(seal: Path, purpose: str) -> Secret:
+    """Have two people open the token's PIN: at the terminal, or four lines of standard input."""
+    names = holders(seal, purpose)
+    click.echo(f"Two people open the token: {' and '.join(names)}.", err=True)
+    given = {}
+    for _ in range(2):
+        name, passphrase = _holder()
+        given[name] = passphrase
+    return unseal(seal, purpose, given)
+
+
+def _holder() -> tuple[str, Secret]:
+    if sys.stdin.isatty():
+        name = click.prompt("name", err=True)
+        return name, Secret.of_text(click.prompt("passphrase", hide_input=True, err=True))
+    name, passphrase = sys.stdin.readline(), sys.stdin.readline()
+    if not passphrase:
+        raise BadInput(
+            Control.SEAL,
+            "Without a terminal, the token is opened by four lines on standard input: a name and "
+            "its passphrase, then another name and passphrase.",
+        )
+    return name.strip(), Secret.of_text(passphrase.rstrip("\n"))

@@ -1,0 +1,36 @@
+"""Key check values with their method by name, because three AES methods are in use.
+
+``des-zero``: first 3 bytes of 3DES-ECB over 8 zero bytes (ANSI X9.24-1, annex C).
+``gp-aes-01``: first 3 bytes of AES-ECB over 16 bytes 01 (GPC Amendment D, 7.2.2).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class KcvMethod(StrEnum):
+    """How a check value was made."""
+
+    DES_ZERO = "des-zero"
+    GP_AES_01 = "gp-aes-01"
+
+    @property
+    def block(self) -> bytes:
+        """The block that the key encrypts."""
+        return bytes(8) if self is KcvMethod.DES_ZERO else b"\x01" * 16
+
+
+@dataclass(frozen=True)
+class Kcv:
+    """A check value: ``Kcv.of(...)`` prints as ``des-zero:08D7B4``."""
+
+    method: KcvMethod
+    value: bytes
+
+    def __str__(self) -> str:
+        return f"{self.method.value}:{self.value.hex().upper()}"
+
+    @classmethod
+    def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> "Kcv":
+        """Take the first three bytes of the method's encrypted block."""
+        return cls(method, cryptogram[:3])

@@ -1,0 +1,108 @@
+"""SCP03 messages (GPC Amendment D 1.1.1/1.2): what goes to the keys and what cards answer.
+
+All lengths in bytes, all integers big-endian. No key is here: the derivation *messages* are.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+
+CHALLENGE = 8
+SUCCESS_LENGTHS = (29, 32)
+
+
+class Constant(IntEnum):
+    """Data derivation constants (Amendment D, table 4-1)."""
+
+    CARD_CRYPTOGRAM = 0x00
+    HOST_CRYPTOGRAM = 0x01
+    CARD_CHALLENGE = 0x02
+    S_ENC = 0x04
+    S_MAC = 0x06
+    S_RMAC = 0x07
+
+
+class StaticKey(IntEnum):
+    """Key types of KDF3 diversification (GPC Card Specification, UICC configuration / GPPro)."""
+
+    ENC = 0x01
+    MAC = 0x02
+    DEK = 0x03
+
+
+@dataclass(frozen=True)
+class InitializeUpdateResponse:
+    """The answer to INITIALIZE UPDATE in S8 mode (Amendment D, 7.1.1.6)."""
+
+    diversification_data: bytes
+    key_version: int
+    i: int
+    card_challenge: bytes
+    card_cryptogram: bytes
+    sequence_counter: bytes | None
+
+    @classmethod
+    def decode(cls, data: bytes) -> "InitializeUpdateResponse":
+        """Read the response data, without status word: 29 bytes, or 32 with a sequence counter."""
+        if len(data) not in SUCCESS_LENGTHS or data[11] != 0x03:
+            raise BadInput(
+                Control.BYTES,
+                f"INITIALIZE UPDATE gave {len(data)} bytes; SCP03 in S8 mode gives 29 or 32, "
+                "with 03 as protocol. Check the card profile.",
+            )
+        return cls(data[:10], data[10], data[12], data[13:21], data[21:29], data[29:] or None)
+
+
+def initialize_update(key_version: int, host_challenge: bytes) -> bytes:
+    """Return the INITIALIZE UPDATE command for a key version and an 8-byte host challenge."""
+    return bytes((0x80, 0x50, key_version, 0x00, CHALLENGE)) + host_challenge + b"\x00"
+
+
+def derivation_messages(constant: Constant, context: bytes, bits: int) -> list[bytes]:
+    """Return one PRF message for each 16 bytes of output (Amendment D, 4.1.5).
+
+    ``context`` is host challenge and card challenge, or for CARD_CHALLENGE the sequence counter
+    and the AID. ``bits`` is the length of the output.
+    """
+    return [
+        bytes(11) + bytes((constant, 0)) + bits.to_bytes(2, "big") + bytes((counter,)) + context
+        for counter in range(1, (bits + 127) // 128 + 1)
+    ]
+
+
+def kdf3_messages(key: StaticKey, diversification_data: bytes, bits: int) -> list[bytes]:
+    """Return one PRF message for each 16 bytes of a card's static key.
+
+    Counter, three zero bytes, key type, a zero byte, ten bytes of diversification data: there is
+    no length field, so this is not the session key derivation.
+    """
+    return [
+        bytes((counter, 0, 0, 0, key, 0)) + diversification_data
+        for counter in range(1, (bits + 127) // 128 + 1)
+    ]
+
+
+def pad(data: bytes) -> bytes:
+    """Pad with 80 00… to whole AES blocks, at least one byte (ISO/IEC 9797-1 method 2)."""
+    return data + b"\x80" + bytes(-(len(data) + 1) % 16)
+
+
+def unpad(data: bytes) -> bytes:
+    """Remove 80 00… padding; some cards pad a block too many. Raises ``BadInput`` without any."""
+    body = data.rstrip(b"\x00")
+    if body[-1:] != b"\x80":
+        raise BadInput(Control.BYTES, "Decrypted data does not end with 80 00… padding.")
+    return body[:-1]
+
+
+def encryption_iv_block(counter: int, response: bool = False) -> bytes:
+    """Return the block whose encryption is the IV of C-ENC, or of R-ENC (6.2.6, 6.2.7)."""
+    block = counter.to_bytes(16, "big")
+    return b"\x80" + block[1:] if response else block
+
+
+def most_plain_data(security_level: int) -> int:
+    """Return how many plain data bytes a short command carries at this security level."""
+    return 239 if security_level & 0x02 else 247

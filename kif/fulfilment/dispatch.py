@@ -1,0 +1,42 @@
+"""The dispatch list of a batch: which cards leave, by pseudonym; never a PAN or a name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from kif.formats import canonical
+from kif.oracle.interface import FulfilmentOracle
+from kif.store.state import JobState
+
+
+def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
+    """Write the list of a batch's good cards durably, then record that they left.
+
+    Safe to repeat: the same cards give the same list.
+    """
+    view = oracle.batch(batch)
+    leaving = (JobState.GOOD, JobState.DISPATCHED)
+    cards = [
+        {"number": job.number, "pseudonym": job.pseudonym, "card_serial": job.card_serial}
+        for job in oracle.jobs(batch)
+        if job.state in leaving
+    ]
+    content = canonical.encode(
+        {"batch": batch, "issuer": view.issuer, "reference": view.reference, "cards": cards}
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{view.reference}.json"
+    _write(path, content)
+    oracle.dispatched(batch, hashlib.sha256(content).hexdigest())
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,159 @@
+"""CMS EnvelopedData (RFC 5652, 6): the recipient is found, the content decrypted by the HSM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from kif.formats import ber
+from kif.formats.ber import Element
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.oracle.interface import Envelope, GatewayOracle
+
+ENVELOPED_DATA = "1.2.840.113549.1.7.3"
+_RSA = "1.2.840.113549.1.1.1"
+_AES_CBC = {
+    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
+    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
+    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
+}
+_BLOCK = 16
+_SEGMENT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Enveloped:
+    """What of an EnvelopedData is for us."""
+
+    encrypted_key: bytes
+    initialisation_vector: bytes
+    content: bytes
+
+
+def open_enveloped(raw: bytes, oracle: GatewayOracle) -> bytes:
+    """Return the decrypted content of an EnvelopedData.
+
+    Raises ``BadInput``: FILE_RECIPIENT when it is not for us, FILE_INTACT when it does not open.
+    """
+    certificate = x509.load_pem_x509_certificate(oracle.recipient_certificate().encode())
+    try:
+        enveloped = _parse(ber.read(raw), certificate)
+    except BadInput as broken:
+        if broken.control is not Control.BYTES:
+            raise
+        raise BadInput(
+            Control.FILE_INTACT,
+            f"The file is not a whole CMS envelope: {broken.sentence} Ask the issuer to send it "
+            "again.",
+        ) from None
+    with oracle.open_envelope(enveloped.encrypted_key) as envelope:
+        return _unpadded(b"".join(_decrypted(envelope, enveloped)))
+
+
+def _parse(root: Element, certificate: x509.Certificate) -> Enveloped:
+    kind, content = _two(root.expect(ber.SEQUENCE).children())
+    if kind.oid() != ENVELOPED_DATA:
+        raise BadInput(
+            Control.FILE_INTACT,
+            f"The file is CMS content of type {kind.oid()}, not EnvelopedData. Ask the issuer to "
+            "sign it, then to encrypt it.",
+        )
+    (data,) = _exactly(content.expect(ber.context(0)).children(), 1)
+    parts = [each for each in data.expect(ber.SEQUENCE).children() if each.tag < 0x80]
+    if len(parts) != 3:  # version, recipients, content; [0] and [1] are informative
+        raise BadInput(Control.BYTES, "an EnvelopedData has not its three parts.")
+    _, recipients, encrypted = parts
+    vector, cryptogram = _content(encrypted.expect(ber.SEQUENCE))
+    key = _key_for(recipients.expect(ber.SET).children(), certificate)
+    return Enveloped(key, vector, cryptogram)
+
+
+def _key_for(recipients: list[Element], certificate: x509.Certificate) -> bytes:
+    for recipient in recipients:
+        if recipient.tag != ber.SEQUENCE:
+            continue  # key agreement and others: not a key transport to us
+        _, identifier, algorithm, key = _exactly(recipient.children(), 4)
+        if identifies(identifier, certificate):
+            oid = algorithm.children()[0].oid()
+            if oid != _RSA:
+                raise _unsupported("key encryption", oid, "RSA PKCS#1 v1.5")
+            return key.octets()
+    raise BadInput(
+        Control.FILE_RECIPIENT,
+        f"The file is encrypted to {len(recipients)} recipient(s), none of which is this bureau. "
+        "Ask the issuer to encrypt it to the certificate that 'kif issuer recipient' prints.",
+    )
+
+
+def identifies(identifier: Element, certificate: x509.Certificate) -> bool:
+    """Return whether an identifier (issuer and serial, or subject key id) names a certificate."""
+    if identifier.tag == ber.SEQUENCE:
+        name, serial = _two(identifier.children())
+        same_issuer = bytes(name.raw) == certificate.issuer.public_bytes()
+        return same_issuer and serial.integer() == certificate.serial_number
+    if identifier.tag not in (ber.context(0), ber.context(0, constructed=False)):
+        return False
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return False
+    return identifier.octets() == extension.value.digest
+
+
+def _content(encrypted: Element) -> tuple[bytes, bytes]:
+    """Return initialisation vector and cryptogram of an EncryptedContentInfo."""
+    _, algorithm, cryptogram = _exactly(encrypted.children(), 3)
+    oid, parameter = _two(algorithm.expect(ber.SEQUENCE).children())
+    if oid.oid() not in _AES_CBC:
+        raise _unsupported("content encryption", oid.oid(), ", ".join(_AES_CBC.values()))
+    vector, data = parameter.expect(ber.OCTET_STRING).octets(), cryptogram.octets()
+    if len(vector) != _BLOCK or not data or len(data) % _BLOCK:
+        raise BadInput(Control.BYTES, "the encrypted content is not whole AES blocks.")
+    return vector, data
+
+
+def _decrypted(envelope: Envelope, enveloped: Enveloped) -> Iterator[bytes]:
+    """Decrypt in segments, each with the last ciphertext block of the one before as IV."""
+    vector = enveloped.initialisation_vector
+    for at in range(0, len(enveloped.content), _SEGMENT):
+        segment = enveloped.content[at : at + _SEGMENT]
+        yield envelope.decrypt(vector, segment)
+        vector = segment[-_BLOCK:]
+
+
+def _unpadded(padded: bytes) -> bytes:
+    """Remove the padding (RFC 5652, 6.3); what is wrong with it is not told to the sender."""
+    size = padded[-1]
+    if not 1 <= size <= _BLOCK or padded[-size:] != bytes((size,)) * size:
+        raise altered()
+    return padded[:-size]
+
+
+def altered() -> BadInput:
+    """Return the one refusal for content that decrypts to nothing sensible."""
+    return BadInput(
+        Control.FILE_INTACT,
+        "The file's content does not decrypt to signed data: it was altered, or it is encrypted "
+        "with another key than it says. Ask the issuer to send it again.",
+    )
+
+
+def _unsupported(what: str, found: str, known: str) -> BadInput:
+    return BadInput(
+        Control.FILE_INTACT,
+        f"The file's {what} is {found}; accepted are {known}. Ask the issuer to use one of these.",
+    )
+
+
+def _two(elements: list[Element]) -> tuple[Element, Element]:
+    first, second = _exactly(elements, 2)
+    return first, second
+
+
+def _exactly(elements: list[Element], count: int) -> list[Element]:
+    if len(elements) != count:
+        raise BadInput(Control.BYTES, f"{count} parts were expected, {len(elements)} were found.")
+    return elements

@@ -1,0 +1,54 @@
+"""Receiving an issuer's file: all of it becomes a batch, or nothing does."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput, KifError, Refused
+from kif.gateway.enveloped import open_enveloped
+from kif.gateway.records import read_content
+from kif.gateway.signed import open_signed
+from kif.oracle.interface import BatchView, GatewayOracle
+
+LIMIT = 64 * 1024 * 1024
+
+
+def receive_file(path: Path, oracle: GatewayOracle, now: datetime) -> BatchView:
+    """Receive a file. ``now`` is aware.
+
+    1. Read it; 2. decrypt it in the HSM; 3. verify the issuer's signature; 4. check every record,
+    count and hash total; 5. admit it as a batch. A refusal after 1 is recorded, then raised.
+    """
+    raw = _bytes(path)  # 1
+    digest = hashlib.sha256(raw).hexdigest()
+    try:
+        signed = open_enveloped(raw, oracle)  # 2
+        issuer, content = open_signed(signed, oracle.issuers(), now)  # 3
+        file = read_content(content, issuer, digest, now.date())  # 4
+        return oracle.admit(file)  # 5
+    except (BadInput, Refused) as refused:
+        _record(oracle, digest, refused)
+        raise
+
+
+def _record(oracle: GatewayOracle, digest: str, refused: KifError) -> None:
+    oracle.refuse_file(digest, refused.control.value, refused.sentence)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if 0 < size <= LIMIT:
+            return path.read_bytes()
+    except OSError as exc:
+        raise BadInput(
+            Control.FILE_INTACT, f"The file {path} can't be read: {exc.strerror}."
+        ) from exc
+    raise BadInput(
+        Control.FILE_INTACT,
+        f"The file {path} has {size:,} bytes; a file of 1 to {LIMIT:,} is taken, because the whole "
+        "of it is held in memory. Ask the issuer to send it in parts.",
+    )

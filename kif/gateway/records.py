@@ -1,0 +1,189 @@
+"""The content of an issuer's file: JSON Lines, a header and a card on each further line.
+
+Every error of a file is reported at once, by record number and field, and never with the data.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kif.formats import canonical
+from kif.formats.control import Control
+from kif.formats.error import BadInput, Refused
+from kif.formats.pan import check_digit_is_right, hash_total
+from kif.formats.secret import Secret
+from kif.oracle.interface import ReceivedCard, ReceivedFile
+
+_SHOWN = 20
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+Model = TypeVar("Model", bound=_Strict)
+
+
+class Header(_Strict):
+    """The first line."""
+
+    format: Literal["kif-issuer-file-1"]
+    issuer: Annotated[str, Field(min_length=1, max_length=64)]
+    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    product: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    count: Annotated[int, Field(ge=1)]
+    hash_total: Annotated[str, Field(pattern=r"^[0-9]{16}$")]
+
+
+class Record(_Strict):
+    """A card's line (docs/formats/issuer-file.md)."""
+
+    pan: Annotated[str, Field(pattern=r"^[0-9]{12,19}$")]
+    psn: Annotated[str, Field(pattern=r"^[0-9]{2}$")]
+    expiry: Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z /.'-]{1,25}$")]
+    service_code: Annotated[str, Field(pattern=r"^[0-9]{3}$")]
+    discretionary_data: Annotated[str, Field(pattern=r"^[0-9]{0,8}$")]
+
+    def __repr__(self) -> str:
+        return "Record(redacted)"
+
+    def last_day(self) -> date:
+        """Return the last day on which the card is valid."""
+        year, month = int(self.expiry[:4]), int(self.expiry[5:])
+        return date(year, month, calendar.monthrange(year, month)[1])
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one record: its number (the header is 0), and why; no data."""
+
+    control: Control
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'header' if self.number == 0 else f'record {self.number}'}: {self.text}"
+
+
+def read_content(content: bytes, signer: str, file_digest: str, today: date) -> ReceivedFile:
+    """Read and check the whole content of a file that ``signer`` signed.
+
+    Raises ``BadInput`` with every error of the records; FILE_COUNT or FILE_HASH_TOTAL when only
+    those are wrong; ``Refused`` (FILE_SIGNER) when the header names another issuer.
+    """
+    first, *lines = content.removesuffix(b"\n").split(b"\n")
+    header, faults = _read(Header, first, 0)
+    if header is None:
+        raise _all(faults)
+    if header.issuer != signer:
+        raise Refused(
+            Control.FILE_SIGNER,
+            f"The file is signed by {signer}, but its header names another issuer. Ask the issuer "
+            "which is right.",
+        )
+    records = _records(lines, today)
+    _check_totals(header, records)
+    return ReceivedFile(
+        issuer=header.issuer,
+        reference=header.reference,
+        product=header.product,
+        content_digest=hashlib.sha256(content).hexdigest(),
+        file_digest=file_digest,
+        hash_total=header.hash_total,
+        cards=[_card(record) for record in records],
+    )
+
+
+def _records(lines: Sequence[bytes], today: date) -> list[Record]:
+    records, faults, seen = [], [], set()
+    for number, line in enumerate(lines, start=1):
+        record, wrong = _read(Record, line, number)
+        faults += wrong
+        if record is None:
+            continue
+        faults += _check(record, number, today)
+        if (record.pan, record.psn) in seen:
+            faults.append(Fault(Control.RECORD, number, "the same card stands in the file before"))
+        seen.add((record.pan, record.psn))
+        records.append(record)
+    if faults:
+        raise _all(faults)
+    return records
+
+
+def _check(record: Record, number: int, today: date) -> list[Fault]:
+    faults = []
+    if not check_digit_is_right(record.pan):
+        faults.append(Fault(Control.PAN_CHECK_DIGIT, number, "pan: the check digit is wrong"))
+    if record.last_day() < today:
+        faults.append(Fault(Control.CARD_EXPIRED, number, "expiry: the card has expired"))
+    return faults
+
+
+def _read(model: type[Model], line: bytes, number: int) -> tuple[Model | None, list[Fault]]:
+    try:
+        fields = json.loads(line, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        return None, [Fault(Control.RECORD, number, "the line is not one JSON object, or twice so")]
+    try:
+        return model.model_validate(fields), []
+    except ValidationError as invalid:
+        wrong = invalid.errors(include_input=False, include_context=False, include_url=False)
+    return None, [Fault(Control.RECORD, number, _said(each["loc"], each["type"])) for each in wrong]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError
+    return fields
+
+
+def _said(place: tuple[int | str, ...], kind: str) -> str:
+    words = {
+        "missing": "is missing",
+        "extra_forbidden": "an unknown field",
+        "string_pattern_mismatch": "has not its form",
+    }
+    field = str(place[0]) if place and kind != "extra_forbidden" else "a field"
+    return f"{field}: {words.get(kind, 'has not its form')}"
+
+
+def _check_totals(header: Header, records: Sequence[Record]) -> None:
+    if len(records) != header.count:
+        raise BadInput(
+            Control.FILE_COUNT,
+            f"The file has {len(records)} records, but its header says {header.count}. Nothing was "
+            "taken; ask the issuer to send the whole file again.",
+        )
+    total = hash_total(record.pan for record in records)
+    if total != header.hash_total:
+        raise BadInput(
+            Control.FILE_HASH_TOTAL,
+            "The hash total over the PANs is not the one in the header. Nothing was taken; ask the "
+            "issuer to send the whole file again.",
+        )
+
+
+def _card(record: Record) -> ReceivedCard:
+    clear = Secret(canonical.encode(record.model_dump()))
+    return ReceivedCard(Secret.of_text(record.pan), record.psn, record.last_day(), clear)
+
+
+def _all(faults: Sequence[Fault]) -> BadInput:
+    shown = "; ".join(str(fault) for fault in faults[:_SHOWN])
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return BadInput(
+        faults[0].control,
+        f"The file has {len(faults)} error(s): {shown}{more}. Nothing was taken; ask the issuer to "
+        "send a corrected file.",
+    )

@@ -1,0 +1,162 @@
+"""CMS SignedData (RFC 5652, 5): signed by exactly one issuer of the register."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from kif.formats import ber
+from kif.formats.ber import Element
+from kif.formats.control import Control
+from kif.formats.error import BadInput, Refused
+from kif.gateway.enveloped import altered, identifies
+from kif.oracle.interface import IssuerView
+
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_DATA = "1.2.840.113549.1.7.1"
+_CONTENT_TYPE = "1.2.840.113549.1.9.3"
+_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
+    "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
+    "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
+}
+
+
+def open_signed(raw: bytes, register: Sequence[IssuerView], now: datetime) -> tuple[str, bytes]:
+    """Return the issuer that signed, and the content.
+
+    Raises ``BadInput``: FILE_INTACT when it is no SignedData, FILE_SIGNATURE when the signature is
+    not over this content; ``Refused`` (FILE_SIGNER) when the signer is not registered or its
+    certificate not valid now.
+    """
+    try:
+        content, signer = _parse(raw)
+        parts = _signer_parts(signer)
+    except BadInput as broken:
+        raise altered() if broken.control is Control.BYTES else broken from None
+    issuer, certificate = _registered(parts[0], register)
+    _check_validity(issuer, certificate, now)
+    try:
+        _verify(parts, certificate, content)
+    except (BadInput, InvalidSignature):
+        raise BadInput(
+            Control.FILE_SIGNATURE,
+            f"The signature of {issuer} does not fit the content. The file was altered after it "
+            "was signed, or signed with another key; ask the issuer to send it again.",
+        ) from None
+    return issuer, content
+
+
+Signer = tuple[Element, str, Element, bytes]
+"""Identifier, digest algorithm, signed attributes, signature."""
+
+
+def _parse(raw: bytes) -> tuple[bytes, Element]:
+    kind, wrapped = _parts(ber.read(raw).expect(ber.SEQUENCE), 2)
+    (data,) = _parts(wrapped.expect(ber.context(0)), 1)
+    plain = [each for each in data.expect(ber.SEQUENCE).children() if each.tag < 0x80]
+    if kind.oid() != _SIGNED_DATA or len(plain) != 4:
+        raise BadInput(Control.BYTES, "no SignedData")
+    _, _, encapsulated, signers = plain
+    content_type, content = _parts(encapsulated.expect(ber.SEQUENCE), 2)
+    if content_type.oid() != _DATA:
+        raise BadInput(Control.BYTES, "the content is not data")
+    (octets,) = _parts(content.expect(ber.context(0)), 1)
+    return octets.octets(), _only(signers.expect(ber.SET).children())
+
+
+def _only(signers: list[Element]) -> Element:
+    if len(signers) != 1:
+        raise BadInput(
+            Control.FILE_SIGNATURE,
+            f"The file has {len(signers)} signatures; exactly one is expected. Ask the issuer to "
+            "sign it once.",
+        )
+    return signers[0]
+
+
+def _signer_parts(signer: Element) -> Signer:
+    parts = signer.expect(ber.SEQUENCE).children()
+    if len(parts) < 6 or parts[3].tag != ber.context(0):
+        raise BadInput(
+            Control.FILE_SIGNATURE,
+            "The signature has no signed attributes. Ask the issuer to sign as CMS tools do by "
+            "default.",
+        )
+    digest = parts[2].expect(ber.SEQUENCE).children()[0].oid()
+    return parts[1], digest, parts[3], parts[5].octets()
+
+
+def _registered(
+    identifier: Element, register: Sequence[IssuerView]
+) -> tuple[str, x509.Certificate]:
+    for issuer in register:
+        certificate = x509.load_pem_x509_certificate(issuer.certificate.encode())
+        if identifies(identifier, certificate):
+            return issuer.name, certificate
+    raise Refused(
+        Control.FILE_SIGNER,
+        "The file is signed by somebody who is not in the issuer register. If the signer is right, "
+        "register the certificate with 'kif issuer register'.",
+    )
+
+
+def _check_validity(issuer: str, certificate: x509.Certificate, now: datetime) -> None:
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise Refused(
+            Control.FILE_SIGNER,
+            f"The registered certificate of {issuer} is valid from "
+            f"{certificate.not_valid_before_utc:%Y-%m-%d} to "
+            f"{certificate.not_valid_after_utc:%Y-%m-%d}, not now. Ask the issuer for a new one.",
+        )
+
+
+def _verify(parts: Signer, certificate: x509.Certificate, content: bytes) -> None:
+    """Verify digest and signature (5.4). Raises ``BadInput`` or ``InvalidSignature``."""
+    _, digest, attributes, signature = parts
+    algorithm = _HASHES.get(digest)
+    if algorithm is None:
+        raise BadInput(Control.BYTES, "unknown digest")
+    stated = _attributes(attributes)
+    computed = hashlib.new(algorithm.name, content).digest()
+    if not hmac.compare_digest(stated[_MESSAGE_DIGEST].octets(), computed):
+        raise InvalidSignature
+    if stated[_CONTENT_TYPE].oid() != _DATA:
+        raise InvalidSignature
+    signed = b"\x31" + bytes(attributes.raw[1:])  # signed as a SET, sent as [0] (5.4)
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, signed, padding.PKCS1v15(), algorithm)
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, signed, ec.ECDSA(algorithm))
+    else:
+        raise InvalidSignature
+
+
+def _attributes(attributes: Element) -> dict[str, Element]:
+    """Return each attribute's only value by its type; both that RFC 5652 11 requires are there."""
+    values: dict[str, Element] = {}
+    for attribute in attributes.children():
+        kind, found = _parts(attribute.expect(ber.SEQUENCE), 2)
+        if kind.oid() in (_CONTENT_TYPE, _MESSAGE_DIGEST):
+            if kind.oid() in values:
+                raise BadInput(Control.BYTES, "an attribute stands twice")
+            (values[kind.oid()],) = _parts(found.expect(ber.SET), 1)
+    if len(values) != 2:
+        raise BadInput(Control.BYTES, "a required attribute is missing")
+    return values
+
+
+def _parts(element: Element, count: int) -> list[Element]:
+    children = element.children()
+    if len(children) != count:
+        raise BadInput(Control.BYTES, f"{count} parts expected, {len(children)} found")
+    return children

@@ -1,0 +1,81 @@
+"""Card data at rest: AES-256-GCM under the key of its batch, and pseudonyms by CMAC.
+
+The batch's key is a token object; destroying it erases the batch, backups included. The pseudonym
+key of an issuer is derived from the data-protection master for the moment it is used.
+"""
+
+import hashlib
+from typing import cast
+
+from pkcs11 import GCMParams, Mechanism
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, DeviceFailed
+from kif.formats.secret import Secret
+from kif.hsm.derive import derive_aes
+from kif.hsm.key import Algorithm, Key, find, generate
+from kif.hsm.library import calling
+from kif.hsm.token import Token
+from kif.hsm.usage import Usage
+
+_NONCE, _TAG_BITS = 12, 128
+BATCH_KEYS = "batch-data/"
+
+
+def generate_batch_key(token: Token, batch: str) -> Key:
+    """Generate the data key of a batch."""
+    return generate(token, Usage.BATCH_DATA, Algorithm.AES_256, BATCH_KEYS + batch)
+
+
+def find_batch_key(token: Token, batch: str) -> Key:
+    """Return the data key of a batch. Raises ``DeviceFailed`` (KEY_FOUND) once it is destroyed."""
+    return find(token, Usage.BATCH_DATA, Algorithm.AES_256, BATCH_KEYS + batch)
+
+
+def batches_with_key(token: Token) -> list[str]:
+    """Return the batches whose data key the token holds."""
+    return [label.removeprefix(BATCH_KEYS) for label in token.labels(BATCH_KEYS)]
+
+
+def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:
+    """Return ``nonce(12) || ciphertext || tag(16)``; ``context`` is authenticated with it."""
+    with calling("encrypting card data"):
+        nonce = token.session.generate_random(_NONCE * 8)
+        sealed = key.native.encrypt(
+            clear.reveal(),
+            mechanism=Mechanism.AES_GCM,
+            mechanism_param=GCMParams(nonce, context, _TAG_BITS),
+        )
+    return cast("bytes", nonce + sealed)
+
+
+def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
+    """Open what ``protect`` made. Raises ``CheckFailed`` (DATA_AT_REST) when it was altered."""
+    parameters = GCMParams(sealed[:_NONCE], context, _TAG_BITS)
+    try:
+        with calling("decrypting card data"):
+            return Secret(
+                key.native.decrypt(
+                    sealed[_NONCE:], mechanism=Mechanism.AES_GCM, mechanism_param=parameters
+                )
+            )
+    except DeviceFailed as exc:
+        if exc.control is not Control.TOKEN_CALL:
+            raise
+        raise CheckFailed(
+            Control.DATA_AT_REST,
+            f"Protected card data does not open ({exc.sentence}) It was altered, or it belongs to "
+            "another card. Restore the database from a backup.",
+        ) from exc
+
+
+def pseudonym(protection: Key, issuer: str, pan: Secret, sequence_number: str) -> str:
+    """Return the card's pseudonym for an issuer: 16 bytes of AES-CMAC over PAN and PSN, hex."""
+    label = hashlib.sha256(b"kif pseudonym\x00" + issuer.encode()).digest()
+    key = derive_aes(protection, label, Algorithm.AES_256, Usage.PSEUDONYM)
+    message = pan.reveal() + b"/" + sequence_number.encode()
+    try:
+        with calling("computing a pseudonym"):
+            return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC)).hex()
+    finally:
+        key.destroy()

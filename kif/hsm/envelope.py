@@ -1,0 +1,75 @@
+"""An issuer's envelope: the content key goes into the token, the content is decrypted by it."""
+
+from typing import Any, cast
+
+from pkcs11 import KeyType, Mechanism, ObjectClass
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput, DeviceFailed
+from kif.hsm.key import Algorithm, Key, confirm, recognise, template
+from kif.hsm.library import calling
+from kif.hsm.token import Token
+from kif.hsm.usage import RULES, Usage
+
+_BLOCK = 16
+
+
+class ContentKey:
+    """A content-encryption key inside the token."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def decrypt(self, initialisation_vector: bytes, segment: bytes) -> bytes:
+        """Decrypt whole AES-CBC blocks; the padding stays. IV: 16 bytes."""
+        with calling("decrypting an issuer's file"):
+            return cast(
+                "bytes",
+                self._key.native.decrypt(
+                    segment, mechanism=Mechanism.AES_CBC, mechanism_param=initialisation_vector
+                ),
+            )
+
+    def destroy(self) -> None:
+        """Destroy the key."""
+        self._key.destroy()
+
+
+def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> ContentKey:
+    """Unwrap an AES key by RSA PKCS#1 v1.5 with the recipient key of this label.
+
+    Raises ``BadInput`` (FILE_INTACT) for whatever goes wrong with the bytes, always in the same
+    words, so that the answer is no padding oracle.
+    """
+    recipient = token.find(label, ObjectClass.PRIVATE_KEY)
+    recognise(recipient, RULES[Usage.ENVELOPE_RECIPIENT], label)
+    try:
+        return _unwrapped(recipient, encrypted_key)
+    except DeviceFailed as exc:
+        if exc.control is not Control.TOKEN_CALL:
+            raise
+        raise BadInput(
+            Control.FILE_INTACT,
+            "The file's content key does not open with this bureau's key. Ask the issuer to "
+            "encrypt it again to the bureau's current certificate.",
+        ) from None
+
+
+def _unwrapped(recipient: Any, encrypted_key: bytes) -> ContentKey:
+    with calling("unwrapping a content key"):
+        native = recipient.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            KeyType.AES,
+            encrypted_key,
+            mechanism=Mechanism.RSA_PKCS,
+            template=template(Usage.CONTENT),
+        )
+    confirm(native, RULES[Usage.CONTENT], Usage.CONTENT.value)
+    key = ContentKey(Key(Usage.CONTENT, Algorithm.AES_256, native))
+    try:
+        # SoftHSM takes a value of any length as an AES key, and fails when it is used.
+        key.decrypt(bytes(_BLOCK), bytes(_BLOCK))
+    except DeviceFailed:
+        key.destroy()
+        raise
+    return key

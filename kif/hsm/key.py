@@ -1,0 +1,165 @@
+"""Key handles: made by the usage table, read back, destroyed when they are done with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+from kif.hsm.library import calling
+from kif.hsm.token import Token
+from kif.hsm.usage import RULES, Rule, Usage
+
+
+class Algorithm(StrEnum):
+    """A key's algorithm and length, in the names of the trade."""
+
+    TDES_2 = "2TDEA"
+    AES_128 = "AES-128"
+    AES_192 = "AES-192"
+    AES_256 = "AES-256"
+
+    @property
+    def size(self) -> int:
+        """The key's length in bytes."""
+        return {"2TDEA": 16, "AES-128": 16, "AES-192": 24, "AES-256": 32}[self.value]
+
+    @property
+    def type(self) -> KeyType:
+        """The PKCS#11 key type."""
+        return KeyType.DES2 if self is Algorithm.TDES_2 else KeyType.AES
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret key inside the token: what the host holds is this handle."""
+
+    usage: Usage
+    algorithm: Algorithm
+    native: Any
+    """The python-pkcs11 object; only kif.hsm touches it."""
+
+    def __repr__(self) -> str:
+        return f"Key({self.usage.value}, {self.algorithm.value})"
+
+    def destroy(self) -> None:
+        """Destroy the object in the token."""
+        with calling(f"destroying a {self.usage.value} key"):
+            self.native.destroy()
+
+
+def template(usage: Usage, label: str = "") -> dict[Attribute, Any]:
+    """Return the creation template of a usage; the label is also the key's id."""
+    attributes: dict[Attribute, Any] = dict(RULES[usage].attributes())
+    if not RULES[usage].wrap_with_trusted:
+        # Absent means false; some tokens refuse to see it named on a key that can't be wrapped.
+        del attributes[Attribute.WRAP_WITH_TRUSTED]
+    named = {Attribute.LABEL: label, Attribute.ID: label.encode()} if label else {}
+    return named | attributes
+
+
+def confirm(native: Any, rule: Rule, what: str) -> None:
+    """Read every attribute back. Raises ``DeviceFailed`` (KEY_USAGE) and destroys a wrong key."""
+    with calling(f"reading back the attributes of a {what} key"):
+        wrong = _differing(native, rule)
+        if wrong:
+            native.destroy()
+            raise DeviceFailed(
+                Control.KEY_USAGE,
+                f"The token made a {what} key with other attributes than asked: {', '.join(wrong)}."
+                " The key was destroyed.",
+            )
+
+
+def recognise(native: Any, rule: Rule, label: str, algorithm: Algorithm | None = None) -> None:
+    """Compare a key that was found with its usage. Raises ``DeviceFailed`` (KEY_USAGE).
+
+    The key is left alone: it may be somebody's, or evidence.
+    """
+    with calling(f"reading the attributes of {label}"):
+        wrong = _differing(native, rule)
+        if algorithm is not None:
+            wrong += _other_algorithm(native, algorithm)
+    if wrong:
+        raise DeviceFailed(
+            Control.KEY_USAGE,
+            f"The token's key '{label}' is not of its usage: it differs in {', '.join(wrong)}. "
+            "Do not use it; ask the custodians.",
+        )
+
+
+def _differing(native: Any, rule: Rule) -> list[str]:
+    return [name.name for name, value in rule.attributes().items() if native[name] != value]
+
+
+def _other_algorithm(native: Any, algorithm: Algorithm) -> list[str]:
+    if native.key_type is not algorithm.type:
+        return ["KEY_TYPE"]
+    if algorithm is Algorithm.TDES_2:
+        return []
+    # SoftHSM leaves VALUE_LEN zero on a key that it unwrapped.
+    return [] if native[Attribute.VALUE_LEN] in (0, algorithm.size) else ["VALUE_LEN"]
+
+
+def generate(token: Token, usage: Usage, algorithm: Algorithm, label: str = "") -> Key:
+    """Generate a secret key in the token."""
+    with calling(f"generating a {usage.value} key"):
+        native = token.session.generate_key(
+            algorithm.type,
+            None if algorithm is Algorithm.TDES_2 else algorithm.size * 8,
+            template=template(usage, label),
+        )
+    confirm(native, RULES[usage], usage.value)
+    return Key(usage, algorithm, native)
+
+
+def find(token: Token, usage: Usage, algorithm: Algorithm, label: str) -> Key:
+    """Return a token key by its label, after reading its attributes back."""
+    native = token.find(label, ObjectClass.SECRET_KEY)
+    recognise(native, RULES[usage], label, algorithm)
+    return Key(usage, algorithm, native)
+
+
+def unwrap_rfc3394(
+    token: Token, kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = ""
+) -> Key:
+    """Unwrap an RFC 3394 wrapping into a key of a usage."""
+    with calling(f"unwrapping a {usage.value} key"):
+        native = kek.native.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            algorithm.type,
+            blob,
+            mechanism=Mechanism.AES_KEY_WRAP,
+            template=template(usage, label),
+        )
+    confirm(native, RULES[usage], usage.value)
+    return Key(usage, algorithm, native)
+
+
+def wrap_rfc3394(kek: Key, key: Key) -> bytes:
+    """Wrap a key by RFC 3394 under an AES key that lives in the token."""
+    with calling(f"wrapping a {key.usage.value} key"):
+        return cast("bytes", kek.native.wrap_key(key.native, mechanism=Mechanism.AES_KEY_WRAP))
+
+
+def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
+    """Encrypt whole blocks by ECB under a key that may ENCRYPT."""
+    mechanism = Mechanism.DES3_ECB if key.algorithm is Algorithm.TDES_2 else Mechanism.AES_ECB
+    with calling(f"encrypting under a {key.usage.value} key"):
+        return cast("bytes", key.native.encrypt(blocks, mechanism=mechanism))
+
+
+@contextmanager
+def released(*keys: Key) -> Iterator[None]:
+    """Destroy session keys when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        for key in keys:
+            key.destroy()

@@ -1,0 +1,117 @@
+"""Key pairs of the site: the log's signer, the site's CA, the recipient of issuers' envelopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.util.ec import encode_named_curve_parameters
+
+from kif.hsm.key import confirm, recognise, template
+from kif.hsm.library import calling
+from kif.hsm.token import Token
+from kif.hsm.usage import RULES, Usage
+
+RSA_BITS = 3072
+# The curve names in PKCS#11 v3.0, 2.3.5: a PrintableString for Edwards curves.
+_ED25519 = bytes.fromhex("130c") + b"edwards25519"
+_PUBLIC = {Attribute.TOKEN: True, Attribute.PRIVATE: False, Attribute.MODIFIABLE: False}
+
+
+@dataclass(frozen=True)
+class LogSigner:
+    """The Ed25519 key that signs checkpoints; ``name`` is the log's name in the note."""
+
+    name: str
+    native: Any
+    public_key: bytes
+    """32 bytes."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return a 64-byte Ed25519 signature (RFC 8032)."""
+        with calling("signing a checkpoint"):
+            return cast("bytes", self.native.sign(message, mechanism=Mechanism.EDDSA))
+
+
+@dataclass(frozen=True)
+class SiteCa:
+    """The P-256 key that signs the bureau's own certificates."""
+
+    native: Any
+    public_key: ec.EllipticCurvePublicKey
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Return a DER ECDSA signature over a SHA-256 digest."""
+        with calling("signing a certificate"):
+            raw = self.native.sign(digest, mechanism=Mechanism.ECDSA)
+        half = len(raw) // 2
+        return encode_dss_signature(
+            int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big")
+        )
+
+
+def generate_log_signer(token: Token, label: str, name: str) -> LogSigner:
+    """Generate the log's Ed25519 key."""
+    _generate_curve(token, label, Usage.LOG_SIGNER, KeyType.EC_EDWARDS, _ED25519)
+    return find_log_signer(token, label, name)
+
+
+def find_log_signer(token: Token, label: str, name: str) -> LogSigner:
+    """Return the log's signer."""
+    native = token.find(label, ObjectClass.PRIVATE_KEY)
+    recognise(native, RULES[Usage.LOG_SIGNER], label)
+    return LogSigner(name, native, _point(token, label)[-32:])
+
+
+def generate_site_ca(token: Token, label: str) -> SiteCa:
+    """Generate the site's CA key on P-256."""
+    curve = encode_named_curve_parameters("secp256r1")
+    _generate_curve(token, label, Usage.SITE_CA, KeyType.EC, curve)
+    native = token.find(label, ObjectClass.PRIVATE_KEY)
+    point = _point(token, label)[-65:]
+    return SiteCa(native, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
+
+
+def generate_recipient(token: Token, label: str) -> rsa.RSAPublicKey:
+    """Generate the RSA key that issuers envelope to; it may UNWRAP and nothing else."""
+    with calling(f"generating {label}"):
+        public, _ = token.session.generate_keypair(
+            KeyType.RSA,
+            RSA_BITS,
+            public_template=_public(label) | {Attribute.WRAP: True},
+            private_template=template(Usage.ENVELOPE_RECIPIENT, label),
+        )
+        modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]
+    confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[Usage.ENVELOPE_RECIPIENT], label)
+    numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
+    return numbers.public_key()
+
+
+def _generate_curve(
+    token: Token, label: str, usage: Usage, kind: KeyType, parameters: bytes
+) -> None:
+    with calling(f"generating {label}"):
+        domain = token.session.create_domain_parameters(
+            kind, {Attribute.EC_PARAMS: parameters}, local=True
+        )
+        domain.generate_keypair(
+            mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN if kind is KeyType.EC_EDWARDS else None,
+            public_template=_public(label),
+            private_template=template(usage, label),
+        )
+    confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[usage], label)
+
+
+def _public(label: str) -> dict[Attribute, Any]:
+    rights = (Attribute.ENCRYPT, Attribute.WRAP)
+    attributes = {Attribute.LABEL: label, Attribute.ID: label.encode()}
+    return {**_PUBLIC, **dict.fromkeys(rights, False), Attribute.VERIFY: True, **attributes}
+
+
+def _point(token: Token, label: str) -> bytes:
+    public = token.find(label, ObjectClass.PUBLIC_KEY)
+    with calling(f"reading the public key of {label}"):
+        return cast("bytes", public[Attribute.EC_POINT])

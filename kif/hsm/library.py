@@ -1,0 +1,98 @@
+"""The PKCS#11 library of this process: where it is, its one lock, and its errors as sentences.
+
+python-pkcs11 initialises the library without OS locking and releases the GIL during calls, so two
+threads in it at once break it. Every call goes through :func:`calling`, which holds the lock.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pkcs11
+from pkcs11.exceptions import (
+    DeviceRemoved,
+    PinIncorrect,
+    PinInvalid,
+    PinLenRange,
+    PinLocked,
+    PKCS11Error,
+    TokenNotPresent,
+)
+
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+
+_SOFTHSM = (
+    Path("/usr/lib/softhsm/libsofthsm2.so"),
+    Path("/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"),
+    Path("/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"),
+    Path("/usr/lib64/pkcs11/libsofthsm2.so"),
+)
+
+_LOCK = threading.RLock()
+
+
+def softhsm_library() -> Path:
+    """Return where SoftHSM's library is. Raises ``DeviceFailed`` when it is not installed."""
+    for path in _SOFTHSM:
+        if path.exists():
+            return path
+    raise DeviceFailed(
+        Control.TOKEN_PRESENT,
+        "SoftHSM is not installed: libsofthsm2.so was not found. Install the package softhsm2.",
+    )
+
+
+def load(path: Path) -> Any:
+    """Load and initialise a PKCS#11 library. Raises ``DeviceFailed`` when it is not one."""
+    if not path.exists():
+        raise DeviceFailed(
+            Control.TOKEN_PRESENT,
+            f"There is no PKCS#11 library at {path}. Install the HSM's client software, or correct "
+            "the path in the site's hsm.yaml.",
+        )
+    with calling(f"loading {path.name}"):
+        try:
+            library = pkcs11.lib(str(path))
+        except RuntimeError as exc:
+            raise DeviceFailed(
+                Control.TOKEN_PRESENT, f"{path.name} is not a PKCS#11 library: {exc}."
+            ) from exc
+        library.reinitialize()
+    return library
+
+
+@contextmanager
+def calling(doing: str) -> Iterator[None]:
+    """Hold the process-wide lock; a failing call becomes ``DeviceFailed`` that says what failed.
+
+    ``doing`` completes "The HSM refused while …" and names no secret.
+    """
+    with _LOCK:
+        try:
+            yield
+        except (PinIncorrect, PinInvalid, PinLenRange) as exc:
+            raise DeviceFailed(
+                Control.TOKEN_LOGIN,
+                "The HSM did not accept the PIN. Nothing was done. Check that it is the PIN of "
+                "this token; some HSMs lock after a few wrong tries.",
+            ) from exc
+        except PinLocked as exc:
+            raise DeviceFailed(
+                Control.TOKEN_LOGIN,
+                "The HSM's PIN is locked after too many wrong tries. Its security officer has to "
+                "set a new one.",
+            ) from exc
+        except (TokenNotPresent, DeviceRemoved) as exc:
+            raise DeviceFailed(
+                Control.TOKEN_PRESENT,
+                f"The HSM is gone while {doing}. Reconnect it, then start again.",
+            ) from exc
+        except PKCS11Error as exc:
+            raise DeviceFailed(
+                Control.TOKEN_CALL,
+                f"The HSM refused while {doing}: {type(exc).__name__}. This call had no effect; "
+                "'kif hsm doctor' shows what the token can do.",
+            ) from exc

@@ -1,0 +1,66 @@
+"""Make a token: C_InitToken and C_InitPIN, which python-pkcs11 does not have.
+
+The PINs go to the library in memory, never through a program's argument list.
+"""
+
+import ctypes
+from pathlib import Path
+
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+from kif.formats.secret import Secret
+
+_RW_SESSION = 0x6
+_SECURITY_OFFICER = 0
+_LABEL_LENGTH = 32
+
+
+def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> None:
+    """Initialise the first free slot as a token with this label (at most 32 bytes) and PINs.
+
+    Steps: 1. C_Initialize; 2. C_InitToken on the last slot (SoftHSM keeps it free); 3. C_InitPIN
+    as security officer; 4. C_Finalize, so that python-pkcs11 starts afresh.
+
+    Raises ``DeviceFailed`` naming the call.
+    """
+    calls = ctypes.CDLL(str(library))
+    calls.C_Finalize(None)  # whatever an earlier token of this process left open
+    _check(calls.C_Initialize(None), "C_Initialize")
+    try:
+        slot = _last_slot(calls)
+        padded = label.encode().ljust(_LABEL_LENGTH)
+        _check(calls.C_InitToken(slot, *_pin(so_pin), padded), "C_InitToken")
+        _set_user_pin(calls, slot, so_pin, user_pin)
+    finally:
+        calls.C_Finalize(None)
+
+
+def _last_slot(calls: ctypes.CDLL) -> ctypes.c_ulong:
+    count = ctypes.c_ulong()
+    _check(calls.C_GetSlotList(0, None, ctypes.byref(count)), "C_GetSlotList")
+    slots = (ctypes.c_ulong * count.value)()
+    _check(calls.C_GetSlotList(0, slots, ctypes.byref(count)), "C_GetSlotList")
+    if not count.value:
+        raise DeviceFailed(Control.TOKEN_PRESENT, "The PKCS#11 library shows no slot.")
+    return ctypes.c_ulong(slots[count.value - 1])
+
+
+def _set_user_pin(calls: ctypes.CDLL, slot: ctypes.c_ulong, so: Secret, user: Secret) -> None:
+    session = ctypes.c_ulong()
+    opened = calls.C_OpenSession(
+        slot, ctypes.c_ulong(_RW_SESSION), None, None, ctypes.byref(session)
+    )
+    _check(opened, "C_OpenSession")
+    _check(calls.C_Login(session, ctypes.c_ulong(_SECURITY_OFFICER), *_pin(so)), "C_Login")
+    _check(calls.C_InitPIN(session, *_pin(user)), "C_InitPIN")
+
+
+def _pin(pin: Secret) -> tuple[bytes, ctypes.c_ulong]:
+    return pin.reveal(), ctypes.c_ulong(len(pin))
+
+
+def _check(result: int, name: str) -> None:
+    if result:
+        raise DeviceFailed(
+            Control.TOKEN_CALL, f"{name} answered {result & 0xFFFFFFFF:#x} while making the token."
+        )

@@ -1,0 +1,170 @@
+"""The host side of SCP03 (GPC Amendment D) with every key in the token; S8 mode.
+
+A channel protects a whole list of commands before the first is sent, because the C-MAC chain and
+the encryption counter depend on commands only; the answers are checked afterwards, each against
+the chaining value of its own command.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import cast
+
+from pkcs11 import Mechanism
+
+from kif.formats import scp03
+from kif.formats.apdu import Command, Response
+from kif.formats.control import Control
+from kif.formats.error import BadInput, DeviceFailed
+from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, session_keys
+from kif.hsm.key import Key, encrypt_blocks, released
+from kif.hsm.library import calling
+from kif.hsm.usage import Usage
+
+_MAC = 8
+_C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
+_HAS_R_MAC = frozenset({0x9000}) | frozenset(range(0x6200, 0x6400))
+
+
+@dataclass(frozen=True)
+class StaticKeys:
+    """A card's Key-ENC and Key-MAC, which only derive, and its Key-DEK, which only wraps."""
+
+    enc: CmacPair
+    mac: CmacPair
+    dek: Key
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What an answer is checked against: its command's chaining value and counter."""
+
+    chaining: bytes
+    counter: int
+
+
+class Channel:
+    """An SCP03 channel to one card. ``close()`` destroys every key of it."""
+
+    def __init__(self, keys: dict[scp03.Constant, Key], dek: Key, context: bytes) -> None:
+        self._enc = keys[scp03.Constant.S_ENC]
+        self._mac = keys[scp03.Constant.S_MAC]
+        self._rmac = keys[scp03.Constant.S_RMAC]
+        self.dek = dek
+        self._context = context
+        self._level = 0
+        self._chaining = bytes(16)
+        self._counter = 0
+        self._sent: list[_Sent] = []
+
+    @classmethod
+    def open(
+        cls, static: StaticKeys, host_challenge: bytes, answer: scp03.InitializeUpdateResponse
+    ) -> Channel:
+        """Derive the session keys and check the card's cryptogram; ``static`` is used up.
+
+        Raises ``DeviceFailed`` (CARD_CRYPTOGRAM), leaving no key behind.
+        """
+        context = host_challenge + answer.card_challenge
+        with released(*static.enc, *static.mac):
+            keys = _session_keys(static, context)
+        channel = cls(keys, static.dek, context)
+        expected = channel._cryptogram(scp03.Constant.CARD_CRYPTOGRAM)
+        if not hmac.compare_digest(expected, answer.card_cryptogram):
+            channel.close()
+            raise DeviceFailed(
+                Control.CARD_CRYPTOGRAM,
+                "The card's cryptogram is not the one that the card manager key gives: its keys "
+                "are not ours. No key was sent. Check the delivery's key version.",
+            )
+        return channel
+
+    def external_authenticate(self, level: int) -> bytes:
+        """Return EXTERNAL AUTHENTICATE for a security level (7.1.2); the chain starts here."""
+        cryptogram = self._cryptogram(scp03.Constant.HOST_CRYPTOGRAM)
+        authenticate = self._authenticated(Command(0x84, 0x82, level, 0x00, cryptogram))
+        self._level = level
+        return authenticate
+
+    def protect(self, command: Command) -> bytes:
+        """Return a command with C-ENC and C-MAC as the level asks (6.2.4, 6.2.6)."""
+        self._counter += 1
+        if self._level & _C_ENC and command.data:
+            command = command.with_data(self._encrypted(command.data))
+        protected = self._authenticated(command)
+        self._sent.append(_Sent(self._chaining, self._counter))
+        return protected
+
+    def check(self, number: int, response: Response) -> bytes:
+        """Return the plain data of the answer to the n-th protected command (from 0).
+
+        Raises ``DeviceFailed`` (CARD_RESPONSE_MAC) when its R-MAC is not right.
+        """
+        if not self._level & _R_MAC or response.sw not in _HAS_R_MAC:
+            return response.data
+        sent = self._sent[number]
+        data, mac = response.data[:-_MAC], response.data[-_MAC:]
+        message = sent.chaining + data + response.sw.to_bytes(2, "big")
+        if not hmac.compare_digest(_cmac(self._rmac, message)[:_MAC], mac):
+            raise DeviceFailed(
+                Control.CARD_RESPONSE_MAC,
+                f"The answer to protected command {number + 1} does not carry the card's R-MAC.",
+            )
+        return self._decrypted(sent.counter, data) if self._level & _R_ENC and data else data
+
+    def close(self) -> None:
+        """Destroy the session keys and the Key-DEK."""
+        for key in (self._enc, self._mac, self._rmac, self.dek):
+            key.destroy()
+
+    def _cryptogram(self, constant: scp03.Constant) -> bytes:
+        (message,) = scp03.derivation_messages(constant, self._context, 64)
+        return _cmac(self._mac, message)[:_MAC]
+
+    def _authenticated(self, command: Command) -> bytes:
+        header = bytes((command.cla | 0x04, command.ins, command.p1, command.p2))
+        body = header + bytes((len(command.data) + _MAC,)) + command.data
+        self._chaining = _cmac(self._mac, self._chaining + body)
+        le = b"" if command.le is None else bytes((command.le % 256,))
+        return body + self._chaining[:_MAC] + le
+
+    def _encrypted(self, data: bytes) -> bytes:
+        vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))
+        with calling("encrypting a command"):
+            return cast(
+                "bytes",
+                self._enc.native.encrypt(
+                    scp03.pad(data), mechanism=Mechanism.AES_CBC, mechanism_param=vector
+                ),
+            )
+
+    def _decrypted(self, counter: int, data: bytes) -> bytes:
+        vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(counter, response=True))
+        if len(data) % 16:
+            raise BadInput(Control.BYTES, "An encrypted answer is not whole AES blocks.")
+        with calling("decrypting an answer"):
+            plain = self._enc.native.decrypt(
+                data, mechanism=Mechanism.AES_CBC, mechanism_param=vector
+            )
+        return scp03.unpad(plain)
+
+
+def static_keys(kmc: CmacMaster, diversification: bytes) -> StaticKeys:
+    """Derive a card's static keys by KDF3 from the ten bytes that it answers with."""
+    return StaticKeys(
+        kdf3_pair(kmc, scp03.StaticKey.ENC, diversification),
+        kdf3_pair(kmc, scp03.StaticKey.MAC, diversification),
+        kdf3(kmc, scp03.StaticKey.DEK, diversification, Usage.CARD_TRANSPORT),
+    )
+
+
+def _session_keys(static: StaticKeys, context: bytes) -> dict[scp03.Constant, Key]:
+    mac = {scp03.Constant.S_MAC: Usage.CHANNEL_MAC, scp03.Constant.S_RMAC: Usage.CHANNEL_MAC}
+    enc = {scp03.Constant.S_ENC: Usage.CHANNEL_ENCRYPTION}
+    return session_keys(static.enc, enc, context) | session_keys(static.mac, mac, context)
+
+
+def _cmac(key: Key, message: bytes) -> bytes:
+    with calling("computing a MAC"):
+        return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC))

@@ -1,0 +1,162 @@
+"""A token that is open: one login for the process, found by its label, never by a slot number."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pkcs11
+from pkcs11 import Attribute, ObjectClass
+from pkcs11.exceptions import NoSuchToken
+
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+from kif.formats.secret import Secret
+from kif.hsm import library, softhsm
+
+
+@dataclass(frozen=True)
+class TokenPlace:
+    """Where a token is: the PKCS#11 library, the token's label, and for SoftHSM its directory."""
+
+    library: Path
+    label: str
+    softhsm_directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class TokenDescription:
+    """What a token says of itself, for the record."""
+
+    manufacturer: str
+    model: str
+    serial: str
+    firmware: str
+
+
+class Token:
+    """An open token with one user session. Use as a context manager."""
+
+    def __init__(self, place: TokenPlace, session: pkcs11.Session) -> None:
+        self.place = place
+        self.session = session
+
+    @classmethod
+    def open(cls, place: TokenPlace, pin: Secret) -> Token:
+        """Log in as user. Raises ``DeviceFailed``: TOKEN_PRESENT or TOKEN_LOGIN."""
+        with _start_lock(place), library.calling("logging in"):
+            native = library.load(place.library)
+            try:
+                token = native.get_token(token_label=place.label)
+            except NoSuchToken as exc:
+                raise DeviceFailed(
+                    Control.TOKEN_PRESENT,
+                    f"The HSM shows no token with the label '{place.label}'. Connect it, or run "
+                    "the genesis ceremony of this site.",
+                ) from exc
+            return cls(place, token.open(rw=True, user_pin=_text(pin)))
+
+    def close(self) -> None:
+        """Log out; every session object is destroyed by the token."""
+        with library.calling("logging out"):
+            self.session.close()
+
+    def __enter__(self) -> Token:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def describe(self) -> TokenDescription:
+        """Return manufacturer, model, serial and firmware."""
+        with library.calling("describing the token"):
+            token = self.session.token
+            major, minor = token.firmware_version
+            return TokenDescription(
+                token.manufacturer_id.strip(),
+                token.model.strip(),
+                token.serial.decode(errors="replace").strip("\x00 "),
+                f"{major}.{minor}",
+            )
+
+    def find(self, label: str, kind: ObjectClass) -> Any:
+        """Return the key object with this label. Raises ``DeviceFailed`` (KEY_FOUND)."""
+        with library.calling(f"looking for key {label}"):
+            found = self._objects({Attribute.CLASS: kind, Attribute.LABEL: label})
+        if len(found) != 1:
+            number = "several keys" if found else "no key"
+            raise DeviceFailed(
+                Control.KEY_FOUND, f"The token has {number} with the label '{label}', not one."
+            )
+        return found[0]
+
+    def labels(self, prefix: str) -> list[str]:
+        """Return the labels of secret keys that start with ``prefix``."""
+        with library.calling("listing keys"):
+            keys = self._objects({Attribute.CLASS: ObjectClass.SECRET_KEY})
+            return sorted(
+                label for key in keys if (label := key[Attribute.LABEL]).startswith(prefix)
+            )
+
+    def keep_public(self, label: str, value: bytes) -> None:
+        """Keep a public value as a data object beside the keys."""
+        with library.calling(f"keeping {label}"):
+            self.session.create_object(
+                {
+                    Attribute.CLASS: ObjectClass.DATA,
+                    Attribute.TOKEN: True,
+                    Attribute.PRIVATE: True,
+                    Attribute.MODIFIABLE: False,
+                    Attribute.APPLICATION: "kif",
+                    Attribute.LABEL: label,
+                    Attribute.VALUE: value,
+                }
+            )
+
+    def public_value(self, label: str) -> bytes:
+        """Return what ``keep_public`` kept. Raises ``DeviceFailed`` (KEY_FOUND)."""
+        with library.calling(f"reading {label}"):
+            attributes = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: label}
+            for each in self._objects(attributes):
+                return bytes(each[Attribute.VALUE])
+        raise DeviceFailed(Control.KEY_FOUND, f"The token has no data object '{label}'.")
+
+    def _objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
+        """Search to the end: python-pkcs11 leaves a search that is broken off open in the token."""
+        return list(self.session.get_objects(attributes))
+
+
+def _text(pin: Secret) -> str:
+    """Return the PIN as text. The decoder's own error would show it."""
+    try:
+        return pin.reveal().decode()
+    except UnicodeDecodeError:
+        raise DeviceFailed(
+            Control.TOKEN_LOGIN, "The PIN is not UTF-8 text, so it was not tried. Nothing was done."
+        ) from None
+
+
+@contextmanager
+def _start_lock(place: TokenPlace) -> Iterator[None]:
+    """Let one process at a time start on a token directory: simultaneous starts fail.
+
+    SoftHSM's configuration is written under the same lock, so that nobody reads half of it.
+    """
+    if place.softhsm_directory is None:
+        yield
+        return
+    place.softhsm_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place.softhsm_directory / "start.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        softhsm.use_directory(place.softhsm_directory)
+        yield

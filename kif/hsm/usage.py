@@ -1,0 +1,100 @@
+"""The usage table: what each kind of key may do. No other code sets a key's attributes.
+
+Never on one object: WRAP with DECRYPT; UNWRAP with ENCRYPT, except the ceremony's combiner, which
+cannot decrypt; DERIVE with anything else. Everything is SENSITIVE. A key that is EXTRACTABLE is so
+because it must be wrapped out: masters for backup (only under a TRUSTED key), card keys to a card.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pkcs11 import Attribute
+
+_RIGHTS = (
+    Attribute.ENCRYPT,
+    Attribute.DECRYPT,
+    Attribute.SIGN,
+    Attribute.VERIFY,
+    Attribute.WRAP,
+    Attribute.UNWRAP,
+    Attribute.DERIVE,
+)
+_PRIVATE_RIGHTS = (Attribute.DECRYPT, Attribute.SIGN, Attribute.UNWRAP, Attribute.DERIVE)
+
+
+class Usage(StrEnum):
+    """What a key is for."""
+
+    MASTER_DERIVATION = "master-derivation"
+    CARD_DERIVATION = "card-derivation"
+    CARD_DELIVERY = "card-delivery"
+    CARD_TRANSPORT = "card-transport"
+    CHANNEL_ENCRYPTION = "channel-encryption"
+    CHANNEL_MAC = "channel-mac"
+    PUBLIC_BLOCK = "public-block"
+    PSEUDONYM = "pseudonym"
+    BATCH_DATA = "batch-data"
+    CONTENT = "content"
+    COMPONENT_COMBINER = "component-combiner"
+    COMPONENT_PIECE = "component-piece"
+    ENVELOPE_RECIPIENT = "envelope-recipient"
+    SITE_CA = "site-ca"
+    LOG_SIGNER = "log-signer"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: the rights a key has, whether it may be wrapped out, and whether only by trust."""
+
+    rights: frozenset[Attribute]
+    extractable: bool = False
+    wrap_with_trusted: bool = False
+    token: bool = False
+    private: bool = False
+    """Whether it is the private half of a key pair, which has fewer attributes."""
+
+    def attributes(self) -> dict[Attribute, bool]:
+        """Return every attribute that the table decides, for creation and for the read-back.
+
+        MODIFIABLE comes last: SoftHSM takes a template in order, and refuses COPYABLE and
+        WRAP_WITH_TRUSTED on an object that it has already made not MODIFIABLE.
+        """
+        return {
+            Attribute.TOKEN: self.token,
+            Attribute.PRIVATE: True,
+            Attribute.SENSITIVE: True,
+            Attribute.EXTRACTABLE: self.extractable,
+            Attribute.WRAP_WITH_TRUSTED: self.wrap_with_trusted,
+            Attribute.COPYABLE: False,
+            **{right: right in self.rights for right in self._applicable()},
+            Attribute.MODIFIABLE: False,
+        }
+
+    def _applicable(self) -> tuple[Attribute, ...]:
+        return _PRIVATE_RIGHTS if self.private else _RIGHTS
+
+
+def _rule(*rights: Attribute, **switches: bool) -> Rule:
+    return Rule(frozenset(rights), **switches)
+
+
+RULES: dict[Usage, Rule] = {
+    Usage.MASTER_DERIVATION: _rule(
+        Attribute.DERIVE, extractable=True, wrap_with_trusted=True, token=True
+    ),
+    Usage.CARD_DERIVATION: _rule(Attribute.DERIVE),
+    Usage.CARD_DELIVERY: _rule(extractable=True),
+    Usage.CARD_TRANSPORT: _rule(Attribute.WRAP),
+    Usage.CHANNEL_ENCRYPTION: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
+    Usage.CHANNEL_MAC: _rule(Attribute.SIGN),
+    # Encrypts blocks whose cryptogram is public: check values, CMAC's L, an application cryptogram.
+    Usage.PUBLIC_BLOCK: _rule(Attribute.ENCRYPT),
+    Usage.PSEUDONYM: _rule(Attribute.SIGN),
+    Usage.BATCH_DATA: _rule(Attribute.ENCRYPT, Attribute.DECRYPT, token=True),
+    Usage.CONTENT: _rule(Attribute.DECRYPT),
+    Usage.COMPONENT_COMBINER: _rule(Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP),
+    Usage.COMPONENT_PIECE: _rule(extractable=True),
+    Usage.ENVELOPE_RECIPIENT: _rule(Attribute.UNWRAP, token=True, private=True),
+    Usage.SITE_CA: _rule(Attribute.SIGN, token=True, private=True),
+    Usage.LOG_SIGNER: _rule(Attribute.SIGN, token=True, private=True),
+}

@@ -1,0 +1,113 @@
+"""The Merkle tree of RFC 6962: hashes, the frontier that appends, and proofs.
+
+All hashes are 32 bytes of SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HASH = 32
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Return SHA-256(00 || leaf) (RFC 6962, 2.1)."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return SHA-256(01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The compact range of a tree: the roots of its complete subtrees, largest first.
+
+    It has one hash for each bit that is set in ``size``, and is all that appending needs.
+    """
+
+    size: int = 0
+    hashes: tuple[bytes, ...] = ()
+
+    def append(self, leaf: bytes) -> Frontier:
+        """Return the frontier with one more leaf (the leaf's bytes, not its hash)."""
+        node, hashes = leaf_hash(leaf), list(self.hashes)
+        size = self.size
+        while size & 1:
+            node = node_hash(hashes.pop(), node)
+            size >>= 1
+        return Frontier(self.size + 1, (*hashes, node))
+
+    def root(self) -> bytes:
+        """Return the tree's root."""
+        if not self.hashes:
+            return EMPTY_ROOT
+        node = self.hashes[-1]
+        for left in reversed(self.hashes[:-1]):
+            node = node_hash(left, node)
+        return node
+
+    def encode(self) -> bytes:
+        """Return size (8 bytes, big-endian) and the hashes."""
+        return self.size.to_bytes(8, "big") + b"".join(self.hashes)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Frontier:
+        """Read what ``encode`` wrote. Raises ``ValueError`` when it does not fit together."""
+        size, body = int.from_bytes(raw[:8], "big"), raw[8:]
+        if len(raw) < 8 or len(body) != HASH * size.bit_count():
+            raise ValueError("a frontier has one hash for each bit of its size")
+        return cls(size, tuple(body[at : at + HASH] for at in range(0, len(body), HASH)))
+
+
+def root_of(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over leaf hashes, by the definition itself."""
+    if not hashes:
+        return EMPTY_ROOT
+    if len(hashes) == 1:
+        return hashes[0]
+    split = _split(len(hashes))
+    return node_hash(root_of(hashes[:split]), root_of(hashes[split:]))
+
+
+def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of a leaf in the tree over these leaf hashes (2.1.1)."""
+    if len(hashes) == 1:
+        return []
+    split = _split(len(hashes))
+    if index < split:
+        return [*inclusion_proof(hashes[:split], index), root_of(hashes[split:])]
+    return [*inclusion_proof(hashes[split:], index - split), root_of(hashes[:split])]
+
+
+def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """Return the root that a leaf hash and its audit path lead to.
+
+    Raises ``ValueError`` when the path has not the length that index and size ask for.
+    """
+    if not 0 <= index < size:
+        raise ValueError("the index is outside the tree")
+    path = list(proof)
+    root = _climb(leaf, index, size, path)
+    if path:
+        raise ValueError("the audit path is too long")
+    return root
+
+
+def _climb(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    if size == 1:
+        return leaf
+    if not path:
+        raise ValueError("the audit path is too short")
+    sibling, split = path.pop(), _split(size)
+    if index < split:
+        return node_hash(_climb(leaf, index, split, path), sibling)
+    return node_hash(sibling, _climb(leaf, index - split, size - split, path))
+
+
+def _split(size: int) -> int:
+    return 1 << ((size - 1).bit_length() - 1)

@@ -1,0 +1,265 @@
+"""The oracle as a stage sees it: verbs of the trade, no key, no handle.
+
+Every verb that changes a state writes its ledger entry in the same database transaction and signs
+the checkpoint before it returns. Errors are those of :mod:`kif.formats.error`: ``Refused`` where
+people or policy say no, ``DeviceFailed`` for the HSM, ``LedgerUnavailable`` when the ledger can't
+be written and nothing may happen.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from kif.formats.secret import Secret
+from kif.store.state import BatchState, JobState
+
+
+@dataclass(frozen=True)
+class ReceivedCard:
+    """One valid record of an issuer's file: what is public of it, and the whole of it (JSON)."""
+
+    pan: Secret
+    sequence_number: str
+    """PAN sequence number, two digits."""
+    valid_until: date
+    record: Secret
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file that passed every check: who sent it, which product, its digests and its cards."""
+
+    issuer: str
+    reference: str
+    product: str
+    content_digest: str
+    """SHA-256 of the clear content, hex."""
+    file_digest: str
+    """SHA-256 of the file as it came, hex."""
+    hash_total: str
+    """Sum of the PANs modulo 10^16, 16 digits."""
+    cards: Sequence[ReceivedCard]
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch as anyone may see it."""
+
+    id: str
+    issuer: str
+    reference: str
+    product: str
+    count: int
+    state: BatchState
+    approvals: Sequence[str]
+    """The people who have approved its release."""
+    jobs: dict[JobState, int]
+    """How many of its cards stand in each state."""
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A card job as anyone may see it: its pseudonym, never its PAN."""
+
+    id: int
+    batch: str
+    number: int
+    bin: str
+    pseudonym: str
+    state: JobState
+    card_serial: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class IssuerView:
+    """An issuer of the register; ``certificate`` is PEM."""
+
+    name: str
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that a station holds: first the card is selected and asked for its cryptogram."""
+
+    job: int
+    commands: Sequence[bytes]
+    """SELECT and INITIALIZE UPDATE, to be sent as they are."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """EXTERNAL AUTHENTICATE and every further command of the script, protected under SCP03."""
+
+    job: int
+    commands: Sequence[bytes]
+
+
+class Envelope(Protocol):
+    """A content-encryption key that was unwrapped into the HSM."""
+
+    def decrypt(self, initialisation_vector: bytes, segment: bytes) -> bytes:
+        """Decrypt whole AES-CBC blocks; the padding stays. IV: 16 bytes."""
+
+
+class GatewayOracle(Protocol):
+    """What the gateway asks for."""
+
+    def recipient_certificate(self) -> str:
+        """Return the bureau's certificate (PEM) that issuers envelope to."""
+
+    def issuers(self) -> Sequence[IssuerView]:
+        """Return the issuer register."""
+
+    def open_envelope(self, encrypted_key: bytes) -> AbstractContextManager[Envelope]:
+        """Unwrap an AES content key (RSA PKCS#1 v1.5) into the HSM; it is destroyed on exit.
+
+        Raises ``BadInput`` (FILE_INTACT) when it is not a key for this bureau.
+        """
+
+    def admit(self, file: ReceivedFile) -> BatchView:
+        """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind."""
+
+    def refuse_file(self, file_digest: str, control: str, sentence: str) -> None:
+        """Record that a file was refused, and why."""
+
+
+class PreparationOracle(Protocol):
+    """What data preparation asks for."""
+
+    def batch(self, batch: str) -> BatchView:
+        """Return a batch, or raise ``BadInput`` when there is none of that id."""
+
+    def jobs(self, batch: str) -> Sequence[JobView]:
+        """Return the cards of a batch, in their order."""
+
+    def record(self, job: int) -> Secret:
+        """Return the clear record (JSON) of a card job that is not yet prepared."""
+
+    def save_scripts(self, batch: str, scripts: dict[int, Secret]) -> BatchView:
+        """Keep the personalisation scripts (job -> JSON) of a whole batch: it is PREPARED then."""
+
+
+class ChipOracle(Protocol):
+    """The station's three round trips."""
+
+    def claim(self, batch: str, station: str) -> Claim | None:
+        """Take the next ready job of a released batch; None when there is none left."""
+
+    def open(self, job: int, response: bytes) -> Segment:
+        """Check the answer to INITIALIZE UPDATE (with SW) and protect the script.
+
+        The ledger entry is durable before this returns. Raises ``DeviceFailed``
+        (CARD_CRYPTOGRAM) when the card does not prove its keys.
+        """
+
+    def finish(self, job: int, responses: Sequence[bytes]) -> JobView:
+        """Check every response (with SW) of the segment and its R-MAC: PERSONALISED."""
+
+    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+        """Declare the card suspect: it is never tried again."""
+
+
+class GraphicsOracle(Protocol):
+    """What the printing stage asks for."""
+
+    def script(self, job: int) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that is being made."""
+
+    def printed(self, job: int, bundle_digest: str) -> JobView:
+        """Record that the print bundle with this SHA-256 (hex) went onto the card."""
+
+
+class QualityOracle(Protocol):
+    """What quality control asks for."""
+
+    def script(self, job: int) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that is being made."""
+
+    def verify_arqc(self, job: int, atc: bytes, data: bytes, arqc: bytes) -> None:
+        """Verify a chip's ARQC in the HSM: ATC 2 bytes, data as the card MACed it, ARQC 8 bytes.
+
+        Raises ``CheckFailed`` (CHIP_CRYPTOGRAM).
+        """
+
+    def accept(self, job: int, checks: Sequence[str]) -> JobView:
+        """Declare the card good, by these checks."""
+
+    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+        """Declare the card suspect: it is never tried again."""
+
+
+class FulfilmentOracle(Protocol):
+    """What fulfilment asks for."""
+
+    def batch(self, batch: str) -> BatchView:
+        """Return a batch, or raise ``BadInput`` when there is none of that id."""
+
+    def jobs(self, batch: str) -> Sequence[JobView]:
+        """Return the cards of a batch, in their order."""
+
+    def dispatched(self, batch: str, list_digest: str) -> BatchView:
+        """Record that the good cards left, by a dispatch list with this SHA-256 (hex)."""
+
+
+class SupervisionOracle(Protocol):
+    """What supervisors, operators and compliance staff do themselves."""
+
+    def batches(self) -> Sequence[BatchView]:
+        """Return every batch, oldest first."""
+
+    def batch(self, batch: str) -> BatchView:
+        """Return a batch, or raise ``BadInput`` when there is none of that id."""
+
+    def jobs(self, batch: str) -> Sequence[JobView]:
+        """Return the cards of a batch, in their order."""
+
+    def register_issuer(self, name: str, certificate: str) -> None:
+        """Enter an issuer and its signing certificate (PEM) in the register."""
+
+    def release_statement(self, batch: str) -> bytes:
+        """Return exactly what a person signs to release a batch (canonical JSON, UTF-8)."""
+
+    def approve_release(self, batch: str, person: str, signature: str) -> BatchView:
+        """Take a person's SSH signature over the statement; the second releases the batch.
+
+        Raises ``Refused`` (DUAL_CONTROL, APPROVAL_SIGNATURE).
+        """
+
+    def close_batch(self, batch: str) -> BatchView:
+        """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""
+
+
+class Oracle(Protocol):
+    """The whole door: one desk for each stage. A stage is handed its own desk and sees no other."""
+
+    @property
+    def gateway(self) -> GatewayOracle:
+        """The desk of the issuer gateway."""
+
+    @property
+    def preparation(self) -> PreparationOracle:
+        """The desk of data preparation."""
+
+    @property
+    def supervision(self) -> SupervisionOracle:
+        """The desk of people: registers, release, closing."""
+
+    @property
+    def chip(self) -> ChipOracle:
+        """The desk of perso stations."""
+
+    @property
+    def graphics(self) -> GraphicsOracle:
+        """The desk of printing stations."""
+
+    @property
+    def quality(self) -> QualityOracle:
+        """The desk of quality control."""
+
+    @property
+    def fulfilment(self) -> FulfilmentOracle:
+        """The desk of fulfilment."""

@@ -1,0 +1,92 @@
+"""The EMV records of a card: BER-TLV by SFI and record, and the AFL (EMV Book 3)."""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+
+from kif.formats.tlv import tlv
+from kif.formats.track2 import Track2
+from kif.preparation.product import Product
+
+_RECORD = 0x70
+
+
+@dataclass(frozen=True)
+class CardData:
+    """An issuer's record, in the fields of docs/formats/issuer-file.md; ``repr`` shows none."""
+
+    pan: str
+    psn: str
+    expiry: str
+    """YYYY-MM."""
+    name: str
+    service_code: str
+    discretionary_data: str
+
+    def __repr__(self) -> str:
+        return "CardData(redacted)"
+
+    @property
+    def last_day(self) -> str:
+        """The last day of validity, YYMMDD."""
+        year, month = int(self.expiry[:4]), int(self.expiry[5:])
+        return f"{year % 100:02}{month:02}{calendar.monthrange(year, month)[1]:02}"
+
+
+def records(product: Product, card: CardData) -> dict[tuple[int, int], bytes]:
+    """Return the records (template 70) by SFI and number, in the order of the AFL."""
+    track2 = Track2(card.pan, card.last_day[:4], card.service_code, card.discretionary_data)
+    return {
+        (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + tlv(0x5F20, card.name.encode())),
+        (2, 1): tlv(_RECORD, _cardholder_account(product, card)),
+        (2, 2): tlv(_RECORD, _risk_management(product)),
+    }
+
+
+def _cardholder_account(product: Product, card: CardData) -> bytes:
+    pan = bytes.fromhex(card.pan + "F" * (len(card.pan) % 2))
+    return b"".join(
+        (
+            tlv(0x5A, pan),
+            tlv(0x5F24, bytes.fromhex(card.last_day)),
+            tlv(0x5F34, bytes.fromhex(card.psn)),
+            tlv(0x5F30, bytes.fromhex("0" + card.service_code)),
+            tlv(0x5F28, bytes.fromhex(product.country)),
+            tlv(0x9F42, bytes.fromhex(product.currency)),
+            tlv(0x9F07, bytes.fromhex(product.usage_control)),
+        )
+    )
+
+
+def _risk_management(product: Product) -> bytes:
+    return b"".join(
+        (
+            tlv(0x8C, bytes.fromhex(product.cdol1)),
+            tlv(0x8D, bytes.fromhex(product.cdol2)),
+            tlv(0x8E, bytes.fromhex(product.cvm_list)),
+            tlv(0x9F0D, bytes.fromhex(product.iac_default)),
+            tlv(0x9F0E, bytes.fromhex(product.iac_denial)),
+            tlv(0x9F0F, bytes.fromhex(product.iac_online)),
+        )
+    )
+
+
+def application_file_locator(places: list[tuple[int, int]]) -> bytes:
+    """Return the AFL (tag 94): SFI, first and last record, none signed; four bytes a file."""
+    located = b""
+    for sfi in dict.fromkeys(sfi for sfi, _ in places):
+        numbers = [number for each, number in places if each == sfi]
+        located += bytes((sfi << 3, min(numbers), max(numbers), 0))
+    return located
+
+
+def processing_options(product: Product, places: list[tuple[int, int]]) -> bytes:
+    """Return AIP and AFL as data objects: what GET PROCESSING OPTIONS answers (DGI 9104)."""
+    afl = application_file_locator(places)
+    return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, afl)
+
+
+def control_information(product: Product) -> bytes:
+    """Return the content of the FCI's proprietary template A5 (DGI 9102)."""
+    return tlv(0x50, product.label.encode()) + tlv(0x87, bytes.fromhex(product.priority))

@@ -1,0 +1,58 @@
+"""Product profiles: what all cards of a product have in common; reviewed YAML, read strictly."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+
+_FOLDER = files("kif.preparation") / "products"
+Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
+
+
+class Product(BaseModel):
+    """A profile. Hex strings are values of the EMV data objects that they are named after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    application: Hex
+    security_domain: Hex
+    key_version: Annotated[int, Field(ge=1, le=127)]
+    security_level: Annotated[int, Field(ge=1, le=0x33)]
+    label: Annotated[str, Field(max_length=16)]
+    priority: Hex
+    aip: Hex
+    issuer_application_data: Hex
+    country: Hex
+    currency: Hex
+    usage_control: Hex
+    cvm_list: Hex
+    iac_default: Hex
+    iac_denial: Hex
+    iac_online: Hex
+    cdol1: Hex
+    cdol2: Hex
+
+
+def load_product(name: str) -> Product:
+    """Return a product's profile. Raises ``BadInput`` (PRODUCT) naming the products there are."""
+    known = product_names()
+    if name not in known:
+        raise BadInput(
+            Control.PRODUCT,
+            f"There is no product '{name}'; there are: {', '.join(known)}. Add its reviewed "
+            "profile, or ask the issuer which product it means.",
+        )
+    return Product.model_validate(yaml.safe_load((_FOLDER / f"{name}.yaml").read_text()))
+
+
+def product_names() -> list[str]:
+    """Return the names of the products that there are profiles for."""
+    names = [entry.name for entry in _FOLDER.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))

@@ -1,0 +1,51 @@
+"""The personalisation script of a card: the keys first, then everything that the chip answers."""
+
+from __future__ import annotations
+
+from kif.formats import canonical
+from kif.formats.script import Artwork, Group, Script
+from kif.formats.secret import Secret
+from kif.formats.tlv import tlv
+from kif.preparation.emv import CardData, control_information, processing_options, records
+from kif.preparation.product import Product
+
+_KEYS = ("emv-ac", "emv-smi", "emv-smc")
+
+
+def build_script(product: Product, record: Secret) -> Script:
+    """Build the script of one card from its clear record (JSON).
+
+    Order (EMV CPS): 8000 and 9000 before the data that is checked with them; then GPO and FCI
+    data; then the records.
+    """
+    card = CardData(**canonical.decode(record.reveal()))
+    made = records(product, card)
+    groups = (
+        Group("8000", keys=_KEYS),
+        Group("9000", check_values=_KEYS),
+        Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
+        Group("9104", data=_hex(processing_options(product, list(made)))),
+        Group("9102", data=_hex(control_information(product))),
+        *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
+    )
+    return Script(
+        pan=card.pan,
+        psn=card.psn,
+        application=product.application,
+        security_domain=product.security_domain,
+        key_version=product.key_version,
+        security_level=product.security_level,
+        groups=groups,
+        artwork=_artwork(card),
+    )
+
+
+def _artwork(card: CardData) -> Artwork:
+    number = " ".join(card.pan[at : at + 4] for at in range(0, len(card.pan), 4))
+    surname, _, given = card.name.partition("/")
+    name = f"{given.strip()} {surname.strip()}".strip()
+    return Artwork(number, name, f"{card.expiry[5:]}/{card.expiry[2:4]}")
+
+
+def _hex(data: bytes) -> str:
+    return data.hex().upper()

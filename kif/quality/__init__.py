@@ -1,0 +1,1 @@
+"""Quality control: what came out is compared with what was prepared."""

@@ -1,0 +1,122 @@
+"""The chip's check after personalisation, as a terminal would read it (EMV Books 1 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from kif.formats.apdu import Command, Response
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed, DeviceFailed
+from kif.formats.script import Script
+from kif.formats.tlv import find, read_all, read_dol
+from kif.oracle.interface import JobView, QualityOracle
+
+CHECKS = ("selection", "processing options", "records", "arqc")
+_ARQC = 0x80
+_UNPREDICTABLE_NUMBER = 0x9F37
+_GENERATE_AC = Command(0x80, 0xAE, _ARQC, 0x00, le=256)
+Entropy = Callable[[int], bytes]
+
+
+class CardLink(Protocol):
+    """A card in a reader: command in, data and status word out."""
+
+    def transmit(self, command: bytes) -> bytes:
+        """Raise ``DeviceFailed`` (CARD_PRESENT) when the card is gone."""
+
+
+def check_chip(job: int, link: CardLink, oracle: QualityOracle, entropy: Entropy) -> JobView:
+    """Check the card in the reader against its script: GOOD or SUSPECT.
+
+    1. SELECT; 2. GET PROCESSING OPTIONS; 3. every record of the AFL, byte for byte; 4. an ARQC
+    that the HSM verifies. ``entropy`` gives the terminal's unpredictable number.
+    """
+    script = Script.decode(oracle.script(job))
+    try:
+        _ask(link, Command(0x00, 0xA4, 0x04, 0x00, bytes.fromhex(script.application), 256))
+        _check_options(link, script)
+        _check_records(link, script)
+        _check_cryptogram(job, link, script, oracle, entropy)
+    except (CheckFailed, DeviceFailed, BadInput) as fault:
+        if fault.control in (Control.TOKEN_CALL, Control.TOKEN_PRESENT):
+            raise
+        return oracle.suspect(job, fault.control.value, fault.sentence)
+    return oracle.accept(job, CHECKS)
+
+
+def _check_options(link: CardLink, script: Script) -> None:
+    answer = _ask(link, Command(0x80, 0xA8, 0x00, 0x00, b"\x83\x00", 256))
+    _compare("processing options", find(answer, 0x77), _prepared(script, "9104"))
+
+
+def _check_records(link: CardLink, script: Script) -> None:
+    """Read what the *prepared* AFL lists; the chip's own AFL was compared with it before."""
+    for sfi, number in _located(find(_prepared(script, "9104"), 0x94) or b""):
+        answer = _ask(link, Command(0x00, 0xB2, number, sfi << 3 | 0x04, le=256))
+        prepared = _prepared(script, f"{sfi:02X}{number:02X}")
+        _compare(f"record {number} of SFI {sfi}", answer, prepared)
+
+
+def _check_cryptogram(
+    job: int, link: CardLink, script: Script, oracle: QualityOracle, entropy: Entropy
+) -> None:
+    terminal = _terminal_data(_cdol1(script), entropy)
+    answer = _ask(link, _GENERATE_AC.with_data(terminal))
+    fields = {each.tag: each.value for each in read_all(find(answer, 0x77) or b"")}
+    cid, atc, arqc = (fields.get(tag, b"") for tag in (0x9F27, 0x9F36, 0x9F26))
+    if cid != bytes((_ARQC,)) or len(atc) != 2 or len(arqc) != 8:
+        raise CheckFailed(
+            Control.CHIP_CRYPTOGRAM, "The chip gave no ARQC when it was asked for one."
+        )
+    aip = find(_prepared(script, "9104"), 0x82) or b""
+    _compare("issuer application data", fields.get(0x9F10), find(_prepared(script, "9200"), 0x9F10))
+    oracle.verify_arqc(job, atc, terminal + aip + atc + fields[0x9F10], arqc)
+
+
+def _terminal_data(cdol: bytes, entropy: Entropy) -> bytes:
+    """Return the terminal's answer to a CDOL: a zero-amount test, with a fresh number in it."""
+    return b"".join(
+        entropy(size) if tag == _UNPREDICTABLE_NUMBER else bytes(size)
+        for tag, size in read_dol(cdol)
+    )
+
+
+def _cdol1(script: Script) -> bytes:
+    records = (bytes.fromhex(group.data or "") for group in script.groups)
+    found = (find(each, 0x8C) for each in records)
+    return next(value for value in found if value is not None)
+
+
+def _located(afl: bytes) -> list[tuple[int, int]]:
+    return [
+        (afl[at] >> 3, number)
+        for at in range(0, len(afl), 4)
+        for number in range(afl[at + 1], afl[at + 2] + 1)
+    ]
+
+
+def _prepared(script: Script, dgi: str) -> bytes:
+    for group in script.groups:
+        if group.dgi == dgi and group.data is not None:
+            return bytes.fromhex(group.data)
+    raise CheckFailed(Control.CHIP_DATA, f"DGI {dgi} is not in the prepared script.")
+
+
+def _compare(what: str, found: bytes | None, prepared: bytes | None) -> None:
+    if found is None or found != prepared:
+        raise CheckFailed(
+            Control.CHIP_DATA,
+            f"The chip's {what} {'is missing' if found is None else 'differs'} from what was "
+            "prepared.",
+        )
+
+
+def _ask(link: CardLink, command: Command) -> bytes:
+    response = Response.decode(link.transmit(command.encode()))
+    if not response.ok:
+        raise CheckFailed(
+            Control.CHIP_DATA,
+            f"Command {command.header.hex().upper()} was answered {response.sw:04X}, not 9000.",
+        )
+    return response.data

@@ -1,0 +1,172 @@
+"""A blank GlobalPlatform card (Card Specification 2.3.1): security domain and one application.
+
+Every card is delivered with its own serial, ten bytes of diversification data, and static keys that
+the vendor derived for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from kif.formats.apdu import Command, Response
+from kif.formats.dgi import Dgi, dgi_size, read_dgis
+from kif.formats.error import BadInput
+from kif.formats.scp03 import StaticKey
+from kif.formats.tlv import tlv
+from kif.simulator.emv import APPLICATION_AID, EmvApplication
+from kif.simulator.fault import Faults
+from kif.simulator.securechannel import (
+    I_PARAMETER,
+    CardChannel,
+    CardKeys,
+    SecurityError,
+    card_challenge,
+)
+from kif.simulator.vendor import static_key
+
+DOMAIN_AID = bytes.fromhex("A000000151000000")
+_KEY_VERSION = 1
+_SERIAL_PREFIX = b"KIFT"
+_LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
+_SECURED = frozenset({0xE6, 0xE2})
+
+
+class Card:
+    """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory."""
+
+    atr = bytes.fromhex("3B80800101")
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
+        self.keys = CardKeys(*(static_key(which, self.serial) for which in StaticKey))
+        self.application = EmvApplication(self.keys.dek)
+        self._faults = faults or Faults()
+        self.application.wrong_arqc = self._faults.wrong_arqc
+        self._sequence = 0
+        self._domain: dict[int, Callable[[Command], Response]] = {
+            0x50: self._initialize_update,
+            0x82: self._external_authenticate,
+            0xE6: self._install,
+            0xE2: self._store_data,
+        }
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget sessions and selection, as a reset or a loss of power does."""
+        self._channel: CardChannel | None = None
+        self._selected = DOMAIN_AID
+        self._target: EmvApplication | None = None
+        self._block, self._buffer = 0, b""
+
+    def apdu(self, raw: bytes) -> bytes:
+        """Answer one command. Raises ``CardGone`` when a fault makes the card disappear."""
+        forced = self._faults.strike()
+        if forced is not None:
+            return forced.to_bytes(2, "big")
+        try:
+            command = Command.decode(raw)
+        except BadInput:
+            return b"\x67\x00"
+        return self._answer(command).encode()
+
+    def _answer(self, command: Command) -> Response:
+        if command.ins == 0xA4:
+            return self._select(command)
+        if command.cla & 0x83 and command.cla not in (0x80, 0x84):
+            return Response(b"", 0x6E00)
+        if self._selected == APPLICATION_AID:
+            return self.application.process(command)
+        handler = self._domain.get(command.ins)
+        if handler is None:
+            return Response(b"", 0x6D00)
+        return self._secured(command, handler) if command.ins in _SECURED else handler(command)
+
+    def _secured(self, command: Command, handler: Callable[[Command], Response]) -> Response:
+        channel = self._channel
+        if channel is None or not channel.open:
+            return Response(b"", 0x6982)
+        try:
+            plain = channel.unwrap(command)
+        except SecurityError:
+            self._channel = None
+            return Response(b"", 0x6982)
+        response = channel.wrap(handler(plain))
+        return self._faults.spoil_mac(response)
+
+    def _select(self, command: Command) -> Response:
+        self.reset()
+        if command.data == APPLICATION_AID:
+            self._selected = APPLICATION_AID
+            return self.application.select()
+        if command.data in (b"", DOMAIN_AID):
+            return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), 0x9000)
+        return Response(b"", 0x6A82)
+
+    def _initialize_update(self, command: Command) -> Response:
+        if command.p1 not in (0, _KEY_VERSION):
+            return Response(b"", 0x6A88)
+        if len(command.data) != 8:
+            return Response(b"", 0x6700)
+        if self._sequence == 0xFFFFFF:
+            return Response(b"", 0x6985)
+        self._sequence += 1
+        challenge = card_challenge(self.keys, self._sequence, DOMAIN_AID)
+        self._channel = CardChannel(self.keys, command.data, challenge)
+        head = self.serial + bytes((_KEY_VERSION, 0x03, I_PARAMETER))
+        cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
+        return Response(head + challenge + cryptogram + self._sequence.to_bytes(3, "big"), 0x9000)
+
+    def _external_authenticate(self, command: Command) -> Response:
+        channel, self._channel = self._channel, None
+        if channel is None or channel.open:
+            return Response(b"", 0x6985)
+        try:
+            right = channel.authenticate(command)
+        except SecurityError:
+            return Response(b"", 0x6982)
+        if not right:
+            return Response(b"", 0x6300)
+        self._channel = channel
+        return Response(b"", 0x9000)
+
+    def _install(self, command: Command) -> Response:
+        """INSTALL [for personalization] (11.5.2.3.6); nothing else is delivered on this card."""
+        expected = bytes((0, 0, len(APPLICATION_AID))) + APPLICATION_AID + bytes(3)
+        if (command.p1, command.p2) != (0x20, 0x00):
+            return Response(b"", 0x6A86)
+        if command.data != expected:
+            return Response(b"", 0x6A80)
+        self._target, self._block, self._buffer = self.application, 0, b""
+        return Response(b"\x00", 0x9000)
+
+    def _store_data(self, command: Command) -> Response:
+        """STORE DATA (11.11): blocks counted from 00, groupings put together, the last one ends."""
+        if self._target is None:
+            return Response(b"", 0x6985)
+        if command.p2 != self._block or not command.p1 & _DGI_FORMAT:
+            return Response(b"", 0x6A86)
+        self._block = (self._block + 1) & 0xFF
+        self._buffer += command.data
+        status = self._store_whole(bool(command.p1 & _ENCRYPTED))
+        if status == 0x9000 and command.p1 & _LAST:
+            status = 0x6A80 if self._buffer else self._target.complete()
+            self._target = None
+        return Response(b"", status)
+
+    def _store_whole(self, encrypted: bool) -> int:
+        """Hand over every grouping that has arrived whole."""
+        size = dgi_size(self._buffer)
+        while size is not None and size <= len(self._buffer):
+            (dgi,) = read_dgis(self._buffer[:size])
+            self._buffer = self._buffer[size:]
+            status = self._store_one(dgi, encrypted)
+            if status != 0x9000:
+                return status
+            size = dgi_size(self._buffer)
+        return 0x9000
+
+    def _store_one(self, dgi: Dgi, encrypted: bool) -> int:
+        if self._target is None or encrypted != (dgi.identifier == 0x8000):
+            return 0x6A80
+        return self._target.store(dgi)

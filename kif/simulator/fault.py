@@ -1,0 +1,80 @@
+"""Cards that fail on purpose: ``vanish@3:5`` is card 3 of the hopper, at its 5th command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kif.formats.apdu import Response
+from kif.formats.cmac import xor
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+
+_AT_COMMAND = ("vanish", "refuse")
+_KINDS = (*_AT_COMMAND, "wrong-cryptogram", "bad-rmac", "wrong-arqc")
+_FORM = re.compile(r"([a-z-]+)@([1-9][0-9]*)(?::([1-9][0-9]*))?")
+
+
+class CardGone(Exception):
+    """The card has left the reader."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: what, which card of the hopper (from 1), at which of its commands (from 1)."""
+
+    kind: str
+    card: int
+    command: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read ``kind@card`` or ``kind@card:command``. Raises ``BadInput`` (USAGE)."""
+        form = _FORM.fullmatch(text)
+        if form is None or form[1] not in _KINDS or (form[1] in _AT_COMMAND) != bool(form[3]):
+            raise BadInput(
+                Control.USAGE,
+                f"'{text}' is no fault. Use wrong-cryptogram@CARD, bad-rmac@CARD, wrong-arqc@CARD, "
+                "vanish@CARD:COMMAND or refuse@CARD:COMMAND.",
+            )
+        return cls(form[1], int(form[2]), int(form[3]) if form[3] else None)
+
+
+@dataclass
+class Faults:
+    """The faults of one card, and how many commands it has had."""
+
+    faults: tuple[Fault, ...] = field(default=())
+    commands: int = 0
+
+    @classmethod
+    def of_card(cls, faults: Iterable[Fault], number: int) -> Faults:
+        """Return those of the n-th card of the hopper, from 1."""
+        return cls(tuple(fault for fault in faults if fault.card == number))
+
+    @property
+    def wrong_arqc(self) -> bool:
+        """Whether the card gives wrong application cryptograms."""
+        return self._has("wrong-arqc")
+
+    def strike(self) -> int | None:
+        """Count a command; return a forced status word. Raises ``CardGone``."""
+        self.commands += 1
+        now = {fault.kind for fault in self.faults if fault.command == self.commands}
+        if "vanish" in now:
+            raise CardGone
+        return 0x6A80 if "refuse" in now else None
+
+    def spoil_cryptogram(self, cryptogram: bytes) -> bytes:
+        """Return a wrong card cryptogram where the card is to give one."""
+        return xor(cryptogram, b"\x01" + bytes(7)) if self._has("wrong-cryptogram") else cryptogram
+
+    def spoil_mac(self, response: Response) -> Response:
+        """Return a wrong R-MAC where the card is to give one."""
+        if not self._has("bad-rmac") or len(response.data) < 8:
+            return response
+        return Response(response.data[:-1] + xor(response.data[-1:], b"\x01"), response.sw)
+
+    def _has(self, kind: str) -> bool:
+        return any(fault.kind == kind for fault in self.faults)

@@ -1,0 +1,94 @@
+"""The machine's card transport: hopper, reader, good stack and reject box, behind a Unix socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from kif.simulator.card import Card
+from kif.simulator.fault import Fault, Faults
+from kif.simulator.slot import Slot
+
+
+class CardTransport:
+    """Serves docs/formats/transport.md for one slot."""
+
+    def __init__(self, slot: Slot, path: Path, record: Path | None) -> None:
+        self._slot = slot
+        self._record = record
+        self._card: Card | None = None
+        self.load((), None)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(4)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def load(self, faults: Sequence[Fault], cards: int | None) -> None:
+        """Fill the hopper: cards count from 1 again; None is a hopper that never ends."""
+        self._faults, self._left, self._number = tuple(faults), cards, 0
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._listener.close()
+        self._slot.take()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rw", encoding="ascii", errors="replace") as line:
+            try:
+                for request in line:
+                    line.write(self._answer(request.strip()) + "\n")
+                    line.flush()
+            except OSError:
+                return
+
+    def _answer(self, request: str) -> str:
+        if request == "FEED":
+            return self._feed()
+        if request in ("STACK GOOD", "STACK REJECT"):
+            return self._stack(request.removeprefix("STACK ").lower())
+        return f"ERROR there is no request '{request[:40]}'"
+
+    def _feed(self) -> str:
+        if self._card is not None:
+            return "ERROR a card is still in the reader; stack it first"
+        if self._left == 0:
+            return "EMPTY"
+        self._number += 1
+        if self._left is not None:
+            self._left -= 1
+        self._card = Card(Faults.of_card(self._faults, self._number))
+        self._slot.put(self._card)
+        return "OK"
+
+    def _stack(self, where: str) -> str:
+        card, self._card = self._card, None
+        if card is None:
+            return "ERROR there is no card in the reader"
+        if self._record is not None:
+            _note(self._record, card, where)
+        return "OK"
+
+
+def _note(path: Path, card: Card, stack: str) -> None:
+    """Write down where a card went: a witness that does not depend on the host."""
+    noted = {
+        "serial": card.serial.hex().upper(),
+        "stack": stack,
+        "personalised": card.application.personalised,
+    }
+    with path.open("a") as file:
+        file.write(json.dumps(noted) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,52 @@
+"""The states of a batch and of a card job, and the only steps between them.
+
+A card job: RECEIVED > PREPARED > CLAIMED > PERSONALISING > PERSONALISED > PRINTED > GOOD >
+DISPATCHED. CLAIMED goes back to PREPARED when the line stopped before any key left the oracle;
+everything from CLAIMED to PRINTED goes to SUSPECT when the card failed or was interrupted.
+SUSPECT is never left for another try: such a card is destroyed on record and reissued.
+"""
+
+from enum import StrEnum
+
+
+class BatchState(StrEnum):
+    """Where a batch stands; RELEASED needs two people, CLOSED a reconciliation that balances."""
+
+    RECEIVED = "received"
+    PREPARED = "prepared"
+    RELEASED = "released"
+    CLOSED = "closed"
+
+
+class JobState(StrEnum):
+    """Where one card of a batch stands."""
+
+    RECEIVED = "received"
+    PREPARED = "prepared"
+    CLAIMED = "claimed"
+    PERSONALISING = "personalising"
+    PERSONALISED = "personalised"
+    PRINTED = "printed"
+    GOOD = "good"
+    DISPATCHED = "dispatched"
+    SUSPECT = "suspect"
+
+
+JOB_STEPS: dict[JobState, frozenset[JobState]] = {
+    JobState.RECEIVED: frozenset({JobState.PREPARED}),
+    JobState.PREPARED: frozenset({JobState.CLAIMED}),
+    JobState.CLAIMED: frozenset({JobState.PERSONALISING, JobState.PREPARED, JobState.SUSPECT}),
+    JobState.PERSONALISING: frozenset({JobState.PERSONALISED, JobState.SUSPECT}),
+    JobState.PERSONALISED: frozenset({JobState.PRINTED, JobState.SUSPECT}),
+    JobState.PRINTED: frozenset({JobState.GOOD, JobState.SUSPECT}),
+    JobState.GOOD: frozenset({JobState.DISPATCHED}),
+    JobState.DISPATCHED: frozenset(),
+    JobState.SUSPECT: frozenset(),
+}
+
+BATCH_STEPS: dict[BatchState, frozenset[BatchState]] = {
+    BatchState.RECEIVED: frozenset({BatchState.PREPARED}),
+    BatchState.PREPARED: frozenset({BatchState.RELEASED}),
+    BatchState.RELEASED: frozenset({BatchState.CLOSED}),
+    BatchState.CLOSED: frozenset(),
+}

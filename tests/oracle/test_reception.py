@@ -1,0 +1,88 @@
+"""The gateway's desk: what is admitted, what is refused, and what rests on the disk."""
+
+import dataclasses
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from kif.formats.error import BadInput, Refused
+from kif.hsm.data import batches_with_key
+from kif.ledger.event import Entry, Kind
+from kif.oracle.local import LocalOracle
+from kif.store.state import BatchState, JobState
+from tests.site import ISSUER, TestSite, received_file
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _register(oracle: LocalOracle) -> None:
+    oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+
+
+def kinds(oracle: LocalOracle) -> list[Kind]:
+    with oracle.gateway.desk.store.reading() as tx:
+        return [Entry.decode(leaf).kind for leaf in tx.ledger.leaves()]
+
+
+def test_an_admitted_file_is_a_batch_with_a_job_for_each_card(oracle: LocalOracle) -> None:
+    view = oracle.gateway.admit(received_file("A-1", 3))
+    assert (view.state, view.count, view.jobs) == (BatchState.RECEIVED, 3, {JobState.RECEIVED: 3})
+    assert kinds(oracle)[-1] is Kind.BATCH_RECEIVED
+    jobs = oracle.supervision.jobs(view.id)
+    assert [job.number for job in jobs] == [1, 2, 3]
+    assert {job.bin for job in jobs} == {"99999900"}
+    assert len({job.pseudonym for job in jobs}) == 3
+
+
+@pytest.mark.control("KIF-GW-05")
+@pytest.mark.parametrize("change", ["same reference", "same content"])
+def test_a_file_is_not_admitted_twice(oracle: LocalOracle, change: str) -> None:
+    first = received_file(f"B-{change}", 1)
+    oracle.gateway.admit(first)
+    other = received_file(f"C-{change}", 1)
+    field = "reference" if change == "same reference" else "content_digest"
+    again = dataclasses.replace(other, **{field: getattr(first, field)})
+    before = (len(oracle.supervision.batches()), len(kinds(oracle)))
+    with pytest.raises(Refused, match="was received before") as refused:
+        oracle.gateway.admit(again)
+    assert refused.value.exit_code == 4
+    assert (len(oracle.supervision.batches()), len(kinds(oracle))) == before
+
+
+def test_no_key_stays_without_its_batch_when_a_replay_is_refused(oracle: LocalOracle) -> None:
+    token = oracle.gateway.desk.keys.token
+    assert sorted(batches_with_key(token)) == sorted(b.id for b in oracle.supervision.batches())
+
+
+def test_a_refused_file_is_on_the_record(oracle: LocalOracle) -> None:
+    oracle.gateway.refuse_file("00" * 32, "KIF-GW-02", "It was altered.")
+    assert kinds(oracle)[-1] is Kind.FILE_REFUSED
+
+
+@pytest.mark.control("KIF-ORA-07")
+def test_no_pan_or_name_rests_in_any_file_of_the_home(site: TestSite, oracle: LocalOracle) -> None:
+    file = received_file("D-1", 2, first=500)
+    oracle.gateway.admit(file)
+    wanted = [card.pan.reveal() for card in file.cards] + [b"TEST/CARDHOLDER AA"]
+    wanted += [bytes.fromhex(card.pan.reveal().decode()) for card in file.cards]
+    content = [path.read_bytes() for path in site.home.path.rglob("*") if path.is_file()]
+    assert content
+    assert not [secret for secret in wanted for each in content if secret in each]
+
+
+def recipient_key(oracle: LocalOracle) -> rsa.RSAPublicKey:
+    pem = oracle.gateway.recipient_certificate().encode()
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    return key
+
+
+def test_a_content_key_for_the_bureau_opens_inside_the_hsm(oracle: LocalOracle) -> None:
+    encrypted = recipient_key(oracle).encrypt(bytes(range(32)), padding.PKCS1v15())
+    with oracle.gateway.open_envelope(encrypted) as envelope:
+        assert len(envelope.decrypt(bytes(16), bytes(32))) == 32
+
+
+def test_a_content_key_for_somebody_else_is_refused(oracle: LocalOracle) -> None:
+    with pytest.raises(BadInput), oracle.gateway.open_envelope(bytes(384)):
+        pass

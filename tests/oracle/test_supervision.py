@@ -1,0 +1,138 @@
+"""Release by two different people, and closing by a reconciliation that holds."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kif.formats.error import BadInput, CheckFailed, KifError, Refused
+from kif.ledger.event import Entry, Kind
+from kif.oracle.interface import BatchView
+from kif.oracle.local import LocalOracle
+from kif.preparation.prepare import prepare_batch
+from kif.store.state import BatchState
+from tests.site import ISSUER, OPERATORS, TestSite, received_file, released_batch
+
+FIRST, SECOND = OPERATORS
+
+
+@pytest.fixture
+def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
+    """A prepared batch of this test's own."""
+    if not oracle.gateway.issuers():
+        oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+    number = len(oracle.supervision.batches())
+    view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1))
+    return prepare_batch(view.id, oracle.preparation, lambda: None)
+
+
+def last(oracle: LocalOracle) -> Entry:
+    with oracle.gateway.desk.store.reading() as tx:
+        return [Entry.decode(leaf) for leaf in tx.ledger.leaves()][-1]
+
+
+@pytest.mark.control("KIF-ORA-01", "KIF-ORA-02")
+def test_the_second_operator_releases_a_batch(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    signature = site.sign_release(oracle, batch.id, FIRST)
+    once = oracle.supervision.approve_release(batch.id, FIRST, signature)
+    assert (once.state, tuple(once.approvals)) == (BatchState.PREPARED, (FIRST,))
+    signature = site.sign_release(oracle, batch.id, SECOND)
+    twice = oracle.supervision.approve_release(batch.id, SECOND, signature)
+    assert twice.state is BatchState.RELEASED
+    assert last(oracle).kind is Kind.BATCH_RELEASED
+
+
+@pytest.mark.control("KIF-ORA-01")
+def test_one_operator_twice_is_refused_and_recorded(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    signature = site.sign_release(oracle, batch.id, FIRST)
+    oracle.supervision.approve_release(batch.id, FIRST, signature)
+    with pytest.raises(Refused, match="different operator"):
+        oracle.supervision.approve_release(batch.id, FIRST, signature)
+    assert oracle.supervision.batch(batch.id).state is BatchState.PREPARED
+    assert last(oracle).kind is Kind.APPROVAL_REFUSED
+
+
+@pytest.mark.control("KIF-ORA-02")
+@pytest.mark.parametrize("person", ["custodian-1", "nobody"])
+def test_only_registered_operators_approve(
+    site: TestSite, oracle: LocalOracle, batch: BatchView, person: str
+) -> None:
+    signature = site.sign_release(oracle, batch.id, FIRST)
+    with pytest.raises(Refused, match="not a registered operator"):
+        oracle.supervision.approve_release(batch.id, person, signature)
+
+
+@pytest.mark.control("KIF-ORA-02")
+def test_an_operator_can_not_sign_as_another(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    signature = site.sign_release(oracle, batch.id, FIRST)
+    with pytest.raises(Refused, match="another key"):
+        oracle.supervision.approve_release(batch.id, SECOND, signature)
+
+
+@pytest.mark.control("KIF-ORA-02")
+def test_a_signature_over_another_batch_is_refused(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    other = oracle.gateway.admit(received_file(f"T-{batch.id}", 1, first=90_000))
+    signature = site.sign_release(oracle, other.id, FIRST)
+    with pytest.raises(Refused, match="not over this statement"):
+        oracle.supervision.approve_release(batch.id, FIRST, signature)
+
+
+@pytest.mark.control("KIF-ORA-04")
+def test_a_batch_that_is_not_prepared_is_not_released(site: TestSite, oracle: LocalOracle) -> None:
+    raw = oracle.gateway.admit(received_file("RAW", 1, first=91_000))
+    signature = site.sign_release(oracle, raw.id, FIRST)
+    with pytest.raises(Refused, match="only a prepared batch"):
+        oracle.supervision.approve_release(raw.id, FIRST, signature)
+
+
+def test_the_statement_says_what_is_made_with_which_keys(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    statement = oracle.supervision.release_statement(batch.id).decode()
+    for part in (batch.id, ISSUER, "test-debit", '"count":1', "gp-aes-01:504A77"):
+        assert part in statement
+
+
+@pytest.mark.control("KIF-ORA-05")
+def test_a_batch_with_a_card_on_the_line_is_not_closed(site: TestSite, oracle: LocalOracle) -> None:
+    view = released_batch(site, oracle, "CLOSE", 2, first=92_000)
+    claim = oracle.chip.claim(view.id, "station-1")
+    assert claim is not None
+    with pytest.raises(CheckFailed, match="received 2 cards"):
+        oracle.supervision.close_batch(view.id)
+    oracle.chip.suspect(claim.job, "KIF-CHIP-03", "It fell on the floor.")
+    closed = oracle.supervision.close_batch(view.id)
+    assert closed.state is BatchState.CLOSED
+    with pytest.raises(KifError):
+        oracle.supervision.close_batch(view.id)
+
+
+def test_a_batch_that_is_not_there_is_a_sentence(oracle: LocalOracle) -> None:
+    with pytest.raises(BadInput, match="There is no batch nowhere"):
+        oracle.supervision.batch("nowhere")
+
+
+def test_an_issuer_is_registered_once(oracle: LocalOracle, batch: BatchView) -> None:
+    with pytest.raises(Refused, match="registered already"):
+        oracle.supervision.register_issuer(ISSUER, "another certificate")
+
+
+def test_ssh_keygen_accepts_the_release_signature_too(
+    site: TestSite, oracle: LocalOracle, batch: BatchView, tmp_path: Path
+) -> None:
+    statement = oracle.supervision.release_statement(batch.id)
+    (tmp_path / "sig").write_text(site.sign_release(oracle, batch.id, FIRST))
+    public = site.people.key(FIRST).with_suffix(".pub").read_text()
+    (tmp_path / "signers").write_text(f"{FIRST} {public}")
+    who = ["-f", str(tmp_path / "signers"), "-I", FIRST, "-n", "kif-release-batch"]
+    subprocess.run(
+        ["ssh-keygen", "-Y", "verify", *who, "-s", str(tmp_path / "sig")], input=statement, check=True
+    )

@@ -1,0 +1,113 @@
+"""A whole site for tests: genesis with rehearsing people, in a folder of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from kif.ceremony.genesis import USER_PIN, hold_genesis
+from kif.ceremony.people import Component
+from kif.ceremony.plan import load_plan
+from kif.ceremony.rehearsal import RehearsalPeople
+from kif.ceremony.seal import unseal
+from kif.formats import canonical
+from kif.formats.pan import hash_total, with_check_digit
+from kif.formats.secret import Secret
+from kif.oracle.approval import RELEASE
+from kif.oracle.home import Home
+from kif.oracle.interface import BatchView, ReceivedCard, ReceivedFile
+from kif.oracle.keys import CARD_MANAGER
+from kif.oracle.local import LocalOracle, open_oracle
+from kif.preparation.prepare import prepare_batch
+from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+
+PLAN = Path(__file__).parents[1] / "ceremonies" / "genesis.yaml"
+OPERATORS = ("operator-1", "operator-2")
+ISSUER = "test-issuer"
+
+
+@dataclass(frozen=True)
+class TestSite:
+    """A home that has a site, and its people."""
+
+    __test__ = False
+
+    home: Home
+    people: RehearsalPeople
+
+    def pin(self) -> Secret:
+        """Have both operators open the seal."""
+        given = {name: self.people.passphrase(name, USER_PIN) for name in OPERATORS}
+        return unseal(self.home.seal, USER_PIN, given)
+
+    @contextmanager
+    def oracle(self) -> Iterator[LocalOracle]:
+        """Open the site, alone."""
+        with self.home.alone(), open_oracle(self.home, self.pin()) as opened:
+            yield opened
+
+    def sign_release(self, oracle: LocalOracle, batch: str, person: str) -> str:
+        """Sign a batch's release as a person."""
+        return self.people.sign(person, RELEASE, oracle.supervision.release_statement(batch))
+
+
+def rehearsing_people(folder: Path) -> RehearsalPeople:
+    """Return people with the vendor's TEST component sheets, who listen in silence."""
+    sheets = tuple(
+        Component(Secret(bytes.fromhex(value)), check) for value, check in TEST_VENDOR_COMPONENTS
+    )
+    return RehearsalPeople(folder / "people", {CARD_MANAGER: sheets}, lambda text: None)
+
+
+def make_site(folder: Path) -> TestSite:
+    """Hold a genesis ceremony."""
+    home, people = Home(folder), rehearsing_people(folder)
+    plan, digest = load_plan(PLAN)
+    with home.alone():
+        hold_genesis(home, plan, digest, "kif-test-site", people)
+    return TestSite(home, people)
+
+
+def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:
+    """Return a valid file of TEST cards, as the gateway hands it over."""
+    pans = [with_check_digit(f"99999900{number:07}") for number in range(first, first + count)]
+    return ReceivedFile(
+        issuer=ISSUER,
+        reference=reference,
+        product="test-debit",
+        content_digest=hashlib.sha256(reference.encode()).hexdigest(),
+        file_digest=hashlib.sha256(b"file " + reference.encode()).hexdigest(),
+        hash_total=hash_total(pans),
+        cards=[_card(pan) for pan in pans],
+    )
+
+
+def _card(pan: str) -> ReceivedCard:
+    record = {
+        "pan": pan,
+        "psn": "00",
+        "expiry": "2031-02",
+        "name": "TEST/CARDHOLDER AA",
+        "service_code": "201",
+        "discretionary_data": "12345",
+    }
+    pan_of_it = Secret.of_text(pan)
+    return ReceivedCard(pan_of_it, "00", date(2031, 2, 28), Secret(canonical.encode(record)))
+
+
+def released_batch(
+    site: TestSite, oracle: LocalOracle, reference: str, count: int, first: int = 1
+) -> BatchView:
+    """Receive, prepare and release a batch of TEST cards."""
+    if not oracle.gateway.issuers():
+        oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+    view = oracle.gateway.admit(received_file(reference, count, first))
+    prepare_batch(view.id, oracle.preparation, lambda: None)
+    for person in OPERATORS:
+        signature = site.sign_release(oracle, view.id, person)
+        view = oracle.supervision.approve_release(view.id, person, signature)
+    return view
