@@ -9,6 +9,7 @@ from pathlib import Path
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
+from kif.hsm.library import load
 
 _RW_SESSION = 0x6
 _SECURITY_OFFICER = 0
@@ -18,21 +19,19 @@ _LABEL_LENGTH = 32
 def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> None:
     """Initialise the first free slot as a token with this label (at most 32 bytes) and PINs.
 
-    Steps: 1. C_Initialize; 2. C_InitToken on the last slot (SoftHSM keeps it free); 3. C_InitPIN
-    as security officer; 4. C_Finalize, so that python-pkcs11 starts afresh.
-
-    Raises ``DeviceFailed`` naming the call.
+    1. The library starts afresh; 2. C_InitToken on the last slot, which SoftHSM keeps free;
+    3. C_InitPIN as security officer; 4. every session is closed. Raises ``DeviceFailed`` naming the
+    call.
     """
-    calls = ctypes.CDLL(str(library))
-    calls.C_Finalize(None)  # whatever an earlier token of this process left open
-    _check(calls.C_Initialize(None), "C_Initialize")
+    load(library)
+    calls = ctypes.CDLL(str(library))  # the same library, already initialised
+    slot = _last_slot(calls)
+    padded = label.encode().ljust(_LABEL_LENGTH)
     try:
-        slot = _last_slot(calls)
-        padded = label.encode().ljust(_LABEL_LENGTH)
         _check(calls.C_InitToken(slot, *_pin(so_pin), padded), "C_InitToken")
         _set_user_pin(calls, slot, so_pin, user_pin)
     finally:
-        calls.C_Finalize(None)
+        calls.C_CloseAllSessions(slot)
 
 
 def _last_slot(calls: ctypes.CDLL) -> ctypes.c_ulong:

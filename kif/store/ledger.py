@@ -47,8 +47,7 @@ class LedgerTables:
         """Yield size and note of every checkpoint."""
         columns = select(LedgerCheckpoint.size, LedgerCheckpoint.note)
         wanted = columns.order_by(LedgerCheckpoint.size)
-        found = self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
-        yield from found.tuples()
+        yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
 
     def payload(self, index: int) -> tuple[bytes, bytes] | None:
         """Return salt and payload of an entry, or None when there is none (any more)."""
