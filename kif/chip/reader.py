@@ -43,7 +43,8 @@ class Reader:
         self._card = None
         raise DeviceFailed(
             Control.CARD_PRESENT,
-            f"There is no card in '{self.name}': {scard.SCardGetErrorMessage(result)}",
+            f"No card showed in '{self.name}' within {_PATIENCE:.0f} seconds "
+            f"({scard.SCardGetErrorMessage(result)}).",
         )
 
     def transmit(self, command: bytes) -> bytes:
@@ -52,11 +53,10 @@ class Reader:
 
         header = scard.SCARD_PCI_T0 if self._protocol == 1 else scard.SCARD_PCI_T1
         result, response = scard.SCardTransmit(self._card, header, list(command))
-        if result != scard.SCARD_S_SUCCESS:
+        if result != scard.SCARD_S_SUCCESS or not response:
             raise DeviceFailed(
                 Control.CARD_PRESENT,
-                "The card did not answer and is gone from the reader: "
-                f"{scard.SCardGetErrorMessage(result)}",
+                "The card stopped answering: it is gone from the reader, or broken.",
             )
         return bytes(byte & 0xFF for byte in response)
 

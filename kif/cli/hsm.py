@@ -1,5 +1,6 @@
 """``kif hsm``: the token itself."""
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -23,9 +24,9 @@ def hsm() -> None:
 def doctor(app: App, library: Path | None, as_json: bool) -> None:
     """Say what the token can and cannot do. Ends with 1 when something is missing."""
     path = library or (app.home.token_place().library if app.home.exists else softhsm_library())
-    if library is None:
-        softhsm.use_directory(app.home.site / "token" if app.home.exists else app.home.path / "hsm")
-    findings = examine(path)
+    with tempfile.TemporaryDirectory() as directory:
+        softhsm.use_directory(Path(directory))  # mechanisms are asked of the library, not of a site
+        findings = examine(path)
     rows = [
         {
             "feature": each.feature,

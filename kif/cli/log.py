@@ -56,9 +56,7 @@ def show_log(app: App, batch: str | None, kind: str | None, as_json: bool) -> No
             "kind": entry.kind.value,
             "actor": entry.actor,
             "boundary": entry.boundary.value,
-            "subject": ", ".join(f"{name}={value}" for name, value in entry.subject.items())
-            if not as_json
-            else dict(entry.subject),
+            "subject": dict(entry.subject),
         }
         for entry in entries
         if (batch is None or entry.subject.get("batch") == batch)

@@ -20,10 +20,10 @@ _PCSC_SOCKET = "PCSCLITE_CSOCK_NAME"
 def simulated_machine(record: Path, faults: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
     """Run ``kif simulate`` beside this process; yield its reader's name and transport socket.
 
-    It ends with this process, however this process ends.
+    It ends with this process, however this process ends: the kernel sees to it.
     """
-    command = [sys.executable, "-m", "kif.cli.main", "simulate", "--with-parent"]
-    command += ["--record", str(record)]
+    command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "kif.cli.main"]
+    command += ["simulate", "--record", str(record)]
     for fault in faults:
         command += ["--fault", fault]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

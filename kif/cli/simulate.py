@@ -19,15 +19,11 @@ from kif.simulator.machine import serve
     "wrong-arqc@2 (kind@card, or kind@card:command). May be repeated.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Note each stacked card here.")
-@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
-def simulate(
-    readers: int, cards: int | None, faults: tuple[str, ...], record: Path | None, with_parent: bool
-) -> None:
+def simulate(readers: int, cards: int | None, faults: tuple[str, ...], record: Path | None) -> None:
     """Start simulated cards behind a private pcscd; runs until it is interrupted."""
     serve(
         readers=readers,
         cards=cards,
         faults=[Fault.parse(each) for each in faults],
         record=record,
-        with_parent=with_parent,
     )

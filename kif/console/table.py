@@ -4,8 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
+
+_WIDTH_OF_A_FILE = 200
 
 
 def show(rows: Sequence[Mapping[str, object]], as_json: bool, empty: str) -> None:
@@ -16,9 +19,22 @@ def show(rows: Sequence[Mapping[str, object]], as_json: bool, empty: str) -> Non
     if not rows:
         click.echo(empty)
         return
-    table = Table(header_style="bold")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH_OF_A_FILE)
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
     for name in rows[0]:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(soft_wrap=not Console().is_terminal).print(table)
+        table.add_row(*map(_text, row.values()))
+    console.print(table)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import shutil
 import signal
 import sys
@@ -17,8 +15,6 @@ from kif.simulator.fault import Fault
 from kif.simulator.pcscd import PrivatePcscd
 from kif.simulator.slot import Slot
 from kif.simulator.transport import CardTransport
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Machine:
@@ -71,14 +67,11 @@ def serve(
     cards: int | None,
     faults: Sequence[Fault],
     record: Path | None,
-    with_parent: bool,
 ) -> None:
-    """Run a machine until SIGTERM or SIGINT, or until the parent ends when ``with_parent``.
+    """Run a machine until SIGTERM or SIGINT.
 
     Prints one line of JSON when it is ready: the PC/SC socket, readers and transports.
     """
-    if with_parent:
-        _die_with_parent()
     with Machine(readers, faults, cards, record) as machine:
         told = {
             "pcscd": machine.socket,
@@ -97,10 +90,3 @@ def _until_told() -> None:
     signal.signal(signal.SIGINT, end)
     while True:
         signal.pause()
-
-
-def _die_with_parent() -> None:
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before the call
-        raise SystemExit(0)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 from kif.simulator.card import Card
 from kif.simulator.fault import CardGone
 
+_EMPTY = 1.0
+"""Seconds for which a slot stays empty after a card left by itself: pcscd looks every 0.4 s, and
+takes a card that comes back between two looks for one that never left."""
 _POWER_OFF, _POWER_ON, _RESET, _ATR = 0, 1, 2, 4
 
 
@@ -24,6 +28,7 @@ class Slot:
         self._card: Card | None = None
         self._connection: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._emptied = -_EMPTY
 
     def put(self, card: Card) -> None:
         """Put a card in; behind a connection that still stands, no reader notices the exchange."""
@@ -31,6 +36,7 @@ class Slot:
             card.reset()
             self._card = card
             if self._connection is None:
+                time.sleep(max(0.0, self._emptied + _EMPTY - time.monotonic()))
                 self._connection = socket.create_connection(("127.0.0.1", self._port), timeout=5)
                 self._connection.settimeout(None)
                 self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,6 +63,7 @@ class Slot:
         finally:
             with self._lock:
                 self._connection = None
+                self._emptied = time.monotonic()
             connection.close()  # or pcscd waits for an answer for ever
 
     def _handle(self, connection: socket.socket, message: bytes) -> None:
