@@ -43,13 +43,13 @@ class Balance:
             rule(entry)
 
     def _received(self, entry: Entry) -> None:
-        batch = str(entry.subject["batch"])
+        batch = _text(entry, "batch")
         _require(batch not in self.batches, entry, f"receives batch {batch} a second time")
-        self.batches[batch] = BatchBalance(int(entry.subject["count"]))
+        self.batches[batch] = BatchBalance(_number(entry, "count"))
 
     def _authorised(self, entry: Entry) -> None:
         batch, number = self._card(entry)
-        serial = str(entry.subject.get("card_serial"))
+        serial = _text(entry, "card_serial")
         _require(number not in batch.authorised, entry, "injects the same card job twice")
         _require(serial not in self._serials, entry, f"uses the chip {serial} twice")
         batch.authorised.add(number)
@@ -75,25 +75,43 @@ class Balance:
     def _closed(self, entry: Entry) -> None:
         batch = self._batch(entry)
         counted = (len(batch.good), len(batch.suspect))
-        stated = (int(entry.subject["good"]), int(entry.subject["suspect"]))
+        stated = (_number(entry, "good"), _number(entry, "suspect"))
         _require(counted == stated, entry, f"states {stated} good and suspect; they are {counted}")
-        total = sum(stated) + int(entry.subject["left"])
+        total = sum(stated) + _number(entry, "left")
         _require(total == batch.received, entry, f"accounts for {total} of {batch.received} cards")
 
     def _batch(self, entry: Entry) -> BatchBalance:
-        name = str(entry.subject.get("batch"))
+        name = _text(entry, "batch")
         _require(name in self.batches, entry, f"names batch {name}, which was never received")
         return self.batches[name]
 
     def _card(self, entry: Entry) -> tuple[BatchBalance, int]:
-        batch, number = self._batch(entry), int(entry.subject["number"])
+        batch, number = self._batch(entry), _number(entry, "number")
         _require(1 <= number <= batch.received, entry, f"names card {number}, which is not there")
         return batch, number
 
 
+def _text(entry: Entry, name: str) -> str:
+    value = entry.subject.get(name)
+    if not isinstance(value, str):
+        raise _unbalanced(entry, f"has no '{name}'")
+    return value
+
+
+def _number(entry: Entry, name: str) -> int:
+    value = entry.subject.get(name)
+    if not isinstance(value, int):
+        raise _unbalanced(entry, f"has no number '{name}'")
+    return value
+
+
 def _require(holds: bool, entry: Entry, what: str) -> None:
     if not holds:
-        raise CheckFailed(
-            Control.LEDGER_RUN_BALANCE,
-            f"Entry {entry.index} ({entry.kind.value}) {what}. The log does not balance.",
-        )
+        raise _unbalanced(entry, what)
+
+
+def _unbalanced(entry: Entry, what: str) -> CheckFailed:
+    return CheckFailed(
+        Control.LEDGER_RUN_BALANCE,
+        f"Entry {entry.index} ({entry.kind.value}) {what}. The log does not balance.",
+    )

@@ -134,5 +134,7 @@ def test_ssh_keygen_accepts_the_release_signature_too(
     (tmp_path / "signers").write_text(f"{FIRST} {public}")
     who = ["-f", str(tmp_path / "signers"), "-I", FIRST, "-n", "kif-release-batch"]
     subprocess.run(
-        ["ssh-keygen", "-Y", "verify", *who, "-s", str(tmp_path / "sig")], input=statement, check=True
+        ["ssh-keygen", "-Y", "verify", *who, "-s", str(tmp_path / "sig")],
+        input=statement,
+        check=True,
     )

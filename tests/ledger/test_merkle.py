@@ -1,0 +1,96 @@
+"""The Merkle tree against RFC 6962's well-known test tree, and against its own definition."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kif.ledger.merkle import (
+    EMPTY_ROOT,
+    Frontier,
+    inclusion_proof,
+    leaf_hash,
+    root_from_inclusion,
+    root_of,
+)
+
+# The test tree of the certificate-transparency project (reference implementation of RFC 6962).
+LEAVES = [
+    bytes.fromhex(text)
+    for text in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
+]
+ROOTS = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+
+leaves = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
+
+
+def frontier_of(entries: list[bytes]) -> Frontier:
+    frontier = Frontier()
+    for entry in entries:
+        frontier = frontier.append(entry)
+    return frontier
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_the_published_roots_come_out(size: int) -> None:
+    assert frontier_of(LEAVES[:size]).root().hex() == ROOTS[size - 1]
+    assert root_of([leaf_hash(leaf) for leaf in LEAVES[:size]]).hex() == ROOTS[size - 1]
+
+
+def test_the_empty_tree_has_the_hash_of_nothing() -> None:
+    assert Frontier().root() == EMPTY_ROOT == root_of([])
+
+
+@given(leaves)
+def test_appending_agrees_with_the_definition(entries: list[bytes]) -> None:
+    assert frontier_of(entries).root() == root_of([leaf_hash(entry) for entry in entries])
+
+
+@given(leaves)
+def test_a_frontier_comes_back_from_its_bytes(entries: list[bytes]) -> None:
+    frontier = frontier_of(entries)
+    assert Frontier.decode(frontier.encode()) == frontier
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00" * 7, b"\x00" * 7 + b"\x01", b"\x00" * 40])
+def test_bytes_that_are_no_frontier_are_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="one hash for each bit"):
+        Frontier.decode(raw)
+
+
+@given(leaves, st.data())
+def test_an_audit_path_leads_to_the_root_and_no_other_does(
+    entries: list[bytes], data: st.DataObject
+) -> None:
+    hashes = [leaf_hash(entry) for entry in entries]
+    index = data.draw(st.integers(0, len(hashes) - 1))
+    proof, root = inclusion_proof(hashes, index), root_of(hashes)
+    assert root_from_inclusion(hashes[index], index, len(hashes), proof) == root
+    assert root_from_inclusion(leaf_hash(b"another leaf"), index, len(hashes), proof) != root
+    with pytest.raises(ValueError, match="too long"):
+        root_from_inclusion(hashes[index], index, len(hashes), [*proof, root])
+    if proof:
+        with pytest.raises(ValueError, match="too short"):
+            root_from_inclusion(hashes[index], index, len(hashes), proof[1:])
+
+
+def test_an_index_outside_the_tree_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside"):
+        root_from_inclusion(bytes(32), 3, 3, [])

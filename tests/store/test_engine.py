@@ -1,0 +1,167 @@
+"""The database: durable, append-only where it has to be, and honest when it can't write."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from kif.formats.error import LedgerUnavailable
+from kif.store.engine import Store, open_store
+from kif.store.models import Batch, CardJob, Issuer
+from kif.store.state import BatchState, JobState
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A new database."""
+    made = open_store(tmp_path / "db")
+    made.migrate()
+    return made
+
+
+def add_batch(store: Store, batch: str = "b", at: datetime = NOON) -> None:
+    with store.transaction() as tx:
+        if tx.session.get(Issuer, "i") is None:
+            tx.session.add(Issuer(name="i", certificate="c"))
+            tx.session.flush()
+        tx.session.add(
+            Batch(
+                id=batch,
+                issuer="i",
+                file_reference=batch,
+                content_digest=batch,
+                product="p",
+                count=1,
+                state=BatchState.RECEIVED,
+                received_at=at,
+            )
+        )
+        tx.session.flush()
+        tx.session.add(
+            CardJob(
+                batch_id=batch,
+                number=1,
+                bin="1",
+                pseudonym="p",
+                valid_until=date(2030, 1, 1),
+                state=JobState.RECEIVED,
+                record=b"",
+            )
+        )
+
+
+def test_states_and_times_come_back_as_what_they_are(store: Store) -> None:
+    add_batch(store)
+    with store.reading() as tx:
+        batch = tx.session.scalars(select(Batch)).one()
+        assert batch.state is BatchState.RECEIVED
+        assert tx.session.scalars(select(CardJob)).one().state is JobState.RECEIVED
+        assert batch.received_at == NOON
+        assert batch.received_at.tzinfo is UTC
+
+
+def test_a_naive_time_is_refused(store: Store) -> None:
+    with pytest.raises(StatementError, match="without its offset"):
+        add_batch(store, at=NOON.replace(tzinfo=None))
+
+
+def test_a_state_that_does_not_exist_is_refused(store: Store) -> None:
+    add_batch(store)
+    with pytest.raises(StatementError), store.transaction() as tx:
+        tx.session.execute(text("SELECT 1"))
+        tx.session.scalars(select(CardJob)).one().state = "hope"  # type: ignore[assignment]
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(KeyError), store.transaction() as tx:
+        tx.session.add(Issuer(name="i", certificate="c"))
+        tx.session.flush()
+        raise KeyError
+    with store.reading() as tx:
+        assert tx.session.scalars(select(Issuer)).first() is None
+
+
+def test_a_reference_that_points_nowhere_is_refused(store: Store) -> None:
+    with pytest.raises(IntegrityError), store.transaction() as tx:
+        tx.session.execute(text("INSERT INTO approval VALUES ('no', 'one', 'x')"))
+
+
+def test_it_is_as_durable_as_sqlite_can_be(store: Store) -> None:
+    with store.reading() as tx:
+        modes = [
+            tx.session.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert modes == ["wal", 2, 1]
+
+
+@pytest.mark.control("KIF-LOG-01")
+@pytest.mark.parametrize("table", ["ledger_entry", "ledger_checkpoint"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET rowid = 7", "DELETE FROM {}"])
+def test_the_ledger_is_append_only(store: Store, table: str, change: str) -> None:
+    with store.transaction() as tx:
+        tx.ledger.add(0, b"leaf")
+        tx.ledger.add_checkpoint(1, "note", b"")
+    with pytest.raises(IntegrityError, match="append-only"), store.transaction() as tx:
+        tx.session.execute(text(change.format(table)))
+
+
+@pytest.mark.control("KIF-LOG-01")
+def test_a_database_that_is_full_is_a_sentence_and_nothing_is_done(store: Store) -> None:
+    with store.reading() as tx:
+        pages = tx.session.execute(text("PRAGMA page_count")).scalar_one()
+    with (
+        pytest.raises(LedgerUnavailable, match="can't be written") as full,
+        store.transaction() as tx,
+    ):
+        tx.session.execute(text(f"PRAGMA max_page_count = {pages}"))
+        tx.ledger.add(0, bytes(100_000))
+        tx.session.flush()
+    assert full.value.exit_code == 5
+    with store.reading() as tx:
+        assert list(tx.ledger.leaves()) == []
+
+
+@pytest.mark.control("KIF-LOG-01")
+def test_a_database_that_is_read_only_is_a_sentence(store: Store) -> None:
+    with store.reading() as tx:
+        tx.session.execute(text("PRAGMA query_only = ON"))
+    with pytest.raises(LedgerUnavailable), store.transaction() as tx:
+        tx.session.execute(text("PRAGMA query_only = ON"))
+        tx.ledger.add(0, b"leaf")
+        tx.session.flush()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from kif.store.engine import open_store
+from kif.store.models import Issuer
+store = open_store(Path(sys.argv[1]))
+for number in range(25):
+    with store.transaction() as tx:
+        tx.session.add(Issuer(name=f"{sys.argv[2]}-{number}", certificate="c"))
+"""
+
+
+def test_two_processes_write_at_once_and_lose_nothing(store: Store, tmp_path: Path) -> None:
+    commands = [
+        [sys.executable, "-c", WRITER, str(tmp_path / "db"), name] for name in ("one", "two")
+    ]
+    running = [subprocess.Popen(command, cwd=os.getcwd()) for command in commands]  # noqa: PTH109
+    assert [process.wait() for process in running] == [0, 0]
+    with store.reading() as tx:
+        assert len(list(tx.session.scalars(select(Issuer)))) == 50
+
+
+def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "db").write_bytes(b"not a database, whatever it is called" * 100)
+    with pytest.raises((LedgerUnavailable, DBAPIError)):
+        open_store(tmp_path / "db").migrate()

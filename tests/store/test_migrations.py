@@ -1,0 +1,45 @@
+"""The migrations build exactly the models, and can be repeated."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+import kif.store
+from kif.store.engine import Store, open_store
+from kif.store.models import Base
+
+
+def differences(store: Store) -> list[object]:
+    with store.engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+
+def test_the_migrated_schema_is_that_of_the_models(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "db")
+    store.migrate()
+    assert differences(store) == []
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "db")
+    store.migrate()
+    store.migrate()
+    assert differences(store) == []
+
+
+def test_down_and_up_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "db")
+    store.migrate()
+    configuration = Config()
+    folder = Path(kif.store.__file__).parent / "migrations"
+    configuration.set_main_option("script_location", str(folder))
+    with store.engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    store.migrate()
+    assert differences(store) == []
