@@ -1,0 +1,84 @@
+"""After any end of the process, every card is accounted for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kif.hsm.data import batches_with_key, generate_batch_key
+from kif.ledger.event import Entry, Kind
+from kif.oracle.interface import BatchView
+from kif.oracle.local import LocalOracle
+from kif.simulator.card import Card
+from kif.store.state import JobState
+from tests.oracle.test_injection import Wire, make
+from tests.site import TestSite, make_site, released_batch
+
+
+def claim(oracle: LocalOracle, batch: BatchView) -> None:
+    oracle.chip.claim(batch.id, "station-1")
+
+
+def open_segment(oracle: LocalOracle, batch: BatchView) -> None:
+    held = oracle.chip.claim(batch.id, "station-1")
+    assert held is not None
+    chip = Wire(Card())
+    oracle.chip.open(held.job, [chip.transmit(command) for command in held.commands][-1])
+
+
+def personalise(oracle: LocalOracle, batch: BatchView) -> None:
+    make(oracle, batch, Card())
+
+
+def print_it(oracle: LocalOracle, batch: BatchView) -> None:
+    oracle.graphics.printed(make(oracle, batch, Card()).id, "00" * 32)
+
+
+STOPPED: dict[str, tuple[Callable[[LocalOracle, BatchView], None], JobState, Kind]] = {
+    "claimed": (claim, JobState.PREPARED, Kind.CLAIM_WITHDRAWN),
+    "personalising": (open_segment, JobState.SUSPECT, Kind.CARD_SUSPECT),
+    "personalised": (personalise, JobState.SUSPECT, Kind.CARD_SUSPECT),
+    "printed": (print_it, JobState.SUSPECT, Kind.CARD_SUSPECT),
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
+    """A site of this module's own."""
+    return make_site(tmp_path_factory.mktemp("home"))
+
+
+def last_kind(oracle: LocalOracle) -> Kind:
+    with oracle.gateway.desk.store.reading() as tx:
+        return [Entry.decode(leaf).kind for leaf in tx.ledger.leaves()][-1]
+
+
+@pytest.mark.control("KIF-ORA-03", "KIF-ORA-05")
+@pytest.mark.parametrize("case", STOPPED)
+def test_a_card_that_was_on_the_line_is_accounted_for(site: TestSite, case: str) -> None:
+    stop, state, kind = STOPPED[case]
+    first = 1 + 10 * list(STOPPED).index(case)
+    with site.oracle() as oracle:
+        batch = released_batch(site, oracle, case, 2, first=first)
+        stop(oracle, batch)
+        assert oracle.supervision.jobs(batch.id)[0].state.value == case
+    with site.oracle() as oracle:
+        assert [job.state for job in oracle.supervision.jobs(batch.id)] == [
+            state,
+            JobState.PREPARED,
+        ]
+        assert last_kind(oracle) is kind
+    with site.oracle() as oracle:  # and nothing more happens the next time
+        assert [job.state for job in oracle.supervision.jobs(batch.id)] == [
+            state,
+            JobState.PREPARED,
+        ]
+
+
+@pytest.mark.control("KIF-ORA-07")
+def test_a_batch_key_without_a_batch_is_destroyed(site: TestSite, tmp_path: Path) -> None:
+    with site.oracle() as oracle:
+        generate_batch_key(oracle.gateway.desk.keys.token, "never-committed")
+    with site.oracle() as oracle:
+        assert "never-committed" not in batches_with_key(oracle.gateway.desk.keys.token)
+        assert last_kind(oracle) is Kind.RESIDUE_DESTROYED
