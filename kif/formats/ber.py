@@ -15,6 +15,7 @@ INTEGER, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x04, 0x06, 0x30, 0x31
 _CONSTRUCTED = 0x20
 _DEPTH = 32
 _END = b"\x00\x00"
+_NULL = b"\x05\x00"
 
 
 def context(number: int, constructed: bool = True) -> int:
@@ -43,11 +44,19 @@ class Element:
             raise _bad(f"element {tag:02X} was expected, {self.tag:02X} was found")
         return self
 
-    def octets(self) -> bytes:
-        """Return the whole of an octet string, primitive or in pieces (8.7)."""
-        if not self.tag & _CONSTRUCTED:
+    def octets(self, tag: int = OCTET_STRING) -> bytes:
+        """Return the whole of an octet string of this tag, primitive or in pieces (8.7)."""
+        if self.tag == tag:
             return bytes(self.contents)
+        self.expect(tag | _CONSTRUCTED)
         return b"".join(piece.octets() for piece in self.children())
+
+    def algorithm(self) -> tuple[str, list[Element]]:
+        """Return an AlgorithmIdentifier's object identifier and parameters; NULL is none."""
+        kind, *parameters = self.expect(SEQUENCE).children()
+        if len(parameters) > 1:
+            raise _bad("an algorithm has more than one parameter")
+        return kind.oid(), [each for each in parameters if bytes(each.raw) != _NULL]
 
     def integer(self) -> int:
         """Return an INTEGER's value."""

@@ -13,6 +13,8 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.oracle.interface import Envelope, GatewayOracle
 
+DATA = "1.2.840.113549.1.7.1"
+SIGNED_DATA = "1.2.840.113549.1.7.2"
 ENVELOPED_DATA = "1.2.840.113549.1.7.3"
 _RSA = "1.2.840.113549.1.1.1"
 _AES_CBC = {
@@ -65,7 +67,8 @@ def _parse(root: Element, certificate: x509.Certificate) -> Enveloped:
     parts = [each for each in data.expect(ber.SEQUENCE).children() if each.tag < 0x80]
     if len(parts) != 3:  # version, recipients, content; [0] and [1] are informative
         raise BadInput(Control.BYTES, "an EnvelopedData has not its three parts.")
-    _, recipients, encrypted = parts
+    version, recipients, encrypted = parts
+    _expect_version(version, 0, 2, 3, 4)
     vector, cryptogram = _content(encrypted.expect(ber.SEQUENCE))
     key = _key_for(recipients.expect(ber.SET).children(), certificate)
     return Enveloped(key, vector, cryptogram)
@@ -75,10 +78,11 @@ def _key_for(recipients: list[Element], certificate: x509.Certificate) -> bytes:
     for recipient in recipients:
         if recipient.tag != ber.SEQUENCE:
             continue  # key agreement and others: not a key transport to us
-        _, identifier, algorithm, key = _exactly(recipient.children(), 4)
+        version, identifier, algorithm, key = _exactly(recipient.children(), 4)
+        _expect_version(version, 0, 2)
         if identifies(identifier, certificate):
-            oid = algorithm.children()[0].oid()
-            if oid != _RSA:
+            oid, parameters = algorithm.algorithm()
+            if oid != _RSA or parameters:
                 raise _unsupported("key encryption", oid, "RSA PKCS#1 v1.5")
             return key.octets()
     raise BadInput(
@@ -94,22 +98,24 @@ def identifies(identifier: Element, certificate: x509.Certificate) -> bool:
         name, serial = _two(identifier.children())
         same_issuer = bytes(name.raw) == certificate.issuer.public_bytes()
         return same_issuer and serial.integer() == certificate.serial_number
-    if identifier.tag not in (ber.context(0), ber.context(0, constructed=False)):
-        return False
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
         return False
-    return identifier.octets() == extension.value.digest
+    key_identifier = identifier.octets(ber.context(0, constructed=False))
+    return key_identifier == extension.value.digest
 
 
 def _content(encrypted: Element) -> tuple[bytes, bytes]:
     """Return initialisation vector and cryptogram of an EncryptedContentInfo."""
-    _, algorithm, cryptogram = _exactly(encrypted.children(), 3)
-    oid, parameter = _two(algorithm.expect(ber.SEQUENCE).children())
-    if oid.oid() not in _AES_CBC:
-        raise _unsupported("content encryption", oid.oid(), ", ".join(_AES_CBC.values()))
-    vector, data = parameter.expect(ber.OCTET_STRING).octets(), cryptogram.octets()
+    kind, algorithm, cryptogram = _exactly(encrypted.children(), 3)
+    if kind.oid() not in (DATA, SIGNED_DATA):
+        raise BadInput(Control.BYTES, "the encrypted content is neither data nor signed data.")
+    oid, parameters = algorithm.algorithm()
+    if oid not in _AES_CBC:
+        raise _unsupported("content encryption", oid, ", ".join(_AES_CBC.values()))
+    vector = _exactly(parameters, 1)[0].octets()
+    data = cryptogram.octets(ber.context(0, constructed=False))
     if len(vector) != _BLOCK or not data or len(data) % _BLOCK:
         raise BadInput(Control.BYTES, "the encrypted content is not whole AES blocks.")
     return vector, data
@@ -146,6 +152,11 @@ def _unsupported(what: str, found: str, known: str) -> BadInput:
         Control.FILE_INTACT,
         f"The file's {what} is {found}; accepted are {known}. Ask the issuer to use one of these.",
     )
+
+
+def _expect_version(element: Element, *known: int) -> None:
+    if element.integer() not in known:
+        raise BadInput(Control.BYTES, f"version {element.integer()} is not known.")
 
 
 def _two(elements: list[Element]) -> tuple[Element, Element]:

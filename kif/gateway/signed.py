@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kif.formats import ber
 from kif.formats.ber import Element
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
-from kif.gateway.enveloped import altered, identifies
+from kif.gateway.enveloped import DATA, SIGNED_DATA, altered, identifies
 from kif.oracle.interface import IssuerView
 
-_SIGNED_DATA = "1.2.840.113549.1.7.2"
-_DATA = "1.2.840.113549.1.7.1"
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_VERSIONS = (1, 3)
+_RSA = frozenset(f"1.2.840.113549.1.1.{number}" for number in (1, 11, 12, 13))
+_ECDSA = frozenset(f"1.2.840.10045.4.3.{number}" for number in (2, 3, 4))
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
@@ -38,13 +41,14 @@ def open_signed(raw: bytes, register: Sequence[IssuerView], now: datetime) -> tu
     certificate not valid now.
     """
     try:
-        content, signer = _parse(raw)
+        content, enclosed, signer = _parse(raw)
         parts = _signer_parts(signer)
+        issuer, certificate = _registered(parts.identifier, register)
     except BadInput as broken:
         raise altered() if broken.control is Control.BYTES else broken from None
-    issuer, certificate = _registered(parts[0], register)
     _check_validity(issuer, certificate, now)
     try:
+        _check_enclosed(enclosed, certificate)
         _verify(parts, certificate, content)
     except (BadInput, InvalidSignature):
         raise BadInput(
@@ -55,22 +59,38 @@ def open_signed(raw: bytes, register: Sequence[IssuerView], now: datetime) -> tu
     return issuer, content
 
 
-Signer = tuple[Element, str, Element, bytes]
-"""Identifier, digest algorithm, signed attributes, signature."""
+@dataclass(frozen=True)
+class Signer:
+    """A SignerInfo's parts; ``digest`` and ``algorithm`` are object identifiers."""
+
+    identifier: Element
+    digest: str
+    attributes: Element
+    algorithm: str
+    signature: bytes
 
 
-def _parse(raw: bytes) -> tuple[bytes, Element]:
+def _parse(raw: bytes) -> tuple[bytes, list[Element], Element]:
+    """Return the content, the certificates that came with it, and the only signer."""
     kind, wrapped = _parts(ber.read(raw).expect(ber.SEQUENCE), 2)
     (data,) = _parts(wrapped.expect(ber.context(0)), 1)
-    plain = [each for each in data.expect(ber.SEQUENCE).children() if each.tag < 0x80]
-    if kind.oid() != _SIGNED_DATA or len(plain) != 4:
+    parts = data.expect(ber.SEQUENCE).children()
+    plain = [each for each in parts if each.tag < 0x80]
+    if kind.oid() != SIGNED_DATA or len(plain) != 4:
         raise BadInput(Control.BYTES, "no SignedData")
-    _, _, encapsulated, signers = plain
+    version, digests, encapsulated, signers = plain
+    if version.integer() not in _VERSIONS:
+        raise BadInput(Control.BYTES, "no known version")
+    for digest in digests.expect(ber.SET).children():
+        digest.algorithm()
     content_type, content = _parts(encapsulated.expect(ber.SEQUENCE), 2)
-    if content_type.oid() != _DATA:
+    if content_type.oid() != DATA:
         raise BadInput(Control.BYTES, "the content is not data")
     (octets,) = _parts(content.expect(ber.context(0)), 1)
-    return octets.octets(), _only(signers.expect(ber.SET).children())
+    enclosed = [each for part in parts if part.tag == ber.context(0) for each in part.children()]
+    if len(parts) > len(plain) + bool(enclosed):
+        raise BadInput(Control.BYTES, "something stands where certificates do")
+    return octets.octets(), enclosed, _only(signers.expect(ber.SET).children())
 
 
 def _only(signers: list[Element]) -> Element:
@@ -85,14 +105,24 @@ def _only(signers: list[Element]) -> Element:
 
 def _signer_parts(signer: Element) -> Signer:
     parts = signer.expect(ber.SEQUENCE).children()
-    if len(parts) < 6 or parts[3].tag != ber.context(0):
+    if len(parts) != 6 or parts[3].tag != ber.context(0):
         raise BadInput(
             Control.FILE_SIGNATURE,
             "The signature has no signed attributes. Ask the issuer to sign as CMS tools do by "
             "default.",
         )
-    digest = parts[2].expect(ber.SEQUENCE).children()[0].oid()
-    return parts[1], digest, parts[3], parts[5].octets()
+    version, identifier, digest, attributes, algorithm, signature = parts
+    oids = (digest.algorithm(), algorithm.algorithm())
+    if version.integer() not in _VERSIONS or oids[0][1] or oids[1][1]:
+        raise BadInput(Control.BYTES, "no known version or algorithm")
+    return Signer(identifier, oids[0][0], attributes, oids[1][0], signature.octets())
+
+
+def _check_enclosed(enclosed: list[Element], certificate: x509.Certificate) -> None:
+    """Require that a signer's certificate in the file is the registered one, to the last bit."""
+    registered = certificate.public_bytes(Encoding.DER)
+    if enclosed and registered not in [bytes(each.raw) for each in enclosed]:
+        raise InvalidSignature
 
 
 def _registered(
@@ -121,22 +151,21 @@ def _check_validity(issuer: str, certificate: x509.Certificate, now: datetime) -
 
 def _verify(parts: Signer, certificate: x509.Certificate, content: bytes) -> None:
     """Verify digest and signature (5.4). Raises ``BadInput`` or ``InvalidSignature``."""
-    _, digest, attributes, signature = parts
-    algorithm = _HASHES.get(digest)
+    algorithm = _HASHES.get(parts.digest)
     if algorithm is None:
         raise BadInput(Control.BYTES, "unknown digest")
-    stated = _attributes(attributes)
+    stated = _attributes(parts.attributes)
     computed = hashlib.new(algorithm.name, content).digest()
     if not hmac.compare_digest(stated[_MESSAGE_DIGEST].octets(), computed):
         raise InvalidSignature
-    if stated[_CONTENT_TYPE].oid() != _DATA:
+    if stated[_CONTENT_TYPE].oid() != DATA:
         raise InvalidSignature
-    signed = b"\x31" + bytes(attributes.raw[1:])  # signed as a SET, sent as [0] (5.4)
+    signed = b"\x31" + bytes(parts.attributes.raw[1:])  # signed as a SET, sent as [0] (5.4)
     key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        key.verify(signature, signed, padding.PKCS1v15(), algorithm)
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, signed, ec.ECDSA(algorithm))
+    if isinstance(key, rsa.RSAPublicKey) and parts.algorithm in _RSA:
+        key.verify(parts.signature, signed, padding.PKCS1v15(), algorithm)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and parts.algorithm in _ECDSA:
+        key.verify(parts.signature, signed, ec.ECDSA(algorithm))
     else:
         raise InvalidSignature
 
