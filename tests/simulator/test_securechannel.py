@@ -1,0 +1,74 @@
+"""The card's side of SCP03 against published vectors."""
+
+import pytest
+
+from kif.formats.apdu import Command, Response
+from kif.formats.scp03 import StaticKey
+from kif.simulator.securechannel import (
+    CardChannel,
+    CardKeys,
+    SecurityError,
+    card_challenge,
+)
+from kif.simulator.vendor import TEST_VENDOR_KMC, static_key
+from tests.vectors import load
+
+S8 = [v for v in load("scp03-host") if v["id"].startswith("SCP03-S8-128")]
+PAIRS = ("get_eid", "case_1", "case_2", "case_3", "case_4")
+
+
+def h(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+def opened(vector: dict) -> CardChannel:  # type: ignore[type-arg]
+    inputs = vector["inputs"]
+    keys = CardKeys(h(inputs["key_enc"]), h(inputs["key_mac"]), h(inputs["key_dek"]))
+    response = h(inputs["init_update_rsp"])
+    return CardChannel(keys, h(inputs["init_update"])[5:13], response[13:21])
+
+
+@pytest.mark.parametrize("vector", S8, ids=lambda v: v["id"])
+def test_the_card_accepts_what_the_published_host_sent(vector: dict) -> None:  # type: ignore[type-arg]
+    channel = opened(vector)
+    assert channel.card_cryptogram == h(vector["expect"]["card_cryptogram"])
+    assert channel.authenticate(Command.decode(h(vector["expect"]["ext_auth"])))
+    for name in PAIRS:
+        plain = Command.decode(h(vector["inputs"][f"plain_{name}"]))
+        wrapped = Command.decode(h(vector["expect"][f"w_{name}"]))
+        assert channel.unwrap(wrapped) == plain
+
+
+@pytest.mark.parametrize("vector", S8, ids=lambda v: v["id"])
+def test_an_altered_command_is_refused(vector: dict) -> None:  # type: ignore[type-arg]
+    raw = h(vector["expect"]["w_get_eid"])
+    for place in range(len(raw) - 1):
+        channel = opened(vector)
+        channel.authenticate(Command.decode(h(vector["expect"]["ext_auth"])))
+        altered = raw[:place] + bytes((raw[place] ^ 0x02,)) + raw[place + 1 :]
+        if place == 4:
+            continue  # another length is another APDU altogether
+        with pytest.raises(SecurityError):
+            channel.unwrap(Command.decode(altered))
+
+
+def test_the_static_keys_are_those_of_the_published_diversification() -> None:
+    (vector,) = (v for v in load("gp") if v["id"] == "DIV-KDF3-128")
+    assert h(vector["inputs"]["master_key"]) == TEST_VENDOR_KMC
+    kdd = h(vector["inputs"]["kdd"])
+    for which in StaticKey:
+        assert static_key(which, kdd) == h(vector["expect"][which.name.lower()])
+
+
+def test_the_card_challenge_is_that_of_a_real_card() -> None:
+    (vector,) = (v for v in load("scp03-host") if v["id"] == "SCP03-KAOH-DELETE")
+    inputs = vector["inputs"]
+    keys = CardKeys(h(inputs["key_enc"]), h(inputs["key_mac"]), h(inputs["key_dek"]))
+    challenge = card_challenge(keys, 0x15, h(inputs["invoking_aid"]))
+    assert challenge == h(vector["expect"]["card_challenge_pseudo_random"])
+
+
+def test_an_error_status_carries_no_mac() -> None:
+    channel = opened(S8[0])
+    channel.authenticate(Command.decode(h(S8[0]["expect"]["ext_auth"])))
+    assert channel.wrap(Response(b"", 0x6A80)) == Response(b"", 0x6A80)
