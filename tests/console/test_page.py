@@ -1,0 +1,67 @@
+"""The report page, as a browser shows it."""
+
+import io
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kif.console.page import KeyLine, Report, render, write_page
+from kif.oracle.interface import BatchView, JobView
+from kif.store.state import BatchState, JobState
+
+REPORT = Report(
+    batch=BatchView("b1", "test-bank", "F-1", "test-debit", 2, BatchState.CLOSED, ("a", "b"), {}),
+    cards=[
+        JobView(1, "b1", 1, "99999900", "ab" * 16, JobState.DISPATCHED, "4B494654", None),
+        JobView(2, "b1", 2, "99999900", "cd" * 16, JobState.SUSPECT, None, "<script>x</script>"),
+    ],
+    personalised=1,
+    suspect=1,
+    cryptograms_verified=1,
+    ledger_size=53,
+    ledger_root="ef" * 32,
+    verifier="kif-test+0000+AA",
+    checkpoint="kif-test\n53\nAAAA\n\n— kif-test AAAA\n",
+    kinds={"card-verified": 1},
+    keys=[KeyLine("emv-ac", "master-derivation", "2TDEA", "des-zero:08D7B4", "genesis")],
+    checks=["Everything was checked."],
+    specimen=None,
+    seconds=3.21,
+    made_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+)
+
+
+def test_everything_is_on_the_page_and_nothing_is_taken_for_html() -> None:
+    page = render(REPORT)
+    for text in ("F-1", "test-bank", "4B494654", "ef" * 32, "des-zero:08D7B4", "2026-01-02 03:04"):
+        assert text in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("width", [1200, 420])
+def test_a_browser_shows_it(tmp_path: Path, width: int) -> None:
+    write_page(tmp_path / "index.html", REPORT)
+    picture = tmp_path / "page.png"
+    subprocess.run(
+        [
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            *("--disable-background-networking", "--disable-sync", "--no-first-run"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1400"),
+            *(f"--screenshot={picture}", (tmp_path / "index.html").as_uri()),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    image = Image.open(io.BytesIO(picture.read_bytes())).convert("L")
+    assert image.width == width
+    assert len(set(image.getdata())) > 20
+    told = subprocess.run(
+        ["tesseract", str(picture), "-"], capture_output=True, check=True, timeout=120
+    ).stdout.decode()
+    for words in ("Batch F-1", "cards received", "suspect", "Everything was checked"):
+        assert words in told

@@ -1,0 +1,147 @@
+"""From an issuer's record to a script: what is in it, and in which order."""
+
+from collections.abc import Sequence
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from kif.formats import canonical
+from kif.formats.error import BadInput
+from kif.formats.script import Script
+from kif.formats.secret import Secret
+from kif.formats.tlv import find, read_all
+from kif.formats.track2 import Track2
+from kif.oracle.interface import BatchView, JobView
+from kif.preparation import product as product_module
+from kif.preparation.prepare import prepare_batch
+from kif.preparation.product import Product, load_product
+from kif.preparation.script import build_script
+from kif.store.state import BatchState, JobState
+
+RECORD = {
+    "pan": "9999990000000014",
+    "psn": "01",
+    "expiry": "2028-02",
+    "name": "TEST/CARDHOLDER AA",
+    "service_code": "201",
+    "discretionary_data": "12345",
+}
+
+
+def script(**changes: str) -> Script:
+    record = Secret(canonical.encode(RECORD | changes))
+    return build_script(load_product("test-debit"), record)
+
+
+SCRIPT_SECRET = script().encode()
+
+
+def data(made: Script, dgi: str) -> bytes:
+    (group,) = (group for group in made.groups if group.dgi == dgi)
+    return bytes.fromhex(group.data or "")
+
+
+def test_the_keys_come_before_what_is_checked_with_them() -> None:
+    made = script()
+    assert [group.dgi for group in made.groups] == [
+        *("8000", "9000", "9200", "9104", "9102"),
+        *("0101", "0201", "0202"),
+    ]
+    assert made.groups[0].keys == made.groups[1].check_values == ("emv-ac", "emv-smi", "emv-smc")
+
+
+def test_the_records_hold_the_card() -> None:
+    made = script()
+    assert Track2.decode(find(data(made, "0101"), 0x57) or b"") == Track2(
+        RECORD["pan"], "2802", "201", "12345"
+    )
+    account = data(made, "0201")
+    assert (find(account, 0x5A) or b"").hex() == RECORD["pan"]
+    assert (find(account, 0x5F24) or b"").hex() == "280229"  # a leap year
+    assert find(account, 0x5F34) == b"\x01"
+    assert (find(account, 0x5F30) or b"").hex() == "0201"
+
+
+@pytest.mark.parametrize("pan", ["999999000000001", "9999990000000014007"])
+def test_an_odd_pan_is_padded(pan: str) -> None:
+    assert (find(data(script(pan=pan), "0201"), 0x5A) or b"").hex() == pan + "f"
+
+
+def test_the_file_locator_lists_exactly_the_records() -> None:
+    made = script()
+    afl = find(data(made, "9104"), 0x94) or b""
+    listed = {
+        f"{afl[at] >> 3:02X}{number:02X}"
+        for at in range(0, len(afl), 4)
+        for number in range(afl[at + 1], afl[at + 2] + 1)
+    }
+    assert listed == {group.dgi for group in made.groups if group.dgi < "1F00"}
+    for dgi in listed:
+        (template,) = read_all(data(made, dgi))
+        assert template.tag == 0x70
+        assert template.children()
+
+
+def test_the_front_has_the_number_in_groups_and_the_name_as_spoken() -> None:
+    artwork = script().artwork
+    assert (artwork.number, artwork.valid_thru) == ("9999 9900 0000 0014", "02/28")
+    assert artwork.name == "CARDHOLDER AA TEST"
+
+
+def test_a_script_comes_back_and_shows_nothing() -> None:
+    made = script()
+    assert Script.decode(made.encode()) == made
+    assert RECORD["pan"] not in repr(made)
+
+
+@pytest.mark.control("KIF-PREP-01")
+def test_an_unknown_product_names_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="there are: test-debit"):
+        load_product("gold")
+
+
+@pytest.mark.parametrize("change", [{"extra": "1"}, {"aip": None}, {"cdol1": "xx"}])
+def test_a_profile_is_strict(change: dict[str, str | None]) -> None:
+    raw = yaml.safe_load((product_module._FOLDER / "test-debit.yaml").read_text()) | change
+    fields = {name: value for name, value in raw.items() if value is not None}
+    with pytest.raises(ValidationError):
+        Product.model_validate(fields)
+
+
+class Desk:
+    """Preparation's desk with two cards; it keeps what it is given."""
+
+    def __init__(self, product: str = "test-debit") -> None:
+        self.product = product
+        self.saved: dict[int, Secret] = {}
+
+    def batch(self, batch: str) -> BatchView:
+        return BatchView(batch, "i", "r", self.product, 2, BatchState.RECEIVED, (), {})
+
+    def jobs(self, batch: str) -> Sequence[JobView]:
+        return [
+            JobView(number, batch, number, "9", "p", JobState.RECEIVED, None, None)
+            for number in (1, 2)
+        ]
+
+    def record(self, job: int) -> Secret:
+        return Secret(canonical.encode(RECORD | {"psn": f"{job:02}"}))
+
+    def save_scripts(self, batch: str, scripts: dict[int, Secret]) -> BatchView:
+        self.saved = scripts
+        return self.batch(batch)
+
+
+def test_a_whole_batch_is_saved_at_once() -> None:
+    desk, done = Desk(), []
+    prepare_batch("b", desk, lambda: done.append(len(desk.saved)))
+    assert done == [0, 0]
+    assert {Script.decode(each).psn for each in desk.saved.values()} == {"01", "02"}
+
+
+def test_nothing_is_saved_of_a_product_without_profile() -> None:
+    desk = Desk("gold")
+    with pytest.raises(BadInput):
+        prepare_batch("b", desk, lambda: None)
+    assert not desk.saved

@@ -1,0 +1,141 @@
+"""Quality control: a good chip passes, and every single difference is found."""
+
+from collections.abc import Callable
+
+import pytest
+
+from kif.formats.apdu import Command, Response
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, DeviceFailed
+from kif.formats.script import Script
+from kif.formats.secret import Secret
+from kif.formats.tlv import find, tlv
+from kif.oracle.interface import JobView
+from kif.quality.chip import CHECKS, check_chip
+from kif.store.state import JobState
+from tests.preparation.test_preparation import RECORD, data, script
+
+SCRIPT = script()
+IAD = find(data(SCRIPT, "9200"), 0x9F10) or b""
+Answer = Callable[[Command], Response]
+
+
+class Chip:
+    """A chip as the script makes it; ``changed`` replaces its answers by instruction or record."""
+
+    def __init__(self, changed: dict[str, Response] | None = None, gone: int = 99) -> None:
+        self.changed = changed or {}
+        self.gone = gone
+        self.asked: list[str] = []
+
+    def transmit(self, raw: bytes) -> bytes:
+        if len(self.asked) == self.gone:
+            raise DeviceFailed(Control.CARD_PRESENT, "The card is gone.")
+        command = Command.decode(raw)
+        name = {0xA4: "select", 0xA8: "options", 0xAE: "ac"}.get(
+            command.ins, f"{command.p2 >> 3:02X}{command.p1:02X}"
+        )
+        self.asked.append(name)
+        return self.changed.get(name, self.answer(name)).encode()
+
+    def answer(self, name: str) -> Response:
+        if name == "select":
+            return Response(b"", 0x9000)
+        if name == "options":
+            return Response(tlv(0x77, data(SCRIPT, "9104")), 0x9000)
+        return cryptogram() if name == "ac" else Response(data(SCRIPT, name), 0x9000)
+
+
+def cryptogram(cid: int = 0x80, iad: bytes = IAD, arqc: bytes = bytes(8)) -> Response:
+    fields = tlv(0x9F27, bytes((cid,))) + tlv(0x9F36, b"\x00\x01") + tlv(0x9F26, arqc)
+    return Response(tlv(0x77, fields + tlv(0x9F10, iad)), 0x9000)
+
+
+class Desk:
+    """Quality's desk."""
+
+    def __init__(self, failing: Exception | None = None) -> None:
+        self.failing = failing
+        self.verified: list[bytes] = []
+        self.told: list[object] = []
+
+    def script(self, job: int) -> Secret:
+        return SCRIPT.encode()
+
+    def verify_arqc(self, job: int, atc: bytes, data: bytes, arqc: bytes) -> None:
+        self.verified.append(data)
+        if self.failing:
+            raise self.failing
+
+    def accept(self, job: int, checks: object) -> JobView:
+        self.told.append(checks)
+        return JobView(job, "b", 1, "9", "p", JobState.GOOD, None, None)
+
+    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+        self.told += [control, sentence]
+        return JobView(job, "b", 1, "9", "p", JobState.SUSPECT, None, None)
+
+
+def numbers(size: int) -> bytes:
+    return b"\xab" * size
+
+
+def test_a_good_chip_passes_every_check() -> None:
+    chip, desk = Chip(), Desk()
+    assert check_chip(1, chip, desk, numbers).state is JobState.GOOD
+    assert chip.asked == ["select", "options", "0101", "0201", "0202", "ac"]
+    assert desk.told == [CHECKS]
+    (maced,) = desk.verified
+    assert maced.endswith(b"\xab" * 4 + b"\x18\x00" + b"\x00\x01" + IAD)
+
+
+DIFFERENT = {
+    "no application": ({"select": Response(b"", 0x6A82)}, "KIF-QC-01"),
+    "other options": ({"options": Response(tlv(0x77, b"\x82\x02\x00\x00"), 0x9000)}, "KIF-QC-01"),
+    "options in another template": ({"options": Response(b"\x80\x00", 0x9000)}, "KIF-QC-01"),
+    "an altered record": (
+        {"0201": Response(data(SCRIPT, "0201")[:-1] + b"\x55", 0x9000)},
+        "KIF-QC-01",
+    ),
+    "a record cut short": ({"0101": Response(data(SCRIPT, "0101")[:-1], 0x9000)}, "KIF-QC-01"),
+    "a record missing": ({"0202": Response(b"", 0x6A83)}, "KIF-QC-01"),
+    "an AAC": ({"ac": cryptogram(cid=0)}, "KIF-QC-02"),
+    "no cryptogram": ({"ac": Response(tlv(0x77, b""), 0x9000)}, "KIF-QC-02"),
+    "a short cryptogram": ({"ac": cryptogram(arqc=bytes(7))}, "KIF-QC-02"),
+    "other issuer data": ({"ac": cryptogram(iad=bytes(7))}, "KIF-QC-01"),
+    "no BER": ({"options": Response(b"\x77\x05\x00", 0x9000)}, "KIF-FMT-01"),
+}
+
+
+@pytest.mark.control("KIF-QC-01", "KIF-QC-02")
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
+    changed, control = DIFFERENT[case]
+    desk = Desk()
+    assert check_chip(1, Chip(changed), desk, numbers).state is JobState.SUSPECT
+    assert desk.told[0] == control
+    assert RECORD["pan"] not in str(desk.told)
+
+
+@pytest.mark.parametrize("answers", range(6))
+def test_a_card_that_vanishes_is_suspect(answers: int) -> None:
+    desk = Desk()
+    assert check_chip(1, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT
+    assert desk.told[0] == "KIF-CHIP-03"
+
+
+def test_an_arqc_that_does_not_verify_is_suspect() -> None:
+    desk = Desk(CheckFailed(Control.CHIP_CRYPTOGRAM, "Wrong."))
+    assert check_chip(1, Chip(), desk, numbers).state is JobState.SUSPECT
+    assert desk.told == ["KIF-QC-02", "Wrong."]
+
+
+def test_an_hsm_that_fails_is_not_the_chips_fault() -> None:
+    desk = Desk(DeviceFailed(Control.TOKEN_PRESENT, "Gone."))
+    with pytest.raises(DeviceFailed):
+        check_chip(1, Chip(), desk, numbers)
+    assert not desk.told
+
+
+def test_the_script_of_the_card_is_what_counts() -> None:
+    assert Script.decode(SCRIPT.encode()) == SCRIPT
