@@ -1,4 +1,7 @@
-"""Progress bars on a terminal; plain lines, one a step, where there is none."""
+"""Progress bars on a terminal; now and then a plain line where there is none.
+
+Progress goes to standard error, so that what a command answers can be read by a program.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class Screen:
     """Says what happens, and shows how far it is."""
 
     def __init__(self) -> None:
-        self._console = Console()
+        self._console = Console(stderr=True)
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -47,6 +50,6 @@ def _counting(title: str, total: int) -> Advance:
         nonlocal done
         done += 1
         if done % every == 0 or done == total:
-            click.echo(f"{title}: {done} of {total}")
+            click.echo(f"{title}: {done} of {total}", err=True)
 
     return advance

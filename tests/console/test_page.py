@@ -59,7 +59,7 @@ def test_a_browser_shows_it(tmp_path: Path, width: int) -> None:
     )
     image = Image.open(io.BytesIO(picture.read_bytes())).convert("L")
     assert image.width == width
-    assert len(set(image.getdata())) > 20
+    assert len(image.getcolors(256) or ()) > 20
     told = subprocess.run(
         ["tesseract", str(picture), "-"], capture_output=True, check=True, timeout=120
     ).stdout.decode()

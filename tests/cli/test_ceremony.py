@@ -1,0 +1,79 @@
+"""The genesis ceremony at a real terminal, typed by four people."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+from tests.cli.kif import kif
+from tests.site import PLAN
+
+PEOPLE = ["alpha", "beta", "gamma", "delta"]
+PASSPHRASE = "TEST passphrase of {}"
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.seen = ""
+        self.place = 0
+
+    def expect(self, words: str) -> None:
+        """Read until the words appear after what was seen before."""
+        end = time.monotonic() + 30
+        while words not in self.seen[self.place :]:
+            assert time.monotonic() < end, self.seen[self.place :]
+            if select.select([self.master], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self.master, 4096).decode(errors="replace")
+                except OSError:
+                    break
+        assert words in self.seen[self.place :], self.seen[self.place :]
+        self.place = self.seen.index(words, self.place) + len(words)
+
+    def answer(self, words: str, text: str) -> None:
+        """Type a line when the words appear."""
+        self.expect(words)
+        os.write(self.master, text.encode() + b"\n")
+
+
+def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
+    home, keys = tmp_path / "home", tmp_path / "keys"
+    keys.mkdir()
+    for name in PEOPLE:
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
+        subprocess.run(command, check=True)
+    program = [sys.executable, "-m", "kif.cli.main", "--home", str(home)]
+    room = Terminal([*program, "ceremony", "run", str(PLAN), "--site", "terminal-site"])
+    for name in PEOPLE:
+        room.answer("name: ", name)
+        room.answer("public key file: ", str(keys / f"{name}.pub"))
+    for _ in PEOPLE:
+        room.answer("agent", "")  # the default: the private key beside the public one
+    first, second = TEST_VENDOR_COMPONENTS
+    for component, check in ((first[0], "000000"), first, second):  # one sheet is misread
+        room.answer("(not shown): ", component)
+        room.answer("sheet, hex: ", check)
+    room.expect("gp-aes-01:504A77")
+    for name in ("gamma", "delta", "alpha", "beta"):
+        room.answer("passphrase: ", PASSPHRASE.format(name))
+        room.answer("Repeat for confirmation: ", PASSPHRASE.format(name))
+    room.expect("The site 'terminal-site' stands in")
+    assert room.process.wait(10) == 0
+    for secret in (first[0], second[0], *(PASSPHRASE.format(name) for name in PEOPLE)):
+        assert secret not in room.seen
+    listed = {key["name"]: key["kcv"] for key in kif(home, "key", "list", "--json").json()}
+    assert listed["card-manager"] == "gp-aes-01:504A77"
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert kinds.count("deviation") == 1
+    opened = "".join(f"{name}\n{PASSPHRASE.format(name)}\n" for name in ("gamma", "delta"))
+    certificate = keys / "alpha.pub"
+    assert kif(home, "issuer", "register", "bank", certificate, given=opened).code == 0

@@ -1,0 +1,191 @@
+"""A working day by the command line, and what it says when something is wrong."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kif.simulator.issuer import TestIssuer
+from tests.cli.kif import Result, kif, operators
+from tests.machine import LoadedMachine
+from tests.site import PLAN, TestSite
+
+
+def issuer_file(site: TestSite, folder: Path, reference: str, count: int, first: int) -> Path:
+    home = site.home.path
+    issuer = TestIssuer(folder / "issuer")
+    certificate = folder / "issuer.pem"
+    certificate.write_text(issuer.certificate)
+    kif(home, "issuer", "register", issuer.name, certificate, given=operators(site))
+    path = folder / f"{reference}.cms"
+    issuer.write_file(
+        path,
+        recipient_certificate=kif(home, "issuer", "recipient").out,
+        reference=reference,
+        product="test-debit",
+        count=count,
+        first_number=first,
+        today=datetime.now(UTC).date(),
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the test issuer works."""
+    return tmp_path_factory.mktemp("issuer")
+
+
+def sentence(result: Result, code: int, *words: str) -> None:
+    """Require one sentence on standard error with a control id, and the exit code."""
+    told = result.err.strip().splitlines()[-1]
+    assert result.code == code, result.err
+    assert told.startswith("kif: ")
+    assert told.endswith("]")
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in told
+
+
+def test_a_batch_goes_from_file_to_cards(
+    site: TestSite, folder: Path, machine: LoadedMachine, tmp_path: Path
+) -> None:
+    home, opened = site.home.path, operators(site)
+    machine.load("vanish@2:6")
+    path = issuer_file(site, folder, "DAY-1", 3, 1)
+    (batch,) = kif(home, "batch", "receive", path, "--json", given=opened).json()
+    assert (batch["state"], batch["count"]) == ("received", 3)
+    (batch,) = kif(home, "batch", "prepare", batch["id"], "--json", given=opened).json()
+    assert batch["state"] == "prepared"
+    for person in ("operator-1", "operator-2"):
+        key = site.people.key(person)
+        release = ("batch", "release", batch["id"], "--person", person, "--key", key, "--json")
+        (batch,) = kif(home, *release, given=opened).json()
+    assert batch["state"] == "released"
+    station = ("--reader", machine.reader, "--transport", machine.transport)
+    run = kif(home, "station", "run", batch["id"], *station, given=opened)
+    assert run.code == 3
+    assert "Card 2 is SUSPECT" in run.out
+    assert "2 good, 1 suspect." in run.out
+    (status,) = kif(home, "batch", "status", "--json").json()
+    assert status["jobs"] == {"good": 2, "suspect": 1}
+    cards = kif(home, "batch", "show", batch["id"], "--json").json()
+    assert [card["state"] for card in cards] == ["good", "suspect", "good"]
+    assert kif(home, "log", "verify").code == 0
+    entries = kif(home, "log", "show", "--batch", batch["id"], "--json").json()
+    assert [each["kind"] for each in entries].count("card-verified") == 2
+
+
+@pytest.mark.control("KIF-GW-02", "KIF-GW-05")
+def test_a_tampered_and_a_repeated_file_are_refused(site: TestSite, folder: Path) -> None:
+    home, opened = site.home.path, operators(site)
+    path = issuer_file(site, folder, "DAY-2", 2, 100)
+    raw = path.read_bytes()
+    (folder / "bad.cms").write_bytes(raw[:900] + bytes((raw[900] ^ 1,)) + raw[901:])
+    bad = kif(home, "batch", "receive", folder / "bad.cms", given=opened)
+    assert bad.code == 2
+    assert "KIF-GW-0" in bad.err
+    before = len(kif(home, "batch", "status", "--json").json())
+    assert kif(home, "batch", "receive", path, given=opened).code == 0
+    again = kif(home, "batch", "receive", path, given=opened)
+    sentence(again, 4, "was received before", "KIF-GW-05")
+    assert len(kif(home, "batch", "status", "--json").json()) == before + 1
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert kinds.count("file-refused") == 2
+
+
+def test_a_signature_made_elsewhere_releases_too(site: TestSite, folder: Path) -> None:
+    home, opened = site.home.path, operators(site)
+    path = issuer_file(site, folder, "DAY-3", 1, 200)
+    (batch,) = kif(home, "batch", "receive", path, "--json", given=opened).json()
+    kif(home, "batch", "prepare", batch["id"], given=opened)
+    statement = kif(home, "batch", "release", batch["id"], "--statement").out
+    signature = folder / "signature"
+    signature.write_text(site.people.sign("operator-2", "kif-release-batch", statement.encode()))
+    release = ("batch", "release", batch["id"], "--person", "operator-2", "--json")
+    (view,) = kif(home, *release, "--signature", signature, given=opened).json()
+    assert view["approvals"] == ["operator-2"]
+    once_more = kif(home, *release, "--signature", signature, given=opened)
+    sentence(once_more, 4, "different operator", "KIF-ORA-01")
+
+
+@pytest.mark.control("KIF-CER-04")
+def test_one_operator_or_a_wrong_passphrase_opens_nothing(site: TestSite) -> None:
+    home = site.home.path
+    first, second, *_ = operators(site).splitlines()
+    for given, words in (
+        (f"{first}\n{second}\n{first}\n{second}\n", "two different people"),
+        (f"{first}\nwrong\noperator-2\nwrong\n", "does not open the seal"),
+        (f"{first}\n{second}\nstranger\nx\n", "holds no half"),
+    ):
+        result = kif(home, "issuer", "register", "x", PLAN, given=given)
+        sentence(result, 4, words, "KIF-CER-04")
+    sentence(kif(home, "issuer", "register", "x", PLAN, given="operator-1\n"), 2, "four lines")
+
+
+def test_a_missing_reader_is_a_sentence(
+    site: TestSite, folder: Path, machine: LoadedMachine
+) -> None:
+    home, opened = site.home.path, operators(site)
+    (status, *_) = kif(home, "batch", "status", "--json").json()
+    station = ("station", "run", status["id"], "--transport", machine.transport)
+    sentence(kif(home, *station, "--reader", "Acme", given=opened), 3, "no reader 'Acme'")
+    nowhere = ("station", "run", status["id"], "--reader", "x", "--transport", folder / "no")
+    sentence(kif(home, *nowhere, given=opened), 3, "card transport does not answer")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("key", "list"), ("batch", "status"), ("log", "verify"), ("issuer", "recipient")],
+)
+@pytest.mark.control("KIF-CER-05")
+def test_a_home_without_a_site_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    sentence(kif(tmp_path, *arguments), 4, "Hold the genesis ceremony first")
+
+
+def test_an_hsm_that_is_not_there_is_a_sentence(site: TestSite) -> None:
+    place = site.home.site / "hsm.yaml"
+    content = place.read_text()
+    place.write_text(content.replace("libsofthsm2.so", "libnowhere.so"))
+    try:
+        result = kif(site.home.path, "issuer", "register", "x", PLAN, given=operators(site))
+        sentence(result, 3, "no PKCS#11 library", "KIF-HSM-01")
+    finally:
+        place.write_text(content)
+
+
+def test_keys_are_listed(site: TestSite) -> None:
+    keys = {key["name"]: key for key in kif(site.home.path, "key", "list", "--json").json()}
+    assert keys["card-manager"]["kcv"] == "gp-aes-01:504A77"
+    assert "card-manager" in kif(site.home.path, "key", "list").out
+
+
+def test_the_doctor_finds_softhsm_well_and_leaves_no_trace(tmp_path: Path) -> None:
+    result = kif(tmp_path / "home", "hsm", "doctor", "--json")
+    assert result.code == 0
+    assert {row["available"] for row in result.json()} == {"yes"}
+    assert not (tmp_path / "home").exists()
+
+
+def test_plans_are_checked(tmp_path: Path) -> None:
+    assert "is possible" in kif(tmp_path, "ceremony", "check", PLAN).out
+    sentence(kif(tmp_path, "ceremony", "check", tmp_path / "none"), 2, "can't be read")
+
+
+def test_an_altered_ledger_ends_with_1(site: TestSite) -> None:
+    from sqlalchemy import text
+
+    from kif.store.engine import open_store
+
+    store = open_store(site.home.database)
+    assert kif(site.home.path, "log", "verify").code == 0
+    with store.transaction() as tx:
+        tx.session.execute(text("DROP TRIGGER ledger_entry_no_delete"))
+        tx.session.execute(text('DELETE FROM ledger_entry WHERE "index" = 3'))
+    sentence(kif(site.home.path, "log", "verify"), 1, "stands at place 3", "KIF-LOG-02")
+
+
+@pytest.mark.control("KIF-CLI-01")
+def test_a_release_without_a_signature_says_how(tmp_path: Path) -> None:
+    result = kif(tmp_path, "batch", "release", "b", "--person", "x")
+    sentence(result, 2, "ssh-keygen -Y sign", "KIF-CLI-01")

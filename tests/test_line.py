@@ -1,0 +1,177 @@
+"""The whole line, in process: an issuer's file from openssl, the HSM, and cards behind pcscd."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kif.cli.line import make_cards
+from kif.formats.error import DeviceFailed, KifError
+from kif.fulfilment.dispatch import dispatch_batch
+from kif.gateway.receive import receive_file
+from kif.ledger.verify import LogReport, verify_log
+from kif.oracle.interface import BatchView
+from kif.oracle.local import LocalOracle
+from kif.preparation.prepare import prepare_batch
+from kif.simulator.issuer import TestIssuer
+from kif.store.models import Site
+from kif.store.state import BatchState, JobState
+from tests.gateway.sender import CONTENT, PANS, Identity, encrypt, header, lines, record, sign
+from tests.machine import LoadedMachine
+from tests.site import OPERATORS, TestSite
+
+NOW = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory, oracle: LocalOracle) -> TestIssuer:
+    """The registered test issuer."""
+    made = TestIssuer(tmp_path_factory.mktemp("issuer"))
+    oracle.supervision.register_issuer(made.name, made.certificate)
+    return made
+
+
+def received(oracle: LocalOracle, issuer: TestIssuer, count: int) -> BatchView:
+    number = len(oracle.supervision.batches()) + 1
+    path = issuer.folder / f"{number}.cms"
+    issuer.write_file(
+        path,
+        recipient_certificate=oracle.gateway.recipient_certificate(),
+        reference=f"LINE-{number}",
+        product="test-debit",
+        count=count,
+        first_number=1000 * number,
+        today=NOW.date(),
+    )
+    return receive_file(path, oracle.gateway, NOW)
+
+
+def released(site: TestSite, oracle: LocalOracle, issuer: TestIssuer, count: int) -> BatchView:
+    view = received(oracle, issuer, count)
+    prepare_batch(view.id, oracle.preparation, lambda: None)
+    for person in OPERATORS:
+        signature = site.sign_release(oracle, view.id, person)
+        view = oracle.supervision.approve_release(view.id, person, signature)
+    return view
+
+
+def verified(oracle: LocalOracle) -> LogReport:
+    with oracle.gateway.desk.store.reading() as tx:
+        return verify_log(tx.ledger, tx.session.query(Site).one().log_verifier)
+
+
+def test_a_batch_goes_from_the_issuers_file_to_the_dispatch_list(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine, tmp_path: Path
+) -> None:
+    machine.load()
+    batch = released(site, oracle, issuer, 4)
+    with machine.open() as line:
+        assert make_cards(oracle, batch.id, line, lambda: None) == []
+    dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
+    closed = oracle.supervision.close_batch(batch.id)
+    assert (closed.state, closed.jobs) == (BatchState.CLOSED, {JobState.DISPATCHED: 4})
+    balance = verified(oracle).batches[batch.id]
+    assert (len(balance.good), len(balance.suspect)) == (4, 0)
+
+
+FAULTS = ("wrong-cryptogram@2", "vanish@3:8", "refuse@4:9", "bad-rmac@5", "wrong-arqc@6")
+
+
+@pytest.mark.control("KIF-CHIP-02", "KIF-CHIP-03", "KIF-ORA-05")
+def test_each_failing_card_is_suspect_and_the_rest_go_on(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine, tmp_path: Path
+) -> None:
+    machine.load(*FAULTS)
+    batch = released(site, oracle, issuer, 7)
+    with machine.open() as line:
+        suspects = make_cards(oracle, batch.id, line, lambda: None)
+    assert [job.number for job in suspects] == [2, 3, 4, 5, 6]
+    dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
+    closed = oracle.supervision.close_batch(batch.id)
+    assert closed.jobs == {JobState.DISPATCHED: 2, JobState.SUSPECT: 5}
+    assert verified(oracle).batches[batch.id].suspect == {2, 3, 4, 5, 6}
+
+
+def test_a_card_may_vanish_at_any_of_its_commands(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine
+) -> None:
+    """Eighteen commands: selection, channel, script, quality control; never two cards lost."""
+    commands = 18
+    for first in (1, 7, 13):
+        places = range(first, min(first + 6, commands + 1))
+        machine.load(*(f"vanish@{n}:{place}" for n, place in enumerate(places, start=1)))
+        batch = released(site, oracle, issuer, len(places) + 1)
+        with machine.open() as line:
+            suspects = make_cards(oracle, batch.id, line, lambda: None)
+        assert len(suspects) == len(places)
+        assert oracle.supervision.jobs(batch.id)[-1].state is JobState.GOOD
+
+
+@pytest.mark.control("KIF-CHIP-03")
+def test_an_empty_hopper_stops_the_line_and_loses_nothing(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine
+) -> None:
+    machine.load(cards=2)
+    batch = released(site, oracle, issuer, 3)
+    with machine.open() as line, pytest.raises(DeviceFailed, match="hopper is empty"):
+        make_cards(oracle, batch.id, line, lambda: None)
+    assert oracle.supervision.batch(batch.id).jobs == {JobState.GOOD: 2, JobState.PREPARED: 1}
+    machine.load()
+    with machine.open() as line:
+        make_cards(oracle, batch.id, line, lambda: None)
+    assert oracle.supervision.batch(batch.id).jobs == {JobState.GOOD: 3}
+
+
+@pytest.fixture(scope="module")
+def bank(issuer: TestIssuer) -> Identity:
+    """The issuer's identity, for files that it would not write itself."""
+    return Identity(issuer.folder / "test-key.pem", issuer.folder / "certificate.pem")
+
+
+BAD = {
+    "a wrong count": (lines(header(issuer="test-issuer", count=9), record(PANS[0])), "KIF-GW-06"),
+    "a wrong check digit": (lines(header(issuer="test-issuer"), record("1" * 16)), "KIF-GW-09"),
+    "another issuer": (CONTENT, "KIF-GW-04"),
+    "no records": (lines(header(issuer="test-issuer")), "KIF-GW-06"),
+}
+
+
+@pytest.mark.control("KIF-GW-06")
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_leaves_nothing_but_its_refusal(
+    oracle: LocalOracle, bank: Identity, tmp_path: Path, case: str
+) -> None:
+    content, control = BAD[case]
+    certificate = tmp_path / "us.pem"
+    certificate.write_text(oracle.gateway.recipient_certificate())
+    path = tmp_path / "bad.cms"
+    path.write_bytes(encrypt(sign(content, bank), Identity(certificate, certificate)))
+    batches, size = len(oracle.supervision.batches()), verified(oracle).size
+    with pytest.raises(KifError) as refused:
+        receive_file(path, oracle.gateway, NOW)
+    assert refused.value.control.value == control
+    assert len(oracle.supervision.batches()) == batches
+    assert verified(oracle).size == size + 1
+
+
+@pytest.mark.control("KIF-GW-02")
+def test_a_file_that_was_altered_anywhere_does_not_open_in_the_hsm(
+    oracle: LocalOracle, issuer: TestIssuer, tmp_path: Path
+) -> None:
+    path = issuer.folder / "altered.cms"
+    issuer.write_file(
+        path,
+        recipient_certificate=oracle.gateway.recipient_certificate(),
+        reference="ALTERED",
+        product="test-debit",
+        count=2,
+        first_number=999_000,
+        today=NOW.date(),
+    )
+    raw = path.read_bytes()
+    for place in range(0, len(raw), 61):
+        path.write_bytes(raw[:place] + bytes((raw[place] ^ 4,)) + raw[place + 1 :])
+        with pytest.raises(KifError):
+            receive_file(path, oracle.gateway, NOW)
+    path.write_bytes(raw)
+    receive_file(path, oracle.gateway, NOW)

@@ -1,0 +1,70 @@
+"""Nothing that is secret lies about: not in a file of the home, not in what a run says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kif.ceremony.rehearsal import RehearsalPeople
+from kif.ceremony.seal import unseal
+from kif.formats.pan import with_check_digit
+from kif.oracle.home import Home
+from kif.simulator.vendor import TEST_VENDOR_COMPONENTS, TEST_VENDOR_KMC
+from tests.site import OPERATORS
+
+CARDS = 3
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A demo's home, and everything that it said, with a card of each fault in it."""
+    home = tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-m", "kif.cli.main", "--home", str(home), "demo"]
+    command += ["--cards", str(CARDS), "--fault", "vanish@2:9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return home, done.stdout + done.stderr
+
+
+def forms(secret: bytes) -> list[bytes]:
+    """Return a secret as bytes and as hex in both cases."""
+    return [secret, secret.hex().encode(), secret.hex().upper().encode()]
+
+
+def secrets_of(home: Path) -> list[bytes]:
+    people = RehearsalPeople(home / "people", {}, lambda text: None)
+    given = {name: people.passphrase(name, "user-pin") for name in OPERATORS}
+    pin = unseal(Home(home).seal, "user-pin", given).reveal()
+    pans = [with_check_digit(f"99999900{number:07}") for number in range(1, CARDS + 1)]
+    packed = [bytes.fromhex(pan) for pan in pans]
+    components = [bytes.fromhex(value) for value, _ in TEST_VENDOR_COMPONENTS]
+    names = [b"TEST/CARDHOLDER", b"CARDHOLDER AA"]
+    passphrases = [each.reveal() for each in given.values()]
+    plain = [pin, *passphrases, *(pan.encode() for pan in pans), *names]
+    return [
+        *plain,
+        *packed,
+        *(form for key in (*components, TEST_VENDOR_KMC) for form in forms(key)),
+    ]
+
+
+@pytest.mark.control("KIF-ORA-07", "KIF-HSM-04")
+def test_no_secret_is_in_any_file_or_in_anything_said(run: tuple[Path, str]) -> None:
+    home, said = run
+    found = {
+        str(path.relative_to(home))
+        for path in home.rglob("*")
+        if path.is_file()
+        for secret in secrets_of(home)
+        if secret in path.read_bytes()
+    }
+    assert found == set()
+    assert not [secret for secret in secrets_of(home) if secret in said.encode()]
+
+
+def test_the_search_would_find_one(run: tuple[Path, str]) -> None:
+    home, _ = run
+    planted = home / "planted"
+    planted.write_bytes(b"x" + secrets_of(home)[0] + b"y")
+    assert any(secret in planted.read_bytes() for secret in secrets_of(home))
+    planted.unlink()
