@@ -43,7 +43,7 @@ def open_machine(name: str, reader: str, transport: Path) -> Iterator[Machine]:
 def make_cards(oracle: Oracle, batch: str, machine: Machine, advance: Advance) -> list[JobView]:
     """Make every ready card of a released batch; return those that became suspect."""
     suspects = []
-    while oracle.supervision.batch(batch).jobs.get(JobState.PREPARED):
+    for _ in range(oracle.supervision.batch(batch).jobs.get(JobState.PREPARED, 0)):
         if not machine.transport.feed():
             raise DeviceFailed(
                 Control.CARD_PRESENT,

@@ -26,6 +26,7 @@ from kif.store.engine import Store, open_store
 from kif.store.models import KeyRecord, Site
 from kif.store.state import JobState
 
+_CARDS = 200
 _CHECKS = (
     "The issuer's file was for this bureau, whole, and signed by the registered issuer.",
     "Its count and hash total are those that it states; every record is in its form.",
@@ -89,7 +90,7 @@ def _report(
     artwork = Script.decode(oracle.graphics.script(jobs[0].id)).artwork
     return Report(
         batch=view,
-        cards=jobs,
+        cards=_shown(jobs),
         personalised=view.jobs.get(JobState.DISPATCHED, 0),
         suspect=view.jobs.get(JobState.SUSPECT, 0),
         cryptograms_verified=kinds[Kind.CARD_VERIFIED.value],
@@ -104,6 +105,13 @@ def _report(
         seconds=seconds,
         made_at=now(),
     )
+
+
+def _shown(jobs: Sequence[JobView]) -> list[JobView]:
+    """Return the first cards of a large batch, and every suspect one."""
+    return [
+        job for place, job in enumerate(jobs) if place < _CARDS or job.state is JobState.SUSPECT
+    ]
 
 
 def _write_summary(path: Path, report: Report) -> Path:

@@ -95,6 +95,8 @@ def _read(leaf: bytes, index: int) -> Entry:
 
 
 def _check_payload(reader: LedgerReader, entry: Entry) -> None:
+    if entry.commit is None:
+        return
     hidden = reader.payload(entry.index)
     if hidden is not None and commitment(*hidden) != entry.commit:
         raise _broken(f"The payload of entry {entry.index} is not the one it was committed to.")

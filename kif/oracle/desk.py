@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
@@ -131,7 +130,8 @@ def job_rows(tx: Transaction, batch: str) -> list[CardJob]:
 def batch_view(tx: Transaction, row: Batch) -> BatchView:
     """Return what anyone may see of a batch."""
     people = select(Approval.person).where(Approval.batch_id == row.id).order_by(Approval.person)
-    states = select(CardJob.state).where(CardJob.batch_id == row.id)
+    jobs = select(CardJob.state, func.count()).where(CardJob.batch_id == row.id)
+    counted = tx.session.execute(jobs.group_by(CardJob.state).order_by(CardJob.state))
     return BatchView(
         row.id,
         row.issuer,
@@ -140,7 +140,7 @@ def batch_view(tx: Transaction, row: Batch) -> BatchView:
         row.count,
         row.state,
         tuple(tx.session.scalars(people)),
-        dict(Counter(tx.session.scalars(states))),
+        {row[0]: row[1] for row in counted},
     )
 
 

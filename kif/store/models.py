@@ -8,6 +8,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     LargeBinary,
     String,
     Text,
@@ -137,10 +138,13 @@ class CardJob(Base):
     """One card to be made. ``record`` and ``script`` are AES-GCM under the batch's data key."""
 
     __tablename__ = "card_job"
-    __table_args__ = (UniqueConstraint("batch_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("batch_id", "number"),
+        Index("ix_card_job_next", "batch_id", "state", "number"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), index=True)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     number: Mapped[int]
     bin: Mapped[str] = mapped_column(String(8))
     pseudonym: Mapped[str] = mapped_column(String(32))

@@ -104,7 +104,7 @@ def _production() -> None:
         sa.UniqueConstraint("batch_id", "number"),
         sa.UniqueConstraint("card_serial"),
     )
-    op.create_index("ix_card_job_batch_id", "card_job", ["batch_id"])
+    op.create_index("ix_card_job_next", "card_job", ["batch_id", "state", "number"])
 
 
 def _ledger() -> None:
