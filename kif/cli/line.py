@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from kif.chip.personalise import personalise
 from kif.chip.reader import Reader, open_reader
 from kif.chip.transport import Transport
+from kif.console.hand import HandTransport
 from kif.console.progress import Advance
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, Refused
@@ -20,20 +22,33 @@ from kif.quality.chip import check_chip
 from kif.store.state import JobState
 
 
+class CardTransport(Protocol):
+    """Whatever moves the cards: a machine, or the operator."""
+
+    def feed(self) -> bool:
+        """Put the next blank into the reader; False when there is none left."""
+
+    def stack(self, good: bool) -> None:
+        """Move the card to the good stack or to the reject box."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """A personalisation machine: its name as a station, reader, transport and laser."""
 
     name: str
     reader: Reader
-    transport: Transport
+    transport: CardTransport
     printer: Printer
 
 
 @contextmanager
-def open_machine(name: str, reader: str, transport: Path) -> Iterator[Machine]:
-    """Open a machine's reader and transport."""
-    belt = Transport.connect(transport)
+def open_machine(name: str, reader: str, transport: Path | None) -> Iterator[Machine]:
+    """Open a machine's reader and transport; without a transport the operator feeds it."""
+    belt = HandTransport() if transport is None else Transport.connect(transport)
     try:
         yield Machine(name, open_reader(reader), belt, SimulatedLaser())
     finally:

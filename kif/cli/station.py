@@ -20,10 +20,14 @@ def station() -> None:
 @station.command()
 @click.argument("batch_id", metavar="BATCH")
 @click.option("--reader", required=True, help="The PC/SC name of the reader.")
-@click.option("--transport", required=True, type=click.Path(path_type=Path), help="Its socket.")
+@click.option(
+    "--transport",
+    type=click.Path(path_type=Path),
+    help="The socket of the machine's card transport; without it you feed the cards by hand.",
+)
 @click.option("--name", default="station-1", show_default=True, help="The station's name.")
 @pass_app
-def run(app: App, batch_id: str, reader: str, transport: Path, name: str) -> None:
+def run(app: App, batch_id: str, reader: str, transport: Path | None, name: str) -> None:
     """Make the cards of BATCH. Ends with 3 when a card became suspect; the rest are made."""
     screen = Screen()
     with app.oracle() as oracle, open_machine(name, reader, transport) as machine:

@@ -45,12 +45,12 @@ class SshSignature:
             raise ValueError
         public_key, rest = _string(blob[10:])
         namespace, rest = _string(rest)
-        _reserved, rest = _string(rest)
+        reserved, rest = _string(rest)
         hash_algorithm, rest = _string(rest)
         signature, rest = _string(rest)
         algorithm, value = _string(signature)
         value, end = _string(value)
-        if rest or end:
+        if reserved or rest or end:
             raise ValueError
         return cls(
             public_key, namespace.decode(), hash_algorithm.decode(), algorithm.decode(), value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -104,7 +104,7 @@ class Entry:
 
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Entry:
-        if set(fields) - {"commit"} != _FIELDS:
+        if set(fields) - {"commit"} != _FIELDS or not _types_fit(fields):
             raise ValueError(sorted(fields))
         entry = cls(
             fields["index"],
@@ -115,16 +115,16 @@ class Entry:
             fields["subject"],
             fields.get("commit"),
         )
-        if entry.time.utcoffset() is None or not isinstance(entry.subject, dict):
-            raise ValueError(fields)
+        if _written(entry.time) != fields["time"]:
+            raise ValueError(fields["time"])
         return entry
 
 
 def encode(event: Event, index: int, time: datetime, commit: str | None) -> bytes:
-    """Return the leaf of an event at an index; ``time`` is aware, UTC."""
+    """Return the leaf of an event at an index. Raises ``ValueError`` for a naive time."""
     fields: dict[str, Any] = {
         "index": index,
-        "time": time.isoformat(timespec="microseconds"),
+        "time": _written(time),
         "kind": event.kind.value,
         "actor": event.actor,
         "boundary": event.boundary.value,
@@ -136,6 +136,23 @@ def encode(event: Event, index: int, time: datetime, commit: str | None) -> byte
 def commitment(salt: bytes, payload: bytes) -> str:
     """Return the hex commitment to a payload under a 32-byte salt."""
     return hashlib.sha256(b"\x00" + salt + payload).hexdigest()
+
+
+def _written(time: datetime) -> str:
+    if time.utcoffset() is None:
+        raise ValueError("a time without its offset can't be recorded")
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _types_fit(fields: dict[str, Any]) -> bool:
+    subject = fields["subject"]
+    return (
+        type(fields["index"]) is int  # JSON's true is 1 as well
+        and isinstance(fields["actor"], str)
+        and isinstance(fields.get("commit", ""), str)
+        and isinstance(subject, dict)
+        and all(isinstance(value, str | int) for value in subject.values())
+    )
 
 
 def _looks_like_a_pan(value: str | int) -> bool:

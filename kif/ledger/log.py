@@ -9,10 +9,16 @@ from typing import Protocol
 
 from kif.formats import canonical
 from kif.formats.control import Control
-from kif.formats.error import KifError, LedgerUnavailable
-from kif.ledger.event import Event, commitment, encode
+from kif.formats.error import CheckFailed, KifError, LedgerUnavailable
+from kif.ledger.event import Entry, Event, commitment, encode
 from kif.ledger.merkle import Frontier
-from kif.ledger.note import Checkpoint, NoteSigner, sign_checkpoint
+from kif.ledger.note import (
+    Checkpoint,
+    NoteSigner,
+    encode_verifier,
+    open_checkpoint,
+    sign_checkpoint,
+)
 
 _SALT = 32
 
@@ -33,8 +39,11 @@ class LedgerReader(Protocol):
 class LedgerStore(LedgerReader, Protocol):
     """What the log writes to, within one open transaction of the database."""
 
-    def frontier(self) -> bytes | None:
-        """Return the encoded frontier of the last checkpoint, or None in a new log."""
+    def last_checkpoint(self) -> tuple[str, bytes] | None:
+        """Return note and encoded frontier of the last checkpoint, or None in a new log."""
+
+    def leaf(self, index: int) -> bytes | None:
+        """Return a leaf, or None when there is none at this index."""
 
     def add(self, index: int, leaf: bytes) -> None:
         """Add a leaf."""
@@ -57,21 +66,21 @@ class Log:
     def append(self, store: LedgerStore, events: Sequence[Event]) -> Checkpoint:
         """Append events and sign the checkpoint over them.
 
-        Raises ``LedgerUnavailable`` when they can't be written or signed; the caller's transaction
-        ends then, and with it whatever the events would have allowed.
+        Raises ``LedgerUnavailable`` when they can't be written or signed, when the stored log does
+        not end where this key signed that it ends, or when the clock is behind its last entry; the
+        caller's transaction ends then, and with it whatever the events would have allowed.
         """
         try:
             return self._append(store, events)
         except KifError as exc:
             raise LedgerUnavailable(
                 Control.LEDGER_WRITABLE,
-                f"The ledger can't be signed, so nothing was done: {exc.sentence}",
+                f"The ledger can't be continued, so nothing was done: {exc.sentence}",
             ) from exc
 
     def _append(self, store: LedgerStore, events: Sequence[Event]) -> Checkpoint:
-        known = store.frontier()
-        frontier = Frontier() if known is None else Frontier.decode(known)
-        time = self.clock()
+        frontier = self._frontier(store)
+        time = self._time(store, frontier.size)
         for event in events:
             commit = self._commit(store, frontier.size, event)
             leaf = encode(event, frontier.size, time, commit)
@@ -81,9 +90,47 @@ class Log:
         store.add_checkpoint(frontier.size, checkpoint.note, frontier.encode())
         return checkpoint
 
+    def _frontier(self, store: LedgerStore) -> Frontier:
+        """Return where the log ends.
+
+        A frontier out of the database is believed only under this log's signature: otherwise
+        whoever can write to the database would have another history signed by the next entry.
+        """
+        last = store.last_checkpoint()
+        if last is None:
+            return Frontier()
+        note, encoded = last
+        signed = open_checkpoint(note, encode_verifier(self.signer.name, self.signer.public_key))
+        try:
+            frontier = Frontier.decode(encoded)
+        except ValueError:
+            raise _unsigned(signed.size) from None
+        if (frontier.size, frontier.root()) != (signed.size, signed.root):
+            raise _unsigned(signed.size)
+        return frontier
+
+    def _time(self, store: LedgerStore, size: int) -> datetime:
+        """Return the time. An entry earlier than the one before it would never verify again."""
+        now = self.clock()
+        if size and (last := Entry.decode(store.leaf(size - 1) or b"").time) > now:
+            raise CheckFailed(
+                Control.LEDGER_WRITABLE,
+                f"The clock is behind the ledger's last entry, of {last.isoformat()}. Set it right, "
+                "then try again.",
+            )
+        return now
+
     def _commit(self, store: LedgerStore, index: int, event: Event) -> str | None:
         if event.disclosed is None:
             return None
         salt, payload = self.entropy(_SALT), canonical.encode(dict(event.disclosed))
         store.add_payload(index, salt, payload)
         return commitment(salt, payload)
+
+
+def _unsigned(size: int) -> CheckFailed:
+    return CheckFailed(
+        Control.LEDGER_INTACT,
+        f"The frontier beside the checkpoint of size {size} is not that of the tree it signs. Keep "
+        "the database as it is, and compare it with a backup.",
+    )

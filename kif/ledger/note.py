@@ -89,7 +89,10 @@ def _open(note: str, name: str, public_key: bytes) -> Checkpoint:
         raise ValueError(note)
     text = body + "\n"
     Ed25519PublicKey.from_public_bytes(public_key).verify(blob[4:], text.encode())
-    return _read(text, note)
+    checkpoint = _read(text, note)
+    if checkpoint.origin != name:
+        raise ValueError(note)
+    return checkpoint
 
 
 def _read(text: str, note: str) -> Checkpoint:

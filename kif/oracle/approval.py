@@ -6,7 +6,7 @@ purpose from being used for another.
 
 import hashlib
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
@@ -16,6 +16,7 @@ from kif.formats.sshsig import SshSignature
 
 RELEASE = "kif-release-batch"
 CEREMONY = "kif-ceremony"
+_ALGORITHM = "ssh-ed25519"
 _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
@@ -31,7 +32,7 @@ def verify_approval(public_key: str, namespace: str, statement: bytes, armoured:
     if signature.namespace != namespace:
         raise _refused(f"it was made for '{signature.namespace}', not for '{namespace}'")
     digest = _HASHES.get(signature.hash_algorithm)
-    if digest is None or signature.algorithm != "ssh-ed25519":
+    if digest is None or signature.algorithm != _ALGORITHM:
         raise _refused(f"its algorithm is {signature.algorithm} with {signature.hash_algorithm}")
     try:
         _ed25519(public_key).verify(
@@ -45,7 +46,7 @@ def public_key_blob(line: str) -> bytes:
     """Return the decoded key of an OpenSSH public key line. Raises ``BadInput``."""
     key = _ed25519(line)
     raw = key.public_bytes_raw()
-    name = b"ssh-ed25519"
+    name = _ALGORITHM.encode()
     return len(name).to_bytes(4, "big") + name + len(raw).to_bytes(4, "big") + raw
 
 
@@ -57,11 +58,14 @@ def fingerprint(line: str) -> str:
 def _ed25519(line: str) -> Ed25519PublicKey:
     try:
         key = load_ssh_public_key(line.encode())
+    except UnsupportedAlgorithm:
+        key = None
     except ValueError:
         raise BadInput(
             Control.APPROVAL_SIGNATURE, "This is not an OpenSSH public key line."
         ) from None
-    if not isinstance(key, Ed25519PublicKey):
+    # The line of a security key or of a certificate loads as a plain key, but signs as another.
+    if not isinstance(key, Ed25519PublicKey) or line.split()[0] != _ALGORITHM:
         raise BadInput(
             Control.APPROVAL_SIGNATURE,
             "This public key is not Ed25519. Make one with 'ssh-keygen -t ed25519'.",

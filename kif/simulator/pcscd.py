@@ -108,8 +108,8 @@ class PrivatePcscd:
                 said = (self._folder / "log").read_text(errors="replace").strip()
                 raise DeviceFailed(
                     Control.READER,
-                    f"The private pcscd did not start ({said or 'it said nothing'}). Without root it "
-                    "needs either user namespaces or a folder /run/pcscd that this user may write; "
+                    f"The private pcscd did not start ({said or 'it said nothing'}). Without root "
+                    "it needs either user namespaces or a folder /run/pcscd that this user may write; "
                     "make one with 'sudo install -d -o $USER /run/pcscd'.",
                 )
             time.sleep(0.005)

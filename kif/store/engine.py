@@ -56,9 +56,16 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Look at one consistent state."""
-        with Session(self.engine) as session:
-            yield Transaction(session, LedgerTables(session))
+        """Look at one consistent state. Raises ``LedgerUnavailable`` when it can't be read."""
+        try:
+            with Session(self.engine) as session:
+                yield Transaction(session, LedgerTables(session))
+        except DBAPIError as exc:
+            raise LedgerUnavailable(
+                Control.LEDGER_WRITABLE,
+                f"The database can't be read ({exc.orig}). Check the disk and the rights on it; if "
+                "the file is damaged, keep it as it is and compare it with a backup.",
+            ) from exc
 
     def close(self) -> None:
         """Close every connection."""

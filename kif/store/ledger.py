@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, Text, cast, select
 from sqlalchemy.orm import Session
 
 from kif.store.models import LedgerCheckpoint, LedgerEntry, LedgerPayload
 
 _AT_ONCE = 1000
+# SQLite keeps a value of any type in any column; an altered one has to arrive as bytes and text too.
+_LEAF = cast(LedgerEntry.leaf, LargeBinary)
+_NOTE = cast(LedgerCheckpoint.note, Text)
+_FRONTIER = cast(LedgerCheckpoint.frontier, LargeBinary)
+_HIDDEN = (cast(LedgerPayload.salt, LargeBinary), cast(LedgerPayload.payload, LargeBinary))
 
 
 @dataclass(frozen=True)
@@ -19,10 +24,15 @@ class LedgerTables:
 
     session: Session
 
-    def frontier(self) -> bytes | None:
-        """Return the encoded frontier of the last checkpoint, or None in a new log."""
-        last = select(LedgerCheckpoint.frontier).order_by(LedgerCheckpoint.size.desc()).limit(1)
-        return self.session.scalars(last).first()
+    def last_checkpoint(self) -> tuple[str, bytes] | None:
+        """Return note and encoded frontier of the last checkpoint, or None in a new log."""
+        last = select(_NOTE, _FRONTIER).order_by(LedgerCheckpoint.size.desc()).limit(1)
+        row = self.session.execute(last).first()
+        return None if row is None else (row[0], row[1])
+
+    def leaf(self, index: int) -> bytes | None:
+        """Return a leaf, or None when there is none at this index."""
+        return self.session.scalars(select(_LEAF).where(LedgerEntry.index == index)).first()
 
     def add(self, index: int, leaf: bytes) -> None:
         """Add a leaf."""
@@ -40,16 +50,17 @@ class LedgerTables:
 
     def leaves(self) -> Iterator[bytes]:
         """Yield every leaf, without holding them all."""
-        wanted = select(LedgerEntry.leaf).order_by(LedgerEntry.index)
+        wanted = select(_LEAF).order_by(LedgerEntry.index)
         yield from self.session.scalars(wanted.execution_options(yield_per=_AT_ONCE))
 
     def checkpoints(self) -> Iterator[tuple[int, str]]:
         """Yield size and note of every checkpoint."""
-        columns = select(LedgerCheckpoint.size, LedgerCheckpoint.note)
+        columns = select(LedgerCheckpoint.size, _NOTE)
         wanted = columns.order_by(LedgerCheckpoint.size)
         yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
 
     def payload(self, index: int) -> tuple[bytes, bytes] | None:
         """Return salt and payload of an entry, or None when there is none (any more)."""
-        row = self.session.get(LedgerPayload, index)
-        return None if row is None else (row.salt, row.payload)
+        wanted = select(*_HIDDEN).where(LedgerPayload.index == index)
+        row = self.session.execute(wanted).first()
+        return None if row is None else (row[0], row[1])

@@ -1,48 +1,16 @@
 """The genesis ceremony at a real terminal, typed by four people."""
 
-import os
-import pty
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
 from tests.cli.kif import kif
+from tests.cli.terminal import Terminal
 from tests.site import PLAN
 
 PEOPLE = ["alpha", "beta", "gamma", "delta"]
 PASSPHRASE = "TEST passphrase of {}"
-
-
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave)
-        os.close(slave)
-        self.seen = ""
-        self.place = 0
-
-    def expect(self, words: str) -> None:
-        """Read until the words appear after what was seen before."""
-        end = time.monotonic() + 30
-        while words not in self.seen[self.place :]:
-            assert time.monotonic() < end, self.seen[self.place :]
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    self.seen += os.read(self.master, 4096).decode(errors="replace")
-                except OSError:
-                    break
-        assert words in self.seen[self.place :], self.seen[self.place :]
-        self.place = self.seen.index(words, self.place) + len(words)
-
-    def answer(self, words: str, text: str) -> None:
-        """Type a line when the words appear."""
-        self.expect(words)
-        os.write(self.master, text.encode() + b"\n")
 
 
 def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class BrokenSigner(SoftwareSigner):
 def test_nothing_is_written_that_can_not_be_signed(store: Store) -> None:
     log = new_log(BrokenSigner())
     with (
-        pytest.raises(LedgerUnavailable, match="can't be signed") as refused,
+        pytest.raises(LedgerUnavailable, match="can't be continued") as refused,
         store.transaction() as tx,
     ):
         log.append(tx.ledger, [received(1, "other")])
