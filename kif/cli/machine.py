@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.simulator.tied import tied
 
 _PCSC_SOCKET = "PCSCLITE_CSOCK_NAME"
 
@@ -22,11 +23,10 @@ def simulated_machine(record: Path, faults: tuple[str, ...]) -> Iterator[tuple[s
 
     It ends with this process, however this process ends: the kernel sees to it.
     """
-    command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "kif.cli.main"]
-    command += ["simulate", "--record", str(record)]
+    command = [sys.executable, "-m", "kif.cli.main", "simulate", "--record", str(record)]
     for fault in faults:
         command += ["--fault", fault]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(tied("TERM", command), stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None or not (line := process.stdout.readline()):
                 raise DeviceFailed(

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.simulator.tied import tied
 
 Found = TypeVar("Found")
 
@@ -23,12 +24,9 @@ _SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 _PATIENCE = 10.0
 _IN_NAMESPACE = (
     'mount -t tmpfs none /run && mkdir /run/pcscd && mount --bind "$1" /run/pcscd && shift'
-    ' && ulimit -n 1024 && exec setpriv --pdeathsig KILL -- "$@"'
+    ' && ulimit -n 1024 && exec "$@"'
 )
-_ACTIVATED = (
-    'exec 3<&"$1"; shift; ulimit -n 1024; LISTEN_FDS=1 LISTEN_PID=$$'
-    ' exec setpriv --pdeathsig KILL -- "$@"'
-)
+_ACTIVATED = 'exec 3<&"$1"; shift; ulimit -n 1024; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
 
 
 class PrivatePcscd:
@@ -109,8 +107,8 @@ class PrivatePcscd:
                 raise DeviceFailed(
                     Control.READER,
                     f"The private pcscd did not start ({said or 'it said nothing'}). Without root "
-                    "it needs either user namespaces or a folder /run/pcscd that this user may write; "
-                    "make one with 'sudo install -d -o $USER /run/pcscd'.",
+                    "it needs either user namespaces or a folder /run/pcscd that this user may "
+                    "write; make one with 'sudo install -d -o $USER /run/pcscd'.",
                 )
             time.sleep(0.005)
 
@@ -123,9 +121,8 @@ class PrivatePcscd:
 def _popen(
     command: list[str], log: int, environment: dict[str, str], handed: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
-    """Start a program that dies with this process, by way of a shell that dies with it too."""
     return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *command],
+        tied("KILL", command),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -133,8 +133,9 @@ def processes(folder: str) -> list[str]:
 
 PARENT = """
 import subprocess, sys, time
-subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "kif.cli.main",
-                  "simulate", "--record", sys.argv[1]])
+from kif.simulator.tied import tied
+subprocess.Popen(tied("TERM", [sys.executable, "-m", "kif.cli.main", "simulate", "--record",
+                               sys.argv[1]]))
 time.sleep(60)
 """
 
