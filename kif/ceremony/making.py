@@ -86,8 +86,8 @@ def _enter(
 ) -> None:
     """Take a component whose check value is the sheet's; three tries, each miss is recorded."""
     for attempt in range(1, _TRIES + 1):
-        component = room.people.component(person, step.key, number)
         try:
+            component = room.people.component(person, step.key, number)
             kcv = _checked(token, step, component)
         except BadInput as wrong:
             room.note(

@@ -21,7 +21,8 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
 
 _COST = {"n": 2**15, "r": 8, "p": 1}
-_SHORTEST = 12
+SHORTEST = 12
+"""Characters that a passphrase has at least."""
 
 
 def new_pin() -> Secret:
@@ -40,9 +41,9 @@ def seal(folder: Path, purpose: str, secret: Secret, holders: Mapping[str, Secre
     halves = {first: mask, second: xor(secret.reveal(), mask)}
     folder.mkdir(mode=0o700, exist_ok=True)
     for person, half in halves.items():
-        if len(holders[person]) < _SHORTEST:
+        if len(holders[person]) < SHORTEST:
             raise BadInput(
-                Control.SEAL, f"A passphrase has at least {_SHORTEST} characters; choose another."
+                Control.SEAL, f"A passphrase has at least {SHORTEST} characters; choose another."
             )
         sealed = _sealed(purpose, person, half, holders[person])
         _file(folder, purpose, person).write_text(json.dumps(sealed, indent=1) + "\n")

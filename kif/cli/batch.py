@@ -13,6 +13,7 @@ from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.oracle.approval import RELEASE
 from kif.oracle.desk import batch_row, batch_view, job_rows, job_view
@@ -72,6 +73,29 @@ def prepare(app: App, batch_id: str, as_json: bool) -> None:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:
             view = prepare_batch(batch_id, oracle.preparation, advance)
+    show([batch_fields(view)], as_json, "")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="BATCH")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default="dispatch", help="Where the list goes."
+)
+@pass_app
+def dispatch(app: App, batch_id: str, folder: Path) -> None:
+    """Send the good cards of BATCH off, by a dispatch list."""
+    with app.oracle() as oracle:
+        click.echo(dispatch_batch(batch_id, oracle.fulfilment, folder))
+
+
+@batch.command()
+@click.argument("batch_id", metavar="BATCH")
+@json_option
+@pass_app
+def close(app: App, batch_id: str, as_json: bool) -> None:
+    """Close BATCH: received = good + suspect + left over, or it stays open."""
+    with app.oracle() as oracle:
+        view = oracle.supervision.close_batch(batch_id)
     show([batch_fields(view)], as_json, "")
 
 

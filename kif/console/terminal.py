@@ -9,7 +9,7 @@ import click
 
 from kif.ceremony.credential import sign
 from kif.ceremony.people import Appointment, Component
-from kif.ceremony.seal import holders, unseal
+from kif.ceremony.seal import SHORTEST, holders, unseal
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.secret import Secret
@@ -34,12 +34,16 @@ class TerminalPeople:
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Show the statement and have ssh-keygen sign it."""
         click.echo(f"\n{person} signs this statement for {namespace}:\n  {statement.decode()}")
-        key = click.prompt(
-            "  private key file, or public key file when the key is in the agent",
-            type=click.Path(path_type=Path, exists=True),
-            default=self._keys[person].with_suffix(""),
-        )
-        return sign(key, namespace, statement)
+        while True:
+            key = click.prompt(
+                "  private key file, or public key file when the key is in the agent",
+                type=click.Path(path_type=Path, exists=True),
+                default=self._keys[person].with_suffix(""),
+            )
+            try:
+                return sign(key, namespace, statement)
+            except BadInput as wrong:
+                click.echo(f"  {wrong.sentence} Try again, or end the ceremony with Ctrl-C.")
 
     def component(self, person: str, key: str, number: int) -> Component:
         """Ask for the component without echo; then clear the screen."""
@@ -56,10 +60,14 @@ class TerminalPeople:
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Ask for a new passphrase, twice."""
-        click.echo(f"\n{person} alone: choose a passphrase of at least 12 characters ({purpose}).")
-        return Secret.of_text(
-            click.prompt("  passphrase", hide_input=True, confirmation_prompt=True)
+        click.echo(
+            f"\n{person} alone: choose a passphrase of at least {SHORTEST} characters ({purpose})."
         )
+        while True:
+            typed = click.prompt("  passphrase", hide_input=True, confirmation_prompt="  again")
+            if len(typed) >= SHORTEST:
+                return Secret.of_text(typed)
+            click.echo(f"  It has {len(typed)} characters; choose one of at least {SHORTEST}.")
 
     def tell(self, text: str) -> None:
         """Print it."""

@@ -1,5 +1,6 @@
 """A working day by the command line, and what it says when something is wrong."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def test_a_batch_goes_from_file_to_cards(
     assert status["jobs"] == {"good": 2, "suspect": 1}
     cards = kif(home, "batch", "show", batch["id"], "--json").json()
     assert [card["state"] for card in cards] == ["good", "suspect", "good"]
+    listed = kif(home, "batch", "dispatch", batch["id"], "--folder", tmp_path, given=opened)
+    assert len(json.loads(Path(listed.out.strip()).read_text())["cards"]) == 2
+    (closed,) = kif(home, "batch", "close", batch["id"], "--json", given=opened).json()
+    assert (closed["state"], closed["jobs"]) == ("closed", {"dispatched": 2, "suspect": 1})
     assert kif(home, "log", "verify").code == 0
     entries = kif(home, "log", "show", "--batch", batch["id"], "--json").json()
     assert [each["kind"] for each in entries].count("card-verified") == 2
