@@ -175,6 +175,7 @@ def _close(room: Room, machinery: Machinery) -> None:
         log = Log(signer, lambda: datetime.now(UTC), os.urandom)
         checkpoint = log.append(tx.ledger, room.events)
     store.close()
+    room.people.tell(f"Note the log's key: {encode_verifier(room.site, signer.public_key)}")
     room.people.tell(
         f"The record has {checkpoint.size} entries; its root is {checkpoint.root.hex()}."
     )

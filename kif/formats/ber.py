@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -14,6 +15,9 @@ from kif.formats.error import BadInput
 INTEGER, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x04, 0x06, 0x30, 0x31
 _CONSTRUCTED = 0x20
 _DEPTH = 32
+_CHILDREN = 100_000
+_NUMBER = 64
+"""Bytes of an integer or object identifier; CMS needs 20 or so, and Python's time is quadratic."""
 _END = b"\x00\x00"
 _NULL = b"\x05\x00"
 
@@ -23,7 +27,7 @@ def context(number: int, constructed: bool = True) -> int:
     return 0x80 | number | (_CONSTRUCTED if constructed else 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
     """One element: its identifier octet, its contents, and all of its bytes as they stand."""
 
@@ -36,7 +40,10 @@ class Element:
         """Read the contents as a sequence of elements. Raises ``BadInput`` (BYTES)."""
         if not self.tag & _CONSTRUCTED:
             raise _bad(f"element {self.tag:02X} has no parts")
-        return list(_elements(self.contents, self.depth + 1))
+        found = list(islice(_elements(self.contents, self.depth + 1), _CHILDREN + 1))
+        if len(found) > _CHILDREN:
+            raise _bad(f"more than {_CHILDREN} parts stand in one element")
+        return found
 
     def expect(self, tag: int) -> Element:
         """Return the element itself when it has this tag. Raises ``BadInput`` (BYTES)."""
@@ -60,18 +67,22 @@ class Element:
 
     def integer(self) -> int:
         """Return an INTEGER's value."""
-        return int.from_bytes(self.expect(INTEGER).contents, "big", signed=True)
+        contents = self.expect(INTEGER).contents
+        if not 1 <= len(contents) <= _NUMBER:
+            raise _bad(f"an integer has {len(contents)} bytes, not 1 to {_NUMBER}")
+        return int.from_bytes(contents, "big", signed=True)
 
     def oid(self) -> str:
         """Return an OBJECT IDENTIFIER in dots (8.19)."""
+        contents = self.expect(OID).contents
+        if not 1 <= len(contents) <= _NUMBER or contents[-1] & 0x80:
+            raise _bad("an object identifier is empty, too long or cut off")
         numbers, value = [], 0
-        for byte in self.expect(OID).contents:
+        for byte in contents:
             value = value << 7 | byte & 0x7F
             if not byte & 0x80:
                 numbers.append(value)
                 value = 0
-        if not numbers:
-            raise _bad("an object identifier is empty")
         first = min(numbers[0] // 40, 2)
         return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
 

@@ -37,7 +37,10 @@ class Header(_Strict):
 
     format: Literal["kif-issuer-file-1"]
     issuer: Annotated[str, Field(min_length=1, max_length=64)]
-    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    # Not digits alone: a number could be a PAN, and references stand in the ledger.
+    reference: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z._-][A-Za-z0-9._-]*$", max_length=64)
+    ]
     product: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     count: Annotated[int, Field(ge=1)]
     hash_total: Annotated[str, Field(pattern=r"^[0-9]{16}$")]
@@ -90,7 +93,7 @@ def read_content(content: bytes, signer: str, file_digest: str, today: date) -> 
             f"The file is signed by {signer}, but its header names another issuer. Ask the issuer "
             "which is right.",
         )
-    records = _records(lines, today)
+    records = _records(lines, header.count, today)
     _check_totals(header, records)
     return ReceivedFile(
         issuer=header.issuer,
@@ -103,7 +106,7 @@ def read_content(content: bytes, signer: str, file_digest: str, today: date) -> 
     )
 
 
-def _records(lines: Sequence[bytes], today: date) -> list[Record]:
+def _records(lines: Sequence[bytes], count: int, today: date) -> list[Record]:
     records, faults, seen = [], [], set()
     for number, line in enumerate(lines, start=1):
         record, wrong = _read(Record, line, number)
@@ -115,6 +118,8 @@ def _records(lines: Sequence[bytes], today: date) -> list[Record]:
             faults.append(Fault(Control.RECORD, number, "the same card stands in the file before"))
         seen.add((record.pan, record.psn))
         records.append(record)
+    if faults and len(lines) != count:
+        faults.append(Fault(Control.FILE_COUNT, 0, f"count: it says {count}, not {len(lines)}"))
     if faults:
         raise _all(faults)
     return records
@@ -131,7 +136,7 @@ def _check(record: Record, number: int, today: date) -> list[Fault]:
 
 def _read(model: type[Model], line: bytes, number: int) -> tuple[Model | None, list[Fault]]:
     try:
-        fields = json.loads(line, object_pairs_hook=_once)
+        fields = json.loads(line.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return None, [Fault(Control.RECORD, number, "the line is not one JSON object, or twice so")]
     try:

@@ -24,8 +24,16 @@ from kif.oracle.interface import IssuerView
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _VERSIONS = (1, 3)
-_RSA = frozenset(f"1.2.840.113549.1.1.{number}" for number in (1, 11, 12, 13))
-_ECDSA = frozenset(f"1.2.840.10045.4.3.{number}" for number in (2, 3, 4))
+_ALGORITHMS = {
+    "1.2.840.113549.1.1.1": "any",  # rsaEncryption: the digest is named beside it
+    "1.2.840.113549.1.1.11": "sha256",
+    "1.2.840.113549.1.1.12": "sha384",
+    "1.2.840.113549.1.1.13": "sha512",
+    "1.2.840.10045.4.3.2": "sha256",
+    "1.2.840.10045.4.3.3": "sha384",
+    "1.2.840.10045.4.3.4": "sha512",
+}
+"""Signature algorithms, and the digest that each of them is with."""
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
@@ -105,6 +113,12 @@ def _only(signers: list[Element]) -> Element:
 
 def _signer_parts(signer: Element) -> Signer:
     parts = signer.expect(ber.SEQUENCE).children()
+    if parts and parts[-1].tag == ber.context(1):
+        raise BadInput(
+            Control.FILE_SIGNATURE,
+            "The signature carries unsigned attributes, which anyone could have added. Ask the "
+            "issuer to sign without them.",
+        )
     if len(parts) != 6 or parts[3].tag != ber.context(0):
         raise BadInput(
             Control.FILE_SIGNATURE,
@@ -162,9 +176,11 @@ def _verify(parts: Signer, certificate: x509.Certificate, content: bytes) -> Non
         raise InvalidSignature
     signed = b"\x31" + bytes(parts.attributes.raw[1:])  # signed as a SET, sent as [0] (5.4)
     key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey) and parts.algorithm in _RSA:
+    if _ALGORITHMS.get(parts.algorithm) not in ("any", algorithm.name):
+        raise InvalidSignature
+    if isinstance(key, rsa.RSAPublicKey):
         key.verify(parts.signature, signed, padding.PKCS1v15(), algorithm)
-    elif isinstance(key, ec.EllipticCurvePublicKey) and parts.algorithm in _ECDSA:
+    elif isinstance(key, ec.EllipticCurvePublicKey):
         key.verify(parts.signature, signed, ec.ECDSA(algorithm))
     else:
         raise InvalidSignature

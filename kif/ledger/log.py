@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from kif.formats import canonical
@@ -21,6 +21,8 @@ from kif.ledger.note import (
 )
 
 _SALT = 32
+_SET_BACK = timedelta(minutes=1)
+"""How far behind its last entry the clock may be: time services set a clock back by seconds."""
 
 
 class LedgerReader(Protocol):
@@ -110,15 +112,19 @@ class Log:
         return frontier
 
     def _time(self, store: LedgerStore, size: int) -> datetime:
-        """Return the time. An entry earlier than the one before it would never verify again."""
+        """Return the time, or the last entry's where a clock was set back by less than a minute.
+
+        An entry earlier than the one before it would never verify again.
+        """
         now = self.clock()
-        if size and (last := Entry.decode(store.leaf(size - 1) or b"").time) > now:
+        last = Entry.decode(store.leaf(size - 1) or b"").time if size else now
+        if last > now + _SET_BACK:
             raise CheckFailed(
                 Control.LEDGER_WRITABLE,
-                f"The clock is behind the ledger's last entry, of {last.isoformat()}. Set it right, "
-                "then try again.",
+                f"The clock is behind the ledger's last entry, of {last.isoformat()}. Set it "
+                "right, then try again.",
             )
-        return now
+        return max(now, last)
 
     def _commit(self, store: LedgerStore, index: int, event: Event) -> str | None:
         if event.disclosed is None:

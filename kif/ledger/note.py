@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
+from kif.ledger.merkle import HASH
 
 _ED25519 = b"\x01"
 _DASH = "— "
@@ -90,7 +91,7 @@ def _open(note: str, name: str, public_key: bytes) -> Checkpoint:
     text = body + "\n"
     Ed25519PublicKey.from_public_bytes(public_key).verify(blob[4:], text.encode())
     checkpoint = _read(text, note)
-    if checkpoint.origin != name:
+    if checkpoint.origin != name or len(checkpoint.root) != HASH:
         raise ValueError(note)
     return checkpoint
 

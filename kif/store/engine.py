@@ -20,7 +20,15 @@ from kif.formats.control import Control
 from kif.formats.error import LedgerUnavailable
 from kif.store.ledger import LedgerTables
 
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000")
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "recursive_triggers = ON",  # without it REPLACE takes rows away past the triggers
+    "busy_timeout = 5000",
+)
+# Where the schema itself is damaged, sqlite3 can't even decode its own message.
+_BROKEN = (DBAPIError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,11 @@ class Store:
         try:
             with Session(self.engine) as session:
                 yield Transaction(session, LedgerTables(session))
-        except DBAPIError as exc:
+        except _BROKEN as exc:
             raise LedgerUnavailable(
                 Control.LEDGER_WRITABLE,
-                f"The database can't be read ({exc.orig}). Check the disk and the rights on it; if "
-                "the file is damaged, keep it as it is and compare it with a backup.",
+                f"The database can't be read ({_said(exc)}). Check the disk and the rights on it; "
+                "if the file is damaged, keep it as it is and compare it with a backup.",
             ) from exc
 
     def close(self) -> None:
@@ -80,12 +88,16 @@ class Store:
                 session.commit()
         except IntegrityError:
             raise
-        except DBAPIError as exc:
+        except _BROKEN as exc:
             raise LedgerUnavailable(
                 Control.LEDGER_WRITABLE,
-                f"The database can't be written ({exc.orig}), so nothing was done. Check the disk "
-                "and the rights on it, then try again.",
+                f"The database can't be written ({_said(exc)}), so nothing was done. Check the "
+                "disk and the rights on it, then try again.",
             ) from exc
+
+
+def _said(exc: DBAPIError | UnicodeDecodeError) -> str:
+    return str(exc.orig) if isinstance(exc, DBAPIError) else "its schema is damaged"
 
 
 def open_store(path: Path) -> Store:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import LargeBinary, Text, cast, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kif.store.models import LedgerCheckpoint, LedgerEntry, LedgerPayload
 
 _AT_ONCE = 1000
-# SQLite keeps a value of any type in any column; an altered one has to arrive as bytes and text too.
-_LEAF = cast(LedgerEntry.leaf, LargeBinary)
-_NOTE = cast(LedgerCheckpoint.note, Text)
-_FRONTIER = cast(LedgerCheckpoint.frontier, LargeBinary)
-_HIDDEN = (cast(LedgerPayload.salt, LargeBinary), cast(LedgerPayload.payload, LargeBinary))
+
+
+def _bytes(column: InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
+    """Read bytes: SQLite keeps any type in any column, or nothing, once somebody altered it."""
+    return func.coalesce(cast(column, LargeBinary), b"")
+
+
+_LEAF = _bytes(LedgerEntry.leaf)
+_NOTE = func.coalesce(cast(LedgerCheckpoint.note, Text), "")
+_FRONTIER = _bytes(LedgerCheckpoint.frontier)
+_HIDDEN = (_bytes(LedgerPayload.salt), _bytes(LedgerPayload.payload))
 
 
 @dataclass(frozen=True)

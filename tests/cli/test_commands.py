@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
 
 from kif.simulator.issuer import TestIssuer
+from kif.store.engine import open_store
+from kif.store.models import Site
 from tests.cli.kif import Result, kif, operators
+from tests.ledger.history import SoftwareSigner
 from tests.machine import LoadedMachine
 from tests.site import PLAN, TestSite
 
@@ -177,11 +181,17 @@ def test_plans_are_checked(tmp_path: Path) -> None:
     sentence(kif(tmp_path, "ceremony", "check", tmp_path / "none"), 2, "can't be read")
 
 
+@pytest.mark.control("KIF-LOG-02")
+def test_a_log_is_verified_against_a_key_from_elsewhere(site: TestSite) -> None:
+    with open_store(site.home.database).reading() as tx:
+        own = tx.session.scalars(select(Site)).one().log_verifier
+    assert kif(site.home.path, "log", "verify", "--verifier", own).code == 0
+    other = SoftwareSigner("kif-test-site").verifier
+    result = kif(site.home.path, "log", "verify", "--verifier", other)
+    sentence(result, 1, "not one that this log's key signed", "KIF-LOG-02")
+
+
 def test_an_altered_ledger_ends_with_1(site: TestSite) -> None:
-    from sqlalchemy import text
-
-    from kif.store.engine import open_store
-
     store = open_store(site.home.database)
     assert kif(site.home.path, "log", "verify").code == 0
     with store.transaction() as tx:

@@ -43,6 +43,7 @@ BAD = {
     "a length that is cut off": b"\x30\x82\x01",
     "an endless element without an end": bytes.fromhex("3080020105"),
     "a primitive without a length": bytes.fromhex("0480610000"),
+    "more parts than anyone needs": b"\x30\x84\x00\x04\x00\x00" + b"\x05\x00" * 131072,
     "a high tag": bytes.fromhex("1f8101020105"),
 }
 
@@ -51,7 +52,24 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_broken_encodings_are_refused(case: str) -> None:
     with pytest.raises(BadInput, match="BER encoding is broken"):
-        ber.read(BAD[case])
+        ber.read(BAD[case]).children()
+
+
+NUMBERS = {
+    "an empty integer": b"\x02\x00",
+    "an integer of 4,000 bytes": b"\x02\x82\x0f\xa0" + b"\x7f" * 4000,
+    "an empty identifier": b"\x06\x00",
+    "an identifier of 4,000 bytes": b"\x06\x82\x0f\xa0" + b"\x81" * 3999 + b"\x01",
+    "an identifier that is cut off": b"\x06\x03\x2a\x03\x81",
+}
+
+
+@pytest.mark.control("KIF-FMT-01")
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_that_nobody_needs_are_refused(case: str) -> None:
+    element = ber.read(NUMBERS[case])
+    with pytest.raises(BadInput, match="BER encoding is broken"):
+        element.integer() if element.tag == ber.INTEGER else element.oid()
 
 
 @pytest.mark.parametrize("raw", [b"\x30\x80" * 5000, b"\x24\x80" * 100_000 + b"\x00\x00" * 100_000])
@@ -61,6 +79,8 @@ def test_nesting_is_bounded(raw: bytes) -> None:
 
 
 def walk(element: ber.Element) -> None:
+    if element.tag in (ber.INTEGER, ber.OID):
+        element.integer() if element.tag == ber.INTEGER else element.oid()
     if element.tag & 0x20:
         for child in element.children():
             walk(child)

@@ -33,6 +33,7 @@ GOOD: dict[str, Callable[[Identity, Identity], bytes]] = {
     ),
     "by key identifiers": lambda bank, us: encrypt(sign(CONTENT, bank, "-keyid"), us, "-keyid"),
     "without certificates": lambda bank, us: encrypt(sign(CONTENT, bank, "-nocerts"), us),
+    "SHA-384": lambda bank, us: encrypt(sign(CONTENT, bank, "-md", "sha384"), us),
     "SHA-512": lambda bank, us: encrypt(sign(CONTENT, bank, "-md", "sha512"), us),
 }
 

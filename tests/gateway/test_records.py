@@ -95,6 +95,11 @@ def test_every_error_of_a_file_is_reported_at_once_and_none_of_its_data() -> Non
         assert secret not in repr(refused.value)
 
 
+def test_a_wrong_count_is_told_beside_the_errors_of_the_records() -> None:
+    with pytest.raises(BadInput, match=r"record 1: .*; header: count: it says 9, not 1"):
+        read(lines(header(count=9), record(WRONG_PAN)))
+
+
 def test_many_errors_are_counted() -> None:
     bad = [record(WRONG_PAN, psn=f"{number:02}") for number in range(30)]
     with pytest.raises(BadInput, match=r"30 error\(s\).*and 10 more"):
@@ -105,6 +110,7 @@ LINES = {
     "not JSON": b"{",
     "a list": b"[]",
     "a name twice": b'{"pan":"1","pan":"2"}',
+    "UTF-16": json.dumps({"pan": "1"}).encode("utf-16"),
     "not UTF-8": b'{"pan":"\xff"}',
     "an empty line": b"",
     "endless nesting": b"[" * 100_000,
@@ -120,7 +126,15 @@ def test_a_line_that_is_no_record_is_refused(case: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": "other"}, {"count": 0}, {"count": "3"}, {"reference": "a/b"}, {"hash_total": "1"}],
+    [
+        {"format": "other"},
+        {"count": 0},
+        {"count": "3"},
+        {"reference": "a/b"},
+        {"reference": "123456"},
+        {"reference": "r" * 65},
+        {"hash_total": "1"},
+    ],
 )
 def test_a_bad_header_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="header: "):

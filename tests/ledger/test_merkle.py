@@ -1,5 +1,7 @@
 """The Merkle tree against RFC 6962's well-known test tree, and against its own definition."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +86,9 @@ def test_an_audit_path_leads_to_the_root_and_no_other_does(
     proof, root = inclusion_proof(hashes, index), root_of(hashes)
     assert root_from_inclusion(hashes[index], index, len(hashes), proof) == root
     assert root_from_inclusion(leaf_hash(b"another leaf"), index, len(hashes), proof) != root
+    for place, sibling in enumerate(proof):
+        changed = [*proof[:place], leaf_hash(sibling), *proof[place + 1 :]]
+        assert root_from_inclusion(hashes[index], index, len(hashes), changed) != root
     with pytest.raises(ValueError, match="too long"):
         root_from_inclusion(hashes[index], index, len(hashes), [*proof, root])
     if proof:
@@ -91,6 +96,14 @@ def test_an_audit_path_leads_to_the_root_and_no_other_does(
             root_from_inclusion(hashes[index], index, len(hashes), proof[1:])
 
 
-def test_an_index_outside_the_tree_is_refused() -> None:
+def test_an_audit_path_does_not_fit_another_index() -> None:
+    hashes = [leaf_hash(leaf) for leaf in LEAVES]
+    for index, other in itertools.permutations(range(8), 2):
+        proof = inclusion_proof(hashes, index)
+        assert root_from_inclusion(hashes[index], other, 8, proof).hex() != ROOTS[7]
+
+
+@pytest.mark.parametrize("index", [-1, 3, 4])
+def test_an_index_outside_the_tree_is_refused(index: int) -> None:
     with pytest.raises(ValueError, match="outside"):
-        root_from_inclusion(bytes(32), 3, 3, [])
+        root_from_inclusion(bytes(32), index, 3, [])

@@ -1,6 +1,5 @@
 """The database: durable, append-only where it has to be, and honest when it can't write."""
 
-import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -8,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from kif.formats.error import LedgerUnavailable
 from kif.store.engine import Store, open_store
 from kif.store.models import Batch, CardJob, Issuer
 from kif.store.state import BatchState, JobState
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
 
@@ -104,13 +104,24 @@ def test_it_is_as_durable_as_sqlite_can_be(store: Store) -> None:
 
 @pytest.mark.control("KIF-LOG-01")
 @pytest.mark.parametrize("table", ["ledger_entry", "ledger_checkpoint"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET rowid = 7", "DELETE FROM {}"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE {} SET rowid = 7",
+        "DELETE FROM {}",
+        "REPLACE INTO {0} SELECT * FROM {0}",
+        "UPDATE OR REPLACE {} SET rowid = 7",
+    ],
+)
 def test_the_ledger_is_append_only(store: Store, table: str, change: str) -> None:
     with store.transaction() as tx:
         tx.ledger.add(0, b"leaf")
         tx.ledger.add_checkpoint(1, "note", b"")
     with pytest.raises(IntegrityError, match="append-only"), store.transaction() as tx:
         tx.session.execute(text(change.format(table)))
+    with store.reading() as tx:
+        assert list(tx.ledger.leaves()) == [b"leaf"]
+        assert list(tx.ledger.checkpoints()) == [(1, "note")]
 
 
 @pytest.mark.control("KIF-LOG-01")
@@ -131,12 +142,49 @@ def test_a_database_that_is_full_is_a_sentence_and_nothing_is_done(store: Store)
 
 @pytest.mark.control("KIF-LOG-01")
 def test_a_database_that_is_read_only_is_a_sentence(store: Store) -> None:
-    with store.reading() as tx:
-        tx.session.execute(text("PRAGMA query_only = ON"))
-    with pytest.raises(LedgerUnavailable), store.transaction() as tx:
+    with (
+        pytest.raises(LedgerUnavailable, match=r"readonly database.*so nothing was done"),
+        store.transaction() as tx,
+    ):
         tx.session.execute(text("PRAGMA query_only = ON"))
         tx.ledger.add(0, b"leaf")
         tx.session.flush()
+
+
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from kif.formats.error import LedgerUnavailable
+from kif.store.engine import open_store
+from kif.store.models import Issuer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    with open_store(Path(sys.argv[1])).transaction() as tx:
+        tx.session.add(Issuer(name="i", certificate="c"))
+        tx.ledger.add(0, bytes(200_000))
+        tx.session.flush()
+        print("all that is left is to commit")
+except LedgerUnavailable as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.mark.control("KIF-LOG-01")
+def test_a_commit_that_the_disk_refuses_is_a_sentence_and_nothing_is_done(
+    store: Store, tmp_path: Path
+) -> None:
+    """The operating system itself refuses the write, when everything else is done."""
+    store.close()
+    command = [sys.executable, "-c", NO_ROOM, str(tmp_path / "db")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 5, result.stderr
+    assert result.stdout.startswith("all that is left is to commit\nThe database can't be written")
+    with store.reading() as tx:
+        assert tx.session.scalars(select(Issuer)).first() is None
+        assert list(tx.ledger.leaves()) == []
+    add_batch(store)
 
 
 WRITER = """
@@ -155,7 +203,7 @@ def test_two_processes_write_at_once_and_lose_nothing(store: Store, tmp_path: Pa
     commands = [
         [sys.executable, "-c", WRITER, str(tmp_path / "db"), name] for name in ("one", "two")
     ]
-    running = [subprocess.Popen(command, cwd=os.getcwd()) for command in commands]  # noqa: PTH109
+    running = [subprocess.Popen(command, cwd=ROOT) for command in commands]
     assert [process.wait() for process in running] == [0, 0]
     with store.reading() as tx:
         assert len(list(tx.session.scalars(select(Issuer)))) == 50
@@ -163,5 +211,27 @@ def test_two_processes_write_at_once_and_lose_nothing(store: Store, tmp_path: Pa
 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"not a database, whatever it is called" * 100)
-    with pytest.raises((LedgerUnavailable, DBAPIError)):
-        open_store(tmp_path / "db").migrate()
+    store = open_store(tmp_path / "db")
+    with pytest.raises(LedgerUnavailable, match=r"can't be written.*not a database"):
+        store.migrate()
+    with (
+        pytest.raises(LedgerUnavailable, match=r"can't be read.*not a database"),
+        store.reading() as tx,
+    ):
+        list(tx.ledger.leaves())
+
+
+def test_a_schema_that_is_damaged_is_a_sentence(store: Store, tmp_path: Path) -> None:
+    store.close()
+    whole = (tmp_path / "db").read_bytes()
+    unreadable = whole.replace(b"CREATE TABLE", b"\xba" * 12).replace(b"alembic", b"\xba" * 7)
+    (tmp_path / "db").write_bytes(unreadable)
+    with pytest.raises(LedgerUnavailable, match="schema is damaged"), store.reading() as tx:
+        list(tx.ledger.leaves())
+    with pytest.raises(LedgerUnavailable, match="schema is damaged"):
+        add_batch(store)
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LedgerUnavailable, match="unable to open"):
+        open_store(tmp_path / "no" / "db").migrate()

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 import kif.store
 from kif.store.engine import Store, open_store
@@ -24,11 +24,24 @@ def test_the_migrated_schema_is_that_of_the_models(tmp_path: Path) -> None:
     assert differences(store) == []
 
 
+def test_a_difference_would_be_seen(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "db")
+    store.migrate()
+    with store.transaction() as tx:
+        tx.session.execute(text("DROP TABLE approval"))
+        tx.session.execute(text("ALTER TABLE site ADD COLUMN more TEXT"))
+    assert len(differences(store)) == 2
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path / "db")
     store.migrate()
+    with store.transaction() as tx:
+        tx.ledger.add(0, b"leaf")
     store.migrate()
     assert differences(store) == []
+    with store.reading() as tx:
+        assert list(tx.ledger.leaves()) == [b"leaf"]
 
 
 def test_down_and_up_again(tmp_path: Path) -> None:
@@ -43,3 +56,6 @@ def test_down_and_up_again(tmp_path: Path) -> None:
         assert inspect(connection).get_table_names() == ["alembic_version"]
     store.migrate()
     assert differences(store) == []
+    with store.reading() as tx:
+        triggers = text("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'")
+        assert tx.session.execute(triggers).scalar_one() == 4
