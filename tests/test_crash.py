@@ -54,10 +54,20 @@ def entries(home: Path, kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.control("KIF-ORA-03", "KIF-ORA-05", "KIF-LOG-03")
 def test_ten_kills_lose_no_card_and_double_none(tmp_path: Path) -> None:
+    survive(tmp_path, KILLS)
+
+
+@pytest.mark.soak
+def test_a_hundred_kills_lose_no_card_and_double_none(tmp_path: Path) -> None:
+    survive(tmp_path, 10 * KILLS)
+
+
+def survive(tmp_path: Path, wanted: int) -> None:
+    """Kill the demo that many times, let it finish, and account for every card."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     moments, kills = random.Random(seed), 0  # noqa: S311
-    while kills < KILLS:
+    while kills < wanted:
         if kill_after(start(tmp_path), moments.uniform(0.4, 3.2)):
             kills += 1
         else:
