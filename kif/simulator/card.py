@@ -1,7 +1,8 @@
 """A blank GlobalPlatform card (Card Specification 2.3.1): security domain and one application.
 
 Every card is delivered with its own serial, ten bytes of diversification data, and static keys that
-the vendor derived for it.
+the vendor derived for it. What cards are free to answer, this one refuses: a block out of its
+order, a P1 that is not DGI format, a repeated or half-finished script.
 """
 
 from __future__ import annotations
@@ -29,11 +30,16 @@ DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
 _LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
+_SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2})
+_PLAIN_CLA, _MAC_CLA = 0x80, 0x84
 
 
 class Card:
-    """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory."""
+    """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory.
+
+    ``serial`` is its diversification data, ten bytes; ``keys`` are its static keys.
+    """
 
     atr = bytes.fromhex("3B80800101")
 
@@ -54,8 +60,12 @@ class Card:
 
     def reset(self) -> None:
         """Forget sessions and selection, as a reset or a loss of power does."""
-        self._channel: CardChannel | None = None
         self._selected = DOMAIN_AID
+        self._end_session()
+
+    def _end_session(self) -> None:
+        """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
+        self._channel: CardChannel | None = None
         self._target: EmvApplication | None = None
         self._block, self._buffer = 0, b""
 
@@ -71,16 +81,24 @@ class Card:
         return self._answer(command).encode()
 
     def _answer(self, command: Command) -> Response:
-        if command.ins == 0xA4:
-            return self._select(command)
-        if command.cla & 0x83 and command.cla not in (0x80, 0x84):
+        if command.cla not in (0x00, _PLAIN_CLA, _MAC_CLA):
             return Response(b"", 0x6E00)
+        if command.ins == _SELECT:
+            return self._select(command)
         if self._selected == APPLICATION_AID:
             return self.application.process(command)
+        return self._in_domain(command)
+
+    def _in_domain(self, command: Command) -> Response:
         handler = self._domain.get(command.ins)
         if handler is None:
             return Response(b"", 0x6D00)
-        return self._secured(command, handler) if command.ins in _SECURED else handler(command)
+        if command.ins in _SECURED and command.cla:
+            return self._secured(command, handler)
+        authenticating = command.ins == _EXTERNAL_AUTHENTICATE
+        if command.cla != (_MAC_CLA if authenticating else _PLAIN_CLA):
+            return Response(b"", 0x6E00)
+        return handler(command)
 
     def _secured(self, command: Command, handler: Callable[[Command], Response]) -> Response:
         channel = self._channel
@@ -89,23 +107,32 @@ class Card:
         try:
             plain = channel.unwrap(command)
         except SecurityError:
-            self._channel = None
+            self._end_session()
             return Response(b"", 0x6982)
         response = channel.wrap(handler(plain))
         return self._faults.spoil_mac(response)
 
     def _select(self, command: Command) -> Response:
+        """SELECT by AID (11.9); what is not found leaves everything as it was."""
+        if command.cla:
+            return Response(b"", 0x6E00)
+        if (command.p1, command.p2) != (0x04, 0x00):
+            return Response(b"", 0x6A86)
+        if command.data not in (b"", DOMAIN_AID, APPLICATION_AID):
+            return Response(b"", 0x6A82)
         self.reset()
         if command.data == APPLICATION_AID:
             self._selected = APPLICATION_AID
             return self.application.select()
-        if command.data in (b"", DOMAIN_AID):
-            return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), 0x9000)
-        return Response(b"", 0x6A82)
+        return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), 0x9000)
 
     def _initialize_update(self, command: Command) -> Response:
+        """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
+        self._end_session()
         if command.p1 not in (0, _KEY_VERSION):
             return Response(b"", 0x6A88)
+        if command.p2:
+            return Response(b"", 0x6A86)
         if len(command.data) != 8:
             return Response(b"", 0x6700)
         if self._sequence == 0xFFFFFF:
@@ -118,6 +145,7 @@ class Card:
         return Response(head + challenge + cryptogram + self._sequence.to_bytes(3, "big"), 0x9000)
 
     def _external_authenticate(self, command: Command) -> Response:
+        """EXTERNAL AUTHENTICATE (Amendment D, 7.1.2): one try for each INITIALIZE UPDATE."""
         channel, self._channel = self._channel, None
         if channel is None or channel.open:
             return Response(b"", 0x6985)
@@ -144,13 +172,15 @@ class Card:
         """STORE DATA (11.11): blocks counted from 00, groupings put together, the last one ends."""
         if self._target is None:
             return Response(b"", 0x6985)
-        if command.p2 != self._block or not command.p1 & _DGI_FORMAT:
+        kind = command.p1 & ~_LAST
+        if command.p2 != self._block or kind not in (_DGI_FORMAT, _DGI_FORMAT | _ENCRYPTED):
             return Response(b"", 0x6A86)
         self._block = (self._block + 1) & 0xFF
         self._buffer += command.data
         status = self._store_whole(bool(command.p1 & _ENCRYPTED))
-        if status == 0x9000 and command.p1 & _LAST:
-            status = 0x6A80 if self._buffer else self._target.complete()
+        if command.p1 & _LAST:
+            if status == 0x9000:
+                status = 0x6A80 if self._buffer else self._target.complete()
             self._target = None
         return Response(b"", status)
 

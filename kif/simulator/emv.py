@@ -1,7 +1,8 @@
 """The card's EMV application: personalised by CPS data groupings, read by terminals.
 
-The CVR in the issuer application data stays as it was personalised; card risk management is not
-simulated.
+The CVR in the issuer application data stays as it was personalised; card risk management and PIN
+verification are not simulated. The application cryptogram is over terminal data, AIP, ATC and
+issuer application data, in this order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kif.formats import emv
 from kif.formats.apdu import Command, Response
 from kif.formats.cmac import xor
 from kif.formats.dgi import Dgi
+from kif.formats.error import BadInput
 from kif.formats.tlv import find, tlv
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
@@ -22,11 +24,14 @@ _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
 _KNOWN = _MANDATORY | {0x9102}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
+_READ_RECORD = 0xB2
 _ARQC, _AAC = 0x80, 0x00
+_NEEDED_INSIDE = {0x9104: (0x82, 0x94), 0x9200: (0x9F10,)}
+_PIN_TRIES = b"\x03"
 
 
 class EmvApplication:
-    """One EMV application of a card."""
+    """One EMV application of a card; ``dek`` is the card's static Key-DEK, 16 bytes."""
 
     def __init__(self, dek: bytes) -> None:
         self._dek = dek
@@ -38,7 +43,7 @@ class EmvApplication:
         self.wrong_arqc = False
         self._commands: dict[int, Callable[[Command], Response]] = {
             0xA8: self._options,
-            0xB2: self._read_record,
+            _READ_RECORD: self._read_record,
             0xCA: self._get_data,
             0xAE: self._generate_ac,
         }
@@ -58,7 +63,7 @@ class EmvApplication:
             return 0x6A88
         if dgi.identifier == 0x8000:
             return self._store_keys(dgi.data)
-        if record and dgi.data[:1] != b"\x70":
+        if (record and dgi.data[:1] != b"\x70") or not _whole(dgi):
             return 0x6A80
         self._groups[dgi.identifier] = dgi.data
         return 0x9000
@@ -79,6 +84,8 @@ class EmvApplication:
         handler = self._commands.get(command.ins)
         if handler is None:
             return Response(b"", 0x6D00)
+        if command.cla != (0x00 if command.ins == _READ_RECORD else 0x80):
+            return Response(b"", 0x6E00)
         if not self.personalised:
             return Response(b"", 0x6985)
         return handler(command)
@@ -107,9 +114,11 @@ class EmvApplication:
         return Response(record, 0x9000)
 
     def _get_data(self, command: Command) -> Response:
-        if (command.p1, command.p2) != (0x9F, 0x36):
+        values = {0x9F36: self._atc.to_bytes(2, "big"), 0x9F17: _PIN_TRIES}
+        tag = command.p1 << 8 | command.p2
+        if tag not in values:
             return Response(b"", 0x6A88)
-        return Response(tlv(0x9F36, self._atc.to_bytes(2, "big")), 0x9000)
+        return Response(tlv(tag, values[tag]), 0x9000)
 
     def _generate_ac(self, command: Command) -> Response:
         kind = command.p1 & 0xC0
@@ -126,6 +135,16 @@ class EmvApplication:
         return Response(
             tlv(0x77, answer + tlv(0x9F26, cryptogram) + tlv(0x9F10, issuer_data)), 0x9000
         )
+
+
+def _whole(dgi: Dgi) -> bool:
+    """Whether a grouping that commands read from later has the data objects they need."""
+    try:
+        return all(
+            find(dgi.data, tag) is not None for tag in _NEEDED_INSIDE.get(dgi.identifier, ())
+        )
+    except BadInput:
+        return False
 
 
 def _cryptogram(master: bytes, atc: bytes, data: bytes) -> bytes:

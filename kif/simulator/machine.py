@@ -1,13 +1,17 @@
-"""A personalisation machine: readers behind a private pcscd, each with its card transport."""
+"""A personalisation machine: readers behind a private pcscd, each with its card transport.
+
+>>> with Machine(readers=2, faults=[Fault.parse("vanish@3:5")]) as machine:
+...     os.environ["PCSCLITE_CSOCK_NAME"] = machine.socket  # before the first PC/SC call
+...     (name, transport), *_ = machine.readers
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +22,16 @@ from kif.simulator.transport import CardTransport
 
 
 class Machine:
-    """A running machine. Use as a context manager."""
+    """A machine that runs within a ``with`` block, and never longer than the thread it is in.
+
+    ``cards`` is how many blanks each hopper has, None for no end; ``faults`` name cards by their
+    place in it; ``record`` is a file that gets a line of JSON for each stacked card. ``socket`` is
+    for ``PCSCLITE_CSOCK_NAME``, ``readers`` has each reader's PC/SC name and transport socket.
+    Raises ``DeviceFailed`` (READER) when a package is missing or pcscd does not start.
+    """
+
+    socket: str
+    readers: list[tuple[str, Path]]
 
     def __init__(
         self,
@@ -30,22 +43,24 @@ class Machine:
         self._pcscd = PrivatePcscd(readers)
         self._loaded = (tuple(faults), cards)
         self._record = record
-        self._folder = Path(tempfile.mkdtemp(prefix="kif-machine-"))
         self._transports: list[CardTransport] = []
-        self.socket = str(self._pcscd.socket_path)
-        self.readers: list[tuple[str, Path]] = []
 
     def __enter__(self) -> Machine:
-        self._pcscd.__enter__()
-        for number, (name, port) in enumerate(self._pcscd.ports.items()):
-            path = self._folder / f"transport-{number}"
-            self._transports.append(CardTransport(Slot(port), path, self._record))
-            self.readers.append((name, path))
-        self.reload(*self._loaded)
+        with ExitStack() as undo:
+            pcscd = undo.enter_context(self._pcscd)
+            self.socket, self.readers = str(pcscd.socket_path), []
+            for number, (name, port) in enumerate(pcscd.ports.items()):
+                path = pcscd.folder / f"transport-{number}"
+                transport = CardTransport(Slot(port), path, self._record)
+                undo.callback(transport.close)
+                self._transports.append(transport)
+                self.readers.append((name, path))
+            self.reload(*self._loaded)
+            self._undo = undo.pop_all()
         return self
 
-    def reload(self, faults: Sequence[Fault], cards: int | None) -> None:
-        """Fill every hopper anew: the cards count from 1 again."""
+    def reload(self, faults: Sequence[Fault] = (), cards: int | None = None) -> None:
+        """Fill every hopper anew: the cards count from 1 again. A card in a reader stays there."""
         for transport in self._transports:
             transport.load(faults, cards)
 
@@ -55,10 +70,7 @@ class Machine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for transport in self._transports:
-            transport.close()
-        self._pcscd.__exit__(kind, error, trace)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._undo.close()
 
 
 def serve(
@@ -72,6 +84,8 @@ def serve(
 
     Prints one line of JSON when it is ready: the PC/SC socket, readers and transports.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     with Machine(readers, faults, cards, record) as machine:
         told = {
             "pcscd": machine.socket,
@@ -79,14 +93,11 @@ def serve(
         }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
-        _until_told()
+        while True:
+            signal.pause()
 
 
-def _until_told() -> None:
-    def end(number: int, frame: object) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    while True:
-        signal.pause()
+def _end(number: int, frame: object) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)  # the rest of the way out is not interrupted
+    raise SystemExit(0)

@@ -71,6 +71,8 @@ class CardChannel:
     def unwrap(self, command: Command) -> Command:
         """Return the plain command. Raises ``SecurityError`` for whatever is wrong with it."""
         if not self._level:
+            if command.cla & 0x04:
+                raise SecurityError
             return command
         data = self._verified(command)
         self._counter += 1

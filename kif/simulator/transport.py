@@ -15,11 +15,15 @@ from kif.simulator.slot import Slot
 
 
 class CardTransport:
-    """Serves docs/formats/transport.md for one slot."""
+    """Serves docs/formats/transport.md for one slot, on a Unix socket at ``path``.
+
+    ``record`` is a file that says of each stacked card where it went, or None.
+    """
 
     def __init__(self, slot: Slot, path: Path, record: Path | None) -> None:
         self._slot = slot
         self._record = record
+        self._lock = threading.Lock()
         self._card: Card | None = None
         self.load((), None)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -32,9 +36,10 @@ class CardTransport:
         self._faults, self._left, self._number = tuple(faults), cards, 0
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving, and leave the slot empty."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # or the thread stays in its accept
         self._listener.close()
-        self._slot.take()
+        self._slot.empty()
 
     def _listen(self) -> None:
         while True:
@@ -48,7 +53,9 @@ class CardTransport:
         with connection, connection.makefile("rw", encoding="ascii", errors="replace") as line:
             try:
                 for request in line:
-                    line.write(self._answer(request.strip()) + "\n")
+                    with self._lock:
+                        answer = self._answer(request.strip())
+                    line.write(answer + "\n")
                     line.flush()
             except OSError:
                 return
@@ -57,7 +64,7 @@ class CardTransport:
         if request == "FEED":
             return self._feed()
         if request in ("STACK GOOD", "STACK REJECT"):
-            return self._stack(request.removeprefix("STACK ").lower())
+            return self._stack(good=request == "STACK GOOD")
         return f"ERROR there is no request '{request[:40]}'"
 
     def _feed(self) -> str:
@@ -72,12 +79,15 @@ class CardTransport:
         self._slot.put(self._card)
         return "OK"
 
-    def _stack(self, where: str) -> str:
-        card, self._card = self._card, None
-        if card is None:
+    def _stack(self, good: bool) -> str:
+        if self._card is None:
             return "ERROR there is no card in the reader"
+        if good and not self._slot.occupied:
+            return "ERROR the card left the reader by itself; stack it as a reject"
+        card, self._card = self._card, None
+        self._slot.lift()
         if self._record is not None:
-            _note(self._record, card, where)
+            _note(self._record, card, "good" if good else "reject")
         return "OK"
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from kif.formats.apdu import Command, Response
-from kif.simulator.card import Card
 
 KMC = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+CHALLENGE = b"HOSTCHAL"
+LEVELS = (0x00, 0x01, 0x03, 0x11, 0x13, 0x33)
+
+
+class WrongResponseMac(Exception):
+    """The R-MAC is not the one of the card's keys."""
 
 
 def cmac(key: bytes, message: bytes) -> bytes:
@@ -22,34 +29,68 @@ def derive(key: bytes, constant: int, context: bytes, bits: int) -> bytes:
     return cmac(key, message)[: bits // 8]
 
 
-def cbc(key: bytes, data: bytes) -> bytes:
-    return Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor().update(data)
+def cbc(key: bytes, data: bytes, vector: bytes = bytes(16)) -> bytes:
+    return Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor().update(data)
 
 
 class Host:
-    """A host at C-MAC level (01) on a card that is called directly."""
+    """A host at one security level, on whatever carries a command to a card."""
 
-    def __init__(self, card: Card) -> None:
-        self.card = card
-        self.chaining = bytes(16)
-        challenge = b"HOSTCHAL"
-        answer = self.plain(Command(0x80, 0x50, 1, 0, challenge, 256))
+    def __init__(self, transmit: Callable[[bytes], bytes], level: int = 0x01) -> None:
+        self.transmit, self.level = transmit, level
+        self.chaining, self.counter = bytes(16), 0
+        answer = self.plain(Command(0x80, 0x50, 1, 0, CHALLENGE, 256))
         assert answer.ok
-        kdd, card_challenge = answer.data[:10], answer.data[13:21]
+        kdd, challenge = answer.data[:10], answer.data[13:21]
         enc, mac, self.dek = (cmac(KMC, bytes((1, 0, 0, 0, kind, 0)) + kdd) for kind in (1, 2, 3))
-        self.mac = derive(mac, 0x06, challenge + card_challenge, 128)
-        self.cryptogram = derive(self.mac, 0x00, challenge + card_challenge, 64)
-        assert answer.data[21:29] == self.cryptogram
-        self.host_cryptogram = derive(self.mac, 0x01, challenge + card_challenge, 64)
-        assert enc
+        context = CHALLENGE + challenge
+        self.enc = derive(enc, 0x04, context, 128)
+        self.mac = derive(mac, 0x06, context, 128)
+        self.rmac = derive(mac, 0x07, context, 128)
+        self.card_proved = answer.data[21:29] == derive(self.mac, 0x00, context, 64)
+        self.host_cryptogram = derive(self.mac, 0x01, context, 64)
 
     def open(self) -> Response:
-        return self.secured(Command(0x84, 0x82, 0x01, 0x00, self.host_cryptogram))
+        """EXTERNAL AUTHENTICATE: a C-MAC at every level, and never an R-MAC."""
+        header = bytes((0x84, 0x82, self.level, 0x00))
+        return self.plain_bytes(self._with_mac(header, self.host_cryptogram))
 
     def plain(self, command: Command) -> Response:
-        return Response.decode(self.card.apdu(command.encode()))
+        return self.plain_bytes(command.encode())
+
+    def plain_bytes(self, raw: bytes) -> Response:
+        return Response.decode(self.transmit(raw))
 
     def secured(self, command: Command) -> Response:
-        header = bytes((0x84, command.ins, command.p1, command.p2, len(command.data) + 8))
-        self.chaining = cmac(self.mac, self.chaining + header + command.data)
-        return Response.decode(self.card.apdu(header + command.data + self.chaining[:8]))
+        """Protect a command, check and open its answer."""
+        if not self.level:
+            return self.plain(command)
+        self.counter += 1
+        data = command.data
+        if self.level & 0x02 and data:
+            padded = data + b"\x80" + bytes(-(len(data) + 1) % 16)
+            data = cbc(self.enc, padded, self._vector(0x00))
+        header = bytes((0x84, command.ins, command.p1, command.p2))
+        return self._opened(self.plain_bytes(self._with_mac(header, data)))
+
+    def _with_mac(self, header: bytes, data: bytes) -> bytes:
+        protected = header + bytes((len(data) + 8,)) + data
+        self.chaining = cmac(self.mac, self.chaining + protected)
+        return protected + self.chaining[:8]
+
+    def _opened(self, response: Response) -> Response:
+        if not self.level & 0x10 or not response.ok:
+            return response
+        data, mac = response.data[:-8], response.data[-8:]
+        if cmac(self.rmac, self.chaining + data + response.sw.to_bytes(2, "big"))[:8] != mac:
+            raise WrongResponseMac
+        if self.level & 0x20 and data:
+            cipher = Cipher(algorithms.AES(self.enc), modes.CBC(self._vector(0x80)))
+            data = cipher.decryptor().update(data).rstrip(b"\x00")
+            assert data[-1:] == b"\x80"
+            data = data[:-1]
+        return Response(data, response.sw)
+
+    def _vector(self, first: int) -> bytes:
+        block = bytes((first,)) + self.counter.to_bytes(15, "big")
+        return cbc(self.enc, block)

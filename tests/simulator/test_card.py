@@ -1,80 +1,82 @@
 """The card as its vendor means it: what it does, and what it refuses."""
 
 import pytest
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.tlv import find, tlv
-from kif.simulator.card import Card
+from kif.simulator.card import DOMAIN_AID, Card
 from kif.simulator.emv import APPLICATION_AID
-from tests.simulator.host import Host, cbc
+from tests.simulator.host import LEVELS, Host, WrongResponseMac
+from tests.simulator.script import (
+    INSTALL,
+    KEYS,
+    RECORD,
+    arqc_verifies,
+    groups,
+    personalise,
+    store,
+)
 
-KEYS = bytes(range(48))
-INSTALL = Command(0x80, 0xE6, 0x20, 0, b"\x00\x00\x07" + APPLICATION_AID + bytes(3))
-RECORD = tlv(0x70, tlv(0x5F20, b"TEST/CARD") + tlv(0x9F1F, bytes(300)))
-
-
-def kcv(key: bytes) -> bytes:
-    return Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor().update(bytes(8))[:3]  # noqa: S305
-
-
-CHECKS = b"".join(kcv(KEYS[at : at + 16]) for at in (0, 16, 32))
+SELECT_APPLICATION = Command(0, 0xA4, 4, 0, APPLICATION_AID, 256)
 
 
 @pytest.fixture
-def host() -> Host:
-    """A host whose channel to a fresh card is open, after INSTALL [for personalization]."""
-    made = Host(Card())
+def card() -> Card:
+    """A fresh card."""
+    return Card()
+
+
+@pytest.fixture
+def host(card: Card) -> Host:
+    """A host whose channel to the card is open, after INSTALL [for personalization]."""
+    made = Host(card.apdu)
     assert made.open().ok
     assert made.secured(INSTALL).ok
     return made
 
 
-def groups(host: Host, **changed: bytes | None) -> list[Dgi]:
-    contents: dict[str, bytes | None] = {
-        "x8000": cbc(host.dek, KEYS),
-        "x9000": CHECKS,
-        "x9200": tlv(0x9F10, bytes.fromhex("06011203A00000")),
-        "x9104": tlv(0x82, b"\x18\x00") + tlv(0x94, b"\x08\x01\x01\x00"),
-        "x9102": tlv(0x50, b"TEST"),
-        "x0101": RECORD,
-    }
-    contents.update(changed)
-    return [
-        Dgi(int(name[1:], 16), data, name == "x8000")
-        for name, data in contents.items()
-        if data is not None
-    ]
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: f"{level:02X}")
+def test_a_card_is_personalised_at_every_security_level(card: Card, level: int) -> None:
+    host = Host(card.apdu, level)
+    personalise(host)
+    assert card.application.personalised
+    assert arqc_verifies(host)
 
 
-def store(host: Host, dgis: list[Dgi]) -> Response:
-    response = Response(b"", 0)
-    for command in store_data(dgis, 200):
-        response = host.secured(command)
-        if not response.ok:
-            break
-    return response
-
-
-def test_a_card_is_personalised_and_read_by_a_terminal(host: Host) -> None:
+def test_a_terminal_reads_what_was_personalised(host: Host) -> None:
     assert store(host, groups(host)).ok
-    fci = host.plain(Command(0, 0xA4, 4, 0, APPLICATION_AID, 256))
+    fci = host.plain(SELECT_APPLICATION)
     assert find(fci.data, 0x50) == b"TEST"
     options = host.plain(Command(0x80, 0xA8, 0, 0, b"\x83\x00", 256))
     assert find(options.data, 0x94) == b"\x08\x01\x01\x00"
     assert host.plain(Command(0, 0xB2, 1, 0x0C, le=256)).data == RECORD
     assert host.plain(Command(0, 0xB2, 2, 0x0C, le=256)).sw == 0x6A83
-    ac = host.plain(Command(0x80, 0xAE, 0x80, 0, bytes(29), 256))
-    assert find(ac.data, 0x9F27) == b"\x80"
-    assert find(ac.data, 0x9F36) == b"\x00\x01"
-    assert len(find(ac.data, 0x9F26) or b"") == 8
-    assert host.plain(Command(0x80, 0xAE, 0x80, 0, bytes(29), 256)).sw == 0x6985  # GPO first
+    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x36, le=256)).data == tlv(0x9F36, b"\x00\x01")
+    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x17, le=256)).data == tlv(0x9F17, b"\x03")
+    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x13, le=256)).sw == 0x6A88
+
+
+def test_each_transaction_begins_with_its_processing_options(host: Host) -> None:
+    store(host, groups(host))
+    assert arqc_verifies(host)
+    assert host.plain(Command(0x80, 0xAE, 0x80, 0, bytes(29), 256)).sw == 0x6985
+    assert arqc_verifies(host)
+    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x36, le=256)).data[-2:] == b"\x00\x02"
+
+
+def test_a_decline_is_an_aac(host: Host) -> None:
+    store(host, groups(host))
+    host.plain(SELECT_APPLICATION)
+    host.plain(Command(0x80, 0xA8, 0, 0, b"\x83\x00", 256))
+    answer = host.plain(Command(0x80, 0xAE, 0x00, 0, bytes(29), 256))
+    assert find(answer.data, 0x9F27) == b"\x00"
 
 
 def test_a_blank_card_is_selected_but_pays_nothing(host: Host) -> None:
-    assert host.plain(Command(0, 0xA4, 4, 0, APPLICATION_AID, 256)).ok
+    assert find(host.plain(SELECT_APPLICATION).data, 0x50) == b"TEST DEBIT"
     assert host.plain(Command(0x80, 0xA8, 0, 0, b"\x83\x00", 256)).sw == 0x6985
 
 
@@ -87,15 +89,18 @@ REFUSED: dict[str, tuple[dict[str, bytes | None], int]] = {
     "wrong check values": ({"x9000": bytes(9)}, 0x6982),
     "keys cut short": ({"x8000": bytes(32)}, 0x6A80),
     "a record without its template": ({"x0101": b"\x5f\x20\x00"}, 0x6A80),
+    "options without an AFL": ({"x9104": tlv(0x82, b"\x18\x00")}, 0x6A80),
+    "options that are no TLV": ({"x9104": b"\x82\x05\x18"}, 0x6A80),
+    "issuer data without 9F10": ({"x9200": b""}, 0x6A80),
     "a reserved grouping": ({"x7FF0": b"x"}, 0x6A88),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_incomplete_or_wrong_data_is_refused(host: Host, case: str) -> None:
+def test_incomplete_or_wrong_data_is_refused(card: Card, host: Host, case: str) -> None:
     changed, status = REFUSED[case]
     assert store(host, groups(host, **changed)).sw == status
-    assert not host.card.application.personalised
+    assert not card.application.personalised
 
 
 def test_a_personalised_card_takes_nothing_more(host: Host) -> None:
@@ -108,16 +113,50 @@ def test_blocks_come_in_their_order(host: Host) -> None:
     first, second, *_ = store_data(groups(host), 200)
     assert host.secured(second).sw == 0x6A86
     assert host.secured(first).ok
+    assert host.secured(first).sw == 0x6A86
+
+
+@pytest.mark.parametrize("p1", [0x00, 0x10, 0x28, 0x60, 0x09])
+def test_only_groupings_plain_or_encrypted_are_stored(host: Host, p1: int) -> None:
+    assert host.secured(Command(0x80, 0xE2, p1, 0, Dgi(0x0101, RECORD[:3]).encode())).sw == 0x6A86
+
+
+def test_a_grouping_cut_off_at_the_last_block_is_refused(card: Card, host: Host) -> None:
+    cut = Dgi(0x0101, RECORD).encode()[:100]
+    assert host.secured(Command(0x80, 0xE2, 0x88, 0, cut)).sw == 0x6A80
+    assert not card.application.personalised
+
+
+def test_a_refused_last_block_ends_the_script(host: Host) -> None:
+    refused = store_data([Dgi(0x7FF0, b"x")], 200)[0]
+    assert host.secured(refused).sw == 0x6A88
+    assert host.secured(refused).sw == 0x6985
 
 
 def test_keys_in_clear_are_refused(host: Host) -> None:
     assert host.secured(store_data([Dgi(0x8000, KEYS)], 200)[0]).sw == 0x6A80
 
 
-def test_a_wrong_mac_ends_the_session(host: Host) -> None:
+@pytest.mark.parametrize("level", LEVELS[1:], ids=lambda level: f"{level:02X}")
+def test_a_wrong_mac_ends_the_session(card: Card, level: int) -> None:
+    host = Host(card.apdu, level)
+    assert host.open().ok
     host.chaining = bytes(16)
     assert host.secured(INSTALL).sw == 0x6982
-    assert Response.decode(host.card.apdu(INSTALL.encode())).sw == 0x6982
+    assert host.plain(INSTALL).sw == 0x6982
+
+
+def test_an_unprotected_command_ends_a_protected_session(host: Host) -> None:
+    assert host.plain(INSTALL).sw == 0x6982
+    assert host.secured(INSTALL).sw == 0x6982
+
+
+def test_a_script_does_not_go_on_in_another_session(card: Card, host: Host) -> None:
+    first, second, *_ = store_data(groups(host), 200)
+    assert host.secured(first).ok
+    other = Host(card.apdu)
+    assert other.open().ok
+    assert other.secured(second).sw == 0x6985
 
 
 def test_nothing_is_stored_without_a_session() -> None:
@@ -126,18 +165,55 @@ def test_nothing_is_stored_without_a_session() -> None:
         assert Response.decode(card.apdu(command.encode())).sw == 0x6982
 
 
-def test_a_wrong_host_cryptogram_opens_nothing() -> None:
-    host = Host(Card())
+def test_a_wrong_host_cryptogram_opens_nothing(card: Card) -> None:
+    host = Host(card.apdu)
     host.host_cryptogram = bytes(8)
     assert host.open().sw == 0x6300
     assert host.secured(INSTALL).sw == 0x6982
 
 
-def test_a_reset_forgets_the_session_and_keeps_the_memory(host: Host) -> None:
+def test_a_security_level_that_does_not_exist_opens_nothing(card: Card) -> None:
+    host = Host(card.apdu, 0x31)
+    assert host.open().sw == 0x6982
+    assert host.plain(INSTALL).sw == 0x6982
+
+
+def test_a_reset_forgets_the_session_and_keeps_the_memory(card: Card, host: Host) -> None:
     store(host, groups(host))
-    host.card.reset()
+    card.reset()
     assert host.secured(INSTALL).sw == 0x6982
-    assert host.card.application.personalised
+    assert card.application.personalised
+
+
+def test_selecting_what_is_not_there_leaves_the_session(host: Host) -> None:
+    assert host.plain(Command(0, 0xA4, 4, 0, bytes(7), 256)).sw == 0x6A82
+    assert host.secured(INSTALL).ok
+    assert host.plain(Command(0, 0xA4, 4, 0, DOMAIN_AID, 256)).ok
+    assert host.secured(INSTALL).sw == 0x6982
+
+
+def test_the_sequence_counter_and_challenge_change_with_each_session(card: Card) -> None:
+    update = Command(0x80, 0x50, 1, 0, bytes(8), 256).encode()
+    first, second = (Response.decode(card.apdu(update)).data for _ in range(2))
+    assert (first[-3:], second[-3:]) == (b"\x00\x00\x01", b"\x00\x00\x02")
+    assert first[13:21] != second[13:21]
+
+
+def test_a_spoilt_answer_is_noticed_by_the_host(card: Card) -> None:
+    host = Host(card.apdu, 0x11)
+    host.open()
+    host.rmac = bytes(16)
+    with pytest.raises(WrongResponseMac):
+        host.secured(INSTALL)
+
+
+APPLICATION_COMMANDS = ("00A8000000", "80B2010C00", "00AE800000", "00CA9F3600")
+
+
+@pytest.mark.parametrize("raw", APPLICATION_COMMANDS)
+def test_the_application_has_its_classes(card: Card, raw: str) -> None:
+    card.apdu(SELECT_APPLICATION.encode())
+    assert card.apdu(bytes.fromhex(raw)) == b"\x6e\x00"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +221,13 @@ def test_a_reset_forgets_the_session_and_keeps_the_memory(host: Host) -> None:
     [
         ("00A4040007A0000000000000", "6A82"),
         ("80500200080000000000000000", "6A88"),
+        ("80500101080000000000000000", "6A86"),
         ("80500100070000000000000000"[:24], "6700"),
+        ("00500100080000000000000000", "6E00"),
+        ("00E62000", "6E00"),
+        ("80820100100000000000000000000000000000000000", "6E00"),
+        ("80A4040000", "6E00"),
+        ("00A4000000", "6A86"),
         ("8099000000", "6D00"),
         ("F0500100080000000000000000", "6E00"),
         ("8050", "6700"),
@@ -158,3 +240,43 @@ def test_other_commands_have_their_status(raw: str, status: str) -> None:
 
 def test_no_two_cards_have_one_serial() -> None:
     assert len({Card().serial for _ in range(100)}) == 100
+
+
+COMMANDS = st.builds(
+    Command,
+    st.sampled_from((0x00, 0x80, 0x84)),
+    st.sampled_from((0x50, 0x82, 0xA4, 0xE6, 0xE2, 0xA8, 0xAE, 0xB2, 0xCA, 0x99)),
+    st.integers(0, 255),
+    st.integers(0, 255),
+    st.binary(max_size=247),
+    st.sampled_from((None, 256)),
+).map(Command.encode)
+
+
+@given(st.lists(COMMANDS | st.binary(max_size=300), max_size=8))
+def test_whatever_comes_is_answered(commands: list[bytes]) -> None:
+    card = Card()
+    for raw in commands:
+        assert len(card.apdu(raw)) >= 2
+    assert not card.application.personalised
+
+
+BLOCKS = st.binary(max_size=200) | st.builds(
+    lambda identifier, data: Dgi(identifier, data).encode(),
+    st.sampled_from((0x0101, 0x8000, 0x9000, 0x9102, 0x9104, 0x9200)),
+    st.binary(max_size=100),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from((0x08, 0x68, 0x88)), BLOCKS), max_size=8))
+@settings(deadline=None)
+def test_no_script_but_a_right_one_personalises(blocks: list[tuple[int, bytes]]) -> None:
+    card = Card()
+    host = Host(card.apdu)
+    host.open()
+    host.secured(INSTALL)
+    for number, (p1, data) in enumerate(blocks):
+        host.secured(Command(0x80, 0xE2, p1, number, data))
+    assert not card.application.personalised
+    host.plain(SELECT_APPLICATION)
+    assert host.plain(Command(0x80, 0xA8, 0, 0, b"\x83\x00", 256)).sw == 0x6985

@@ -1,14 +1,7 @@
 """The machine behind real PC/SC, and its card transport."""
 
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +9,9 @@ from kif.chip.reader import Reader, open_reader
 from kif.chip.transport import Transport
 from kif.formats.apdu import Command, Response
 from kif.formats.error import DeviceFailed
-from kif.simulator import pcscd
 from tests.machine import LoadedMachine
+from tests.simulator.host import LEVELS, Host, WrongResponseMac
+from tests.simulator.script import INSTALL, arqc_verifies, personalise
 
 SELECT = Command(0, 0xA4, 4, 0, le=256).encode()
 UPDATE = Command(0x80, 0x50, 1, 0, bytes(8), 256).encode()
@@ -87,6 +81,84 @@ def test_a_card_that_vanishes_is_noticed_and_the_next_one_works(
     reader.disconnect()
 
 
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: f"{level:02X}")
+def test_a_card_is_personalised_through_pcsc(
+    machine: LoadedMachine, reader: Reader, belt: Transport, level: int
+) -> None:
+    machine.load()
+    belt.feed()
+    reader.connect()
+    host = Host(reader.transmit, level)
+    personalise(host)
+    assert arqc_verifies(host)
+    reader.disconnect()
+    belt.stack(good=True)
+
+
+def test_each_fault_strikes_its_card_and_no_other(
+    machine: LoadedMachine, reader: Reader, belt: Transport
+) -> None:
+    machine.load("wrong-cryptogram@1", "bad-rmac@2", "wrong-arqc@3", "refuse@4:3")
+    for number in range(1, 6):
+        belt.feed()
+        reader.connect()
+        host = Host(reader.transmit, 0x13)
+        assert host.card_proved == (number != 1)
+        if number in (3, 5):
+            personalise(host)
+            assert arqc_verifies(host) == (number == 5)
+        elif number == 2:
+            assert host.open().ok
+            with pytest.raises(WrongResponseMac):
+                host.secured(INSTALL)
+        elif number == 4:
+            assert host.open().ok
+            assert host.secured(INSTALL).sw == 0x6A80
+        reader.disconnect()
+        belt.stack(good=number == 5)
+
+
+@pytest.mark.control("KIF-CHIP-06")
+def test_a_stacked_card_answers_nothing_more(
+    machine: LoadedMachine, reader: Reader, belt: Transport
+) -> None:
+    machine.load()
+    belt.feed()
+    reader.connect()
+    reader.transmit(SELECT)
+    belt.stack(good=True)
+    with pytest.raises(DeviceFailed, match="gone from the reader"):
+        reader.transmit(SELECT)
+
+
+@pytest.mark.control("KIF-CHIP-06")
+def test_the_next_card_is_not_taken_for_the_last_one(
+    machine: LoadedMachine, reader: Reader, belt: Transport
+) -> None:
+    machine.load()
+    belt.feed()
+    reader.connect()
+    belt.stack(good=True)
+    belt.feed()
+    with pytest.raises(DeviceFailed, match="gone from the reader"):
+        reader.transmit(SELECT)
+
+
+@pytest.mark.control("KIF-CHIP-03")
+def test_a_card_that_vanished_is_never_stacked_as_good(
+    machine: LoadedMachine, reader: Reader, belt: Transport
+) -> None:
+    machine.load("vanish@1:1")
+    belt.feed()
+    reader.connect()
+    with pytest.raises(DeviceFailed):
+        reader.transmit(SELECT)
+    reader.disconnect()
+    with pytest.raises(DeviceFailed, match="stack it as a reject"):
+        belt.stack(good=True)
+    belt.stack(good=False)
+
+
 def test_an_empty_hopper_says_so(machine: LoadedMachine, belt: Transport) -> None:
     machine.load(cards=1)
     assert belt.feed()
@@ -124,59 +196,3 @@ def test_a_long_command_goes_through_the_whole_path(
     answer = reader.transmit(Command(0, 0xA4, 4, 0, bytes(255), 256).encode())
     assert Response.decode(answer).sw == 0x6A82
     reader.disconnect()
-
-
-def processes(folder: str) -> list[str]:
-    found = subprocess.run(["pgrep", "-fa", folder], capture_output=True, text=True, check=False)
-    return [line for line in found.stdout.splitlines() if "pgrep" not in line]
-
-
-PARENT = """
-import subprocess, sys, time
-from kif.simulator.tied import tied
-subprocess.Popen(tied("TERM", [sys.executable, "-m", "kif.cli.main", "simulate", "--record",
-                               sys.argv[1]]))
-time.sleep(60)
-"""
-
-
-def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tmp_path / "stacks")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        told = json.loads(parent.stdout.readline())
-        folder = str(Path(told["pcscd"]).parents[1])
-        assert processes(folder)
-        os.kill(parent.pid, signal.SIGKILL)
-    for _ in range(100):
-        if not processes(folder) and not Path(folder).exists():
-            break
-        time.sleep(0.05)
-    assert not processes(folder)
-    assert not Path(folder).exists()
-
-
-def test_the_witness_writes_down_each_card(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "kif.cli.main", "simulate", "--record", str(tmp_path / "s")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        belt = Transport.connect(
-            Path(json.loads(running.stdout.readline())["readers"][0]["transport"])
-        )
-        for good in (True, False):
-            belt.feed()
-            belt.stack(good)
-        running.terminate()
-    noted = [json.loads(line) for line in (tmp_path / "s").read_text().splitlines()]
-    assert [each["stack"] for each in noted] == ["good", "reject"]
-    assert [each["personalised"] for each in noted] == [False, False]
-
-
-@pytest.mark.control("KIF-CHIP-01")
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pcscd, "_DRIVER", tmp_path / "nowhere.so")
-    with pytest.raises(DeviceFailed, match="apt-get install vsmartcard-vpcd"):
-        pcscd.PrivatePcscd()
-    monkeypatch.setattr(pcscd, "_SEARCH", str(tmp_path))
-    with pytest.raises(DeviceFailed, match="apt-get install pcscd"):
-        pcscd.PrivatePcscd()
