@@ -24,6 +24,7 @@ from kif.oracle.keys import CARD_MANAGER
 from kif.oracle.local import LocalOracle, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+from tests.certificate import issuer_certificate
 
 PLAN = Path(__file__).parents[1] / "ceremonies" / "genesis.yaml"
 OPERATORS = ("operator-1", "operator-2")
@@ -104,7 +105,7 @@ def released_batch(
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
     if not oracle.gateway.issuers():
-        oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
     view = oracle.gateway.admit(received_file(reference, count, first))
     prepare_batch(view.id, oracle.preparation, lambda: None)
     for person in OPERATORS:

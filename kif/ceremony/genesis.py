@@ -8,6 +8,7 @@ record, no record without a key.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from kif.ceremony.room import Machinery, Room
 from kif.ceremony.seal import seal
 from kif.formats import canonical
 from kif.formats.control import Control
-from kif.formats.error import Refused
+from kif.formats.error import BadInput, Refused
 from kif.hsm import library
 from kif.hsm.certificate import ca_certificate, recipient_certificate
 from kif.hsm.token import TokenPlace
@@ -32,17 +33,25 @@ from kif.store.engine import open_store
 from kif.store.models import Person, Site
 
 USER_PIN, SO_PIN = "user-pin", "so-pin"
+_NAME = re.compile(r"[A-Za-z0-9.-]{1,32}")
 
 
 def hold_genesis(home: Home, plan: Plan, digest: str, site: str, people: People) -> None:
     """Hold the ceremony in a home that this process holds (``home.alone()``).
 
     1. Nothing stands yet; 2. step by step along the plan; 3. the token is closed; 4. one rename.
-    Raises ``Refused`` (SITE) when there is a site already; after any error there is none.
+    Raises ``Refused`` (SITE) when there is a site already, ``BadInput`` (SITE) for its name;
+    after any error there is none.
     """
     if home.exists:
         raise Refused(
             Control.SITE, f"There is a site in {home.path} already. A site has one genesis."
+        )
+    if not _NAME.fullmatch(site):
+        raise BadInput(
+            Control.SITE,
+            "A site's name has 1 to 32 letters, digits, dots and hyphens: it is the token's label "
+            "and the log's name. Choose another.",
         )
     folder = home.path / "site.partial"
     shutil.rmtree(folder, ignore_errors=True)

@@ -104,7 +104,11 @@ def close(app: App, batch_id: str, as_json: bool) -> None:
 @click.option("--statement", is_flag=True, help="Print exactly what is to be signed, and end.")
 @click.option("--person", help="The operator who approves.")
 @click.option("--key", type=click.Path(path_type=Path), help="Sign with this SSH key.")
-@click.option("--signature", type=click.Path(path_type=Path), help="Or take this SSH signature.")
+@click.option(
+    "--signature",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Or take this SSH signature.",
+)
 @json_option
 @pass_app
 def release(
@@ -131,6 +135,6 @@ def release(
         if key is not None:
             armoured = sign(key, RELEASE, oracle.supervision.release_statement(batch_id))
         elif signature is not None:
-            armoured = signature.read_text()
+            armoured = signature.read_text(errors="replace")
         view = oracle.supervision.approve_release(batch_id, person, armoured)
     show([batch_fields(view)], as_json, "")

@@ -22,7 +22,7 @@ def issuer() -> None:
 def register(app: App, name: str, certificate: Path) -> None:
     """Register an issuer with the CERTIFICATE (PEM) that its files are signed with."""
     with app.oracle() as oracle:
-        oracle.supervision.register_issuer(name, certificate.read_text())
+        oracle.supervision.register_issuer(name, certificate.read_text(errors="replace"))
     click.echo(f"{name} is registered.")
 
 

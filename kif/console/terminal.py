@@ -29,7 +29,7 @@ class TerminalPeople:
             "  OpenSSH Ed25519 public key file", type=click.Path(path_type=Path, exists=True)
         )
         self._keys[name] = path
-        return Appointment(name, role, path.read_text().strip())
+        return Appointment(name, role, path.read_text(errors="replace").strip())
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Show the statement and have ssh-keygen sign it."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from sqlalchemy import select
 
 from kif.formats import canonical
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed, KifError, Refused
+from kif.formats.error import BadInput, CheckFailed, KifError, Refused
 from kif.ledger.event import Boundary, Event, Kind
 from kif.oracle.approval import RELEASE, verify_approval
 from kif.oracle.desk import Desk, batch_row, batch_view, job_rows, step_batch
@@ -45,6 +47,7 @@ class Supervision:
 
     def register_issuer(self, name: str, certificate: str) -> None:
         """Enter an issuer and its signing certificate (PEM) in the register."""
+        digest = _digest_of(certificate)
         with self.desk.store.transaction() as tx:
             if tx.session.get(Issuer, name) is not None:
                 raise Refused(
@@ -52,7 +55,8 @@ class Supervision:
                     f"The issuer '{name}' is registered already. Nothing was changed.",
                 )
             tx.session.add(Issuer(name=name, certificate=certificate))
-            event = Event(Kind.ISSUER_REGISTERED, OPERATOR, Boundary.HSM, {"issuer": name})
+            subject: dict[str, str | int] = {"issuer": name, "digest": digest}
+            event = Event(Kind.ISSUER_REGISTERED, OPERATOR, Boundary.HSM, subject)
             self.desk.record(tx, event)
 
     def release_statement(self, batch: str) -> bytes:
@@ -138,6 +142,19 @@ class Supervision:
             }
             self.desk.record(tx, Event(Kind.BATCH_CLOSED, OPERATOR, Boundary.HSM, subject))
             return batch_view(tx, row)
+
+
+def _digest_of(certificate: str) -> str:
+    """Return SHA-256 (hex) of a certificate's DER form. Raises ``BadInput`` when it is none."""
+    try:
+        read = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError:
+        raise BadInput(
+            Control.FILE_SIGNER,
+            "The issuer's file is not a certificate in PEM form. Nothing was registered; ask the "
+            "issuer for the certificate that it signs with.",
+        ) from None
+    return read.fingerprint(hashes.SHA256()).hex()
 
 
 def _operator(tx: Transaction, person: str) -> Person:

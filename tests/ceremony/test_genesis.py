@@ -33,11 +33,11 @@ def entries(home: Home) -> list[Entry]:
         return [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
 
 
-def hold(folder: Path, people: RehearsalPeople) -> Home:
+def hold(folder: Path, people: RehearsalPeople, name: str = "kif-test-site") -> Home:
     home = Home(folder)
     plan, digest = load_plan(PLAN)
     with home.alone():
-        hold_genesis(home, plan, digest, "kif-test-site", people)
+        hold_genesis(home, plan, digest, name, people)
     return home
 
 
@@ -90,6 +90,14 @@ def test_the_certificate_chain_verifies_with_openssl(home: Home, tmp_path: Path)
 def test_a_site_has_one_genesis(home: Home) -> None:
     with pytest.raises(Refused, match="already"):
         hold(home.path, rehearsing_people(home.path))
+
+
+@pytest.mark.control("KIF-CER-05")
+@pytest.mark.parametrize("name", ["", "two words", "a+b", "x" * 33, "line\n"])
+def test_a_name_that_neither_token_nor_log_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="1 to 32 letters"):
+        hold(tmp_path, rehearsing_people(tmp_path), name)
+    assert not Home(tmp_path).exists
 
 
 @dataclass(frozen=True)

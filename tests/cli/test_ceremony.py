@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+from tests.certificate import issuer_certificate
 from tests.cli.kif import kif
 from tests.cli.terminal import Terminal
 from tests.site import PLAN
@@ -49,5 +50,6 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
     assert kinds.count("deviation") == 2
     opened = "".join(f"{name}\n{PASSPHRASE.format(name)}\n" for name in ("gamma", "delta"))
-    certificate = keys / "alpha.pub"
+    certificate = keys / "issuer.pem"
+    certificate.write_text(issuer_certificate())
     assert kif(home, "issuer", "register", "bank", certificate, given=opened).code == 0

@@ -11,12 +11,13 @@ from kif.hsm.data import batches_with_key
 from kif.ledger.event import Entry, Kind
 from kif.oracle.local import LocalOracle
 from kif.store.state import BatchState, JobState
+from tests.certificate import issuer_certificate
 from tests.site import ISSUER, TestSite, received_file
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _register(oracle: LocalOracle) -> None:
-    oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+    oracle.supervision.register_issuer(ISSUER, issuer_certificate())
 
 
 def kinds(oracle: LocalOracle) -> list[Kind]:

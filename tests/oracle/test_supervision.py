@@ -11,6 +11,7 @@ from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
 from kif.store.state import BatchState
+from tests.certificate import issuer_certificate
 from tests.site import ISSUER, OPERATORS, TestSite, received_file, released_batch
 
 FIRST, SECOND = OPERATORS
@@ -20,7 +21,7 @@ FIRST, SECOND = OPERATORS
 def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
     """A prepared batch of this test's own."""
     if not oracle.gateway.issuers():
-        oracle.supervision.register_issuer(ISSUER, "no certificate is needed here")
+        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
     number = len(oracle.supervision.batches())
     view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1))
     return prepare_batch(view.id, oracle.preparation, lambda: None)
@@ -122,7 +123,15 @@ def test_a_batch_that_is_not_there_is_a_sentence(oracle: LocalOracle) -> None:
 
 def test_an_issuer_is_registered_once(oracle: LocalOracle, batch: BatchView) -> None:
     with pytest.raises(Refused, match="registered already"):
-        oracle.supervision.register_issuer(ISSUER, "another certificate")
+        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
+
+
+@pytest.mark.control("KIF-GW-04")
+@pytest.mark.parametrize("text", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_only_a_certificate_is_registered(oracle: LocalOracle, text: str) -> None:
+    with pytest.raises(BadInput, match="not a certificate in PEM form"):
+        oracle.supervision.register_issuer("other", text)
+    assert "other" not in [issuer.name for issuer in oracle.gateway.issuers()]
 
 
 def test_ssh_keygen_accepts_the_release_signature_too(
