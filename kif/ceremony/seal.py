@@ -83,9 +83,14 @@ def _opened(folder: Path, purpose: str, person: str, passphrase: Secret) -> byte
             Control.SEAL,
             f"{person} holds no half of this seal; {' and '.join(holders(folder, purpose))} do.",
         )
-    fields: dict[str, str] = json.loads(path.read_text())
-    key = _key(passphrase, bytes.fromhex(fields["salt"]))
-    nonce, sealed = bytes.fromhex(fields["nonce"]), bytes.fromhex(fields["sealed"])
+    try:
+        fields: dict[str, str] = json.loads(path.read_text())
+        salt, nonce, sealed = (bytes.fromhex(fields[name]) for name in ("salt", "nonce", "sealed"))
+    except (ValueError, KeyError, TypeError):
+        raise Refused(
+            Control.SEAL, f"The sealed half of {person} is damaged. Restore {path} from a backup."
+        ) from None
+    key = _key(passphrase, salt)
     try:
         return AESGCM(key).decrypt(nonce, sealed, _context(purpose, person))
     except InvalidTag:

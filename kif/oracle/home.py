@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from kif.formats.control import Control
-from kif.formats.error import Refused
+from kif.formats.error import DeviceFailed, Refused
 from kif.hsm.token import TokenPlace
 
 _PATIENCE = 5.0
@@ -82,10 +82,17 @@ def write_token_place(site: Path, place: TokenPlace) -> None:
 
 
 def read_token_place(site: Path) -> TokenPlace:
-    """Read ``hsm.yaml``."""
-    content = yaml.safe_load((site / "hsm.yaml").read_text())
-    directory = site / "token" if content["softhsm"] else None
-    return TokenPlace(Path(content["library"]), content["token"], directory)
+    """Read ``hsm.yaml``. Raises ``DeviceFailed`` (TOKEN_PRESENT) when it does not say where."""
+    path = site / "hsm.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+        directory = site / "token" if content["softhsm"] else None
+        return TokenPlace(Path(content["library"]), content["token"], directory)
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        raise DeviceFailed(
+            Control.TOKEN_PRESENT,
+            f"{path} does not say which library and token the site uses. Restore it from a backup.",
+        ) from None
 
 
 def _lock(descriptor: int, path: Path) -> None:

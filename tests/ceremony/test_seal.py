@@ -51,6 +51,13 @@ def test_a_half_is_bound_to_its_purpose(sealed: tuple[Path, Secret]) -> None:
         unseal(folder, "so-pin", BOTH)
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"salt": "x", "nonce": "", "sealed": ""}'])
+def test_a_damaged_half_is_a_sentence(sealed: tuple[Path, Secret], content: str) -> None:
+    (sealed[0] / "user-pin" / "one.json").write_text(content)
+    with pytest.raises(Refused, match="is damaged"):
+        unseal(sealed[0], "user-pin", BOTH)
+
+
 def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="at least 12"):
         seal(tmp_path / "seal", "p", new_pin(), {"one": Secret(b"short"), "two": SECOND})

@@ -9,9 +9,21 @@ import pytest
 from kif.formats.error import DeviceFailed, Refused
 from kif.formats.secret import Secret
 from kif.oracle import home as home_module
-from kif.oracle.home import Home
+from kif.oracle.home import Home, read_token_place
 from kif.oracle.local import open_oracle
 from tests.site import TestSite
+
+
+@pytest.mark.control("KIF-HSM-01")
+@pytest.mark.parametrize("content", [None, "", "library: x", ": :", "- a"])
+def test_a_home_that_does_not_say_where_its_token_is_is_a_sentence(
+    tmp_path: Path, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "hsm.yaml").write_text(content)
+    with pytest.raises(DeviceFailed, match="does not say which library"):
+        read_token_place(tmp_path)
+
 
 HOLD = """
 import sys, time
