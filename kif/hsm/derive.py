@@ -21,11 +21,6 @@ def icc_master_key(issuer_master: Key, pan: str, sequence_number: str, usage: Us
     return derive_2tdea(issuer_master, emv.option_a(pan, sequence_number), usage)
 
 
-def session_key(icc_master: Key, atc: bytes, usage: Usage) -> Key:
-    """Derive the EMV common session key (Book 2, A1.3.1) for an ATC of 2 bytes."""
-    return derive_2tdea(icc_master, emv.session_key_data(atc + bytes(6)), usage)
-
-
 def derive_2tdea(master: Key, data: bytes, usage: Usage) -> Key:
     """Derive a 2TDEA key whose value is 3DES-ECB over 16 bytes, with odd parity set."""
     buffer = ctypes.create_string_buffer(data, len(data))

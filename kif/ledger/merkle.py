@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962: hashes, the frontier that appends, and proofs.
+"""The Merkle tree of RFC 6962: hashes, and the frontier that appends.
 
 All hashes are 32 bytes of SHA-256.
 """
@@ -6,7 +6,6 @@ All hashes are 32 bytes of SHA-256.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 HASH = 32
@@ -62,52 +61,3 @@ class Frontier:
         if len(raw) < 8 or len(body) != HASH * size.bit_count():
             raise ValueError("a frontier has one hash for each bit of its size")
         return cls(size, tuple(body[at : at + HASH] for at in range(0, len(body), HASH)))
-
-
-def root_of(hashes: Sequence[bytes]) -> bytes:
-    """Return the root over leaf hashes, by the definition itself."""
-    if not hashes:
-        return EMPTY_ROOT
-    if len(hashes) == 1:
-        return hashes[0]
-    split = _split(len(hashes))
-    return node_hash(root_of(hashes[:split]), root_of(hashes[split:]))
-
-
-def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Return the audit path of a leaf in the tree over these leaf hashes (2.1.1)."""
-    if len(hashes) == 1:
-        return []
-    split = _split(len(hashes))
-    if index < split:
-        return [*inclusion_proof(hashes[:split], index), root_of(hashes[split:])]
-    return [*inclusion_proof(hashes[split:], index - split), root_of(hashes[:split])]
-
-
-def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
-    """Return the root that a leaf hash and its audit path lead to.
-
-    Raises ``ValueError`` when the path has not the length that index and size ask for.
-    """
-    if not 0 <= index < size:
-        raise ValueError("the index is outside the tree")
-    path = list(proof)
-    root = _climb(leaf, index, size, path)
-    if path:
-        raise ValueError("the audit path is too long")
-    return root
-
-
-def _climb(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
-    if size == 1:
-        return leaf
-    if not path:
-        raise ValueError("the audit path is too short")
-    sibling, split = path.pop(), _split(size)
-    if index < split:
-        return node_hash(_climb(leaf, index, split, path), sibling)
-    return node_hash(sibling, _climb(leaf, index - split, size - split, path))
-
-
-def _split(size: int) -> int:
-    return 1 << ((size - 1).bit_length() - 1)
