@@ -13,11 +13,11 @@ from kif.ceremony.genesis import USER_PIN, hold_genesis
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
-from kif.ceremony.seal import unseal
+from kif.ceremony.seal import Destination, unseal
 from kif.formats import canonical
 from kif.formats.pan import hash_total, with_check_digit
 from kif.formats.secret import Secret
-from kif.oracle.approval import RELEASE
+from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, ReceivedCard, ReceivedFile
 from kif.oracle.keys import CARD_MANAGER
@@ -43,17 +43,24 @@ class TestSite:
     def pin(self) -> Secret:
         """Have both operators open the seal."""
         given = {name: self.people.passphrase(name, USER_PIN) for name in OPERATORS}
-        return unseal(self.home.seal, USER_PIN, given)
+        destination = Destination.of(self.home.token_place())
+        return unseal(self.home.seal, USER_PIN, given, destination)
 
     @contextmanager
     def oracle(self) -> Iterator[LocalOracle]:
         """Open the site, alone."""
-        with self.home.alone(), open_oracle(self.home, self.pin()) as opened:
+        with self.home.alone(), open_oracle(self.home, self.pin(), OPERATORS) as opened:
             yield opened
 
-    def sign_release(self, oracle: LocalOracle, batch: str, person: str) -> str:
-        """Sign a batch's release as a person."""
-        return self.people.sign(person, RELEASE, oracle.supervision.release_statement(batch))
+    def signed_release(self, oracle: LocalOracle, batch: str, person: str) -> tuple[bytes, str]:
+        """Return the statement of a batch's release, and a person's signature over it."""
+        statement = oracle.supervision.release_statement(batch)
+        return statement, self.people.sign(person, RELEASE, statement)
+
+    def approve(self, oracle: LocalOracle, batch: str, person: str) -> BatchView:
+        """Approve a batch's release as a person."""
+        statement, signature = self.signed_release(oracle, batch, person)
+        return oracle.supervision.approve_release(batch, person, statement, signature)
 
 
 def rehearsing_people(folder: Path) -> RehearsalPeople:
@@ -80,7 +87,7 @@ def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:
         issuer=ISSUER,
         reference=reference,
         product="test-debit",
-        content_digest=hashlib.sha256(reference.encode()).hexdigest(),
+        content_digest=Secret(hashlib.sha256(reference.encode()).digest()),
         file_digest=hashlib.sha256(b"file " + reference.encode()).hexdigest(),
         hash_total=hash_total(pans),
         cards=[_card(pan) for pan in pans],
@@ -109,6 +116,5 @@ def released_batch(
     view = oracle.gateway.admit(received_file(reference, count, first))
     prepare_batch(view.id, oracle.preparation, lambda: None)
     for person in OPERATORS:
-        signature = site.sign_release(oracle, view.id, person)
-        view = oracle.supervision.approve_release(view.id, person, signature)
+        view = site.approve(oracle, view.id, person)
     return view

@@ -88,9 +88,12 @@ def check_cards(home: Path) -> None:
     assert not suspect or max(suspect.values()) == 1
     assert not set(done) & set(suspect)
     assert len(done) + len(suspect) == sum(batch["count"] for batch in batches)
-    pseudonyms = Counter(each["pseudonym"] for each in entries(home, "card-verified"))
-    assert max(pseudonyms.values()) == 1
+    used = {
+        (each["batch"], each["number"]): each["chip"]
+        for each in entries(home, "injection-authorised")
+    }
+    assert len(set(used.values())) == len(used)
     witness = [json.loads(line) for line in (home / "stacks.jsonl").read_text().splitlines()]
     good = {each["serial"] for each in witness if each["stack"] == "good"}
-    assert good <= {each["card_serial"] for each in entries(home, "card-verified")}
+    assert good <= {used[card] for card in done}
     assert all(each["personalised"] for each in witness if each["stack"] == "good")

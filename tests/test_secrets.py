@@ -34,7 +34,7 @@ def forms(secret: bytes) -> list[bytes]:
 def secrets_of(home: Path) -> list[bytes]:
     people = RehearsalPeople(home / "people", {}, lambda text: None)
     given = {name: people.passphrase(name, "user-pin") for name in OPERATORS}
-    pin = unseal(Home(home).seal, "user-pin", given).reveal()
+    pin = unseal(Home(home).seal, "user-pin", given, None).reveal()
     pans = [with_check_digit(f"99999900{number:07}") for number in range(1, CARDS + 1)]
     packed = [bytes.fromhex(pan) for pan in pans]
     components = [bytes.fromhex(value) for value, _ in TEST_VENDOR_COMPONENTS]

@@ -2,7 +2,8 @@
 
 Everything is made in ``HOME/site.partial``; the last act is one rename to ``HOME/site``. Whatever
 ends the ceremony before it leaves no site, and the next run clears the residue: no key without a
-record, no record without a key.
+record, no record without a key. An attempt that ended leaves a record of itself in
+``HOME/attempts``, and the next genesis takes it into its log.
 """
 
 from __future__ import annotations
@@ -11,37 +12,52 @@ import os
 import re
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
 
+from sqlalchemy import insert
+
+from kif.ceremony.attempt import Attempt, earlier_attempts, forget_attempts
 from kif.ceremony.making import close_token, form, generate, make_token
-from kif.ceremony.people import Appointment, People
+from kif.ceremony.people import People
 from kif.ceremony.plan import AnyStep, Form, Generate, Plan
 from kif.ceremony.room import Machinery, Room
-from kif.ceremony.seal import seal
-from kif.formats import canonical
+from kif.ceremony.seal import Destination, seal
 from kif.formats.control import Control
-from kif.formats.error import BadInput, Refused
+from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.keyref import of_site
 from kif.hsm import library
 from kif.hsm.certificate import ca_certificate, recipient_certificate
+from kif.hsm.memory import LogMemory
 from kif.hsm.token import TokenPlace
-from kif.ledger.event import Boundary, Kind
-from kif.ledger.log import Log
+from kif.ledger.approval import CEREMONY
+from kif.ledger.event import Event
+from kif.ledger.events.ceremony import (
+    CeremonyClosed,
+    CertificateIssued,
+    PersonAppointed,
+    PinSealed,
+    PlanApproved,
+    Role,
+)
+from kif.ledger.genesis import plan_statement
 from kif.ledger.note import encode_verifier
-from kif.oracle.approval import CEREMONY, fingerprint, verify_approval
-from kif.oracle.home import Home, write_token_place
-from kif.store.engine import open_store
-from kif.store.models import Person, Site
+from kif.ledger.tail import Tail
+from kif.oracle.cache import rows_of
+from kif.oracle.home import Home, sync, sync_tree, write_token_place
+from kif.oracle.keys import ENVELOPE_RECIPIENT, SITE_CA
+from kif.oracle.record import Record, Step
+from kif.store.engine import make_store
+from kif.store.models import Base
 
 USER_PIN, SO_PIN = "user-pin", "so-pin"
-_NAME = re.compile(r"[A-Za-z0-9.-]{1,32}")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,30}[A-Za-z0-9-])?")
 
 
 def hold_genesis(home: Home, plan: Plan, digest: str, site: str, people: People) -> None:
     """Hold the ceremony in a home that this process holds (``home.alone()``).
 
-    1. Nothing stands yet; 2. step by step along the plan; 3. the token is closed; 4. one rename.
-    Raises ``Refused`` (SITE) when there is a site already, ``BadInput`` (SITE) for its name;
-    after any error there is none.
+    1. Nothing stands yet; 2. earlier attempts are told; 3. step by step along the plan; 4. the
+    token is closed; 5. everything is on the disk; 6. one rename. Raises ``Refused`` (SITE) when
+    there is a site already, ``BadInput`` (SITE) for its name; after any error there is none.
     """
     if home.exists:
         raise Refused(
@@ -57,17 +73,37 @@ def hold_genesis(home: Home, plan: Plan, digest: str, site: str, people: People)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     place = TokenPlace(library.softhsm_library(), site, folder / "token")
-    room = Room(people, plan, digest, site, folder, place)
+    room = Room(people, plan, digest, site, folder, place, _now)
+    for each in earlier_attempts(home.attempts):
+        room.note(each)
+    attempt = Attempt.begin(home.attempts, site, plan.ceremony, digest, _now())
+    try:
+        _go(room, attempt)
+    except BaseException as exc:
+        attempt.fail(exc.sentence if isinstance(exc, KifError) else f"{type(exc).__name__}.")
+        raise
+    sync_tree(folder)
+    folder.rename(home.site)
+    sync(home.path)
+    forget_attempts(home.attempts)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _go(room: Room, attempt: Attempt) -> None:
     machinery: Machinery | None = None
     try:
-        for number, step in enumerate(plan.steps, start=1):
-            people.tell(f"Step {number} of {len(plan.steps)}: {' '.join(step.text.split())}")
+        for number, step in enumerate(room.plan.steps, start=1):
+            attempt.reach(number, list(room.state.people.appointed))
+            room.people.tell(
+                f"Step {number} of {len(room.plan.steps)}: {' '.join(step.text.split())}"
+            )
             machinery = _act(room, machinery, step)
     finally:
         if machinery is not None:
             close_token(machinery)
-    folder.rename(home.site)
-    _sync_folder(home.path)
 
 
 def _act(room: Room, machinery: Machinery | None, step: AnyStep) -> Machinery | None:
@@ -92,112 +128,66 @@ def _act(room: Room, machinery: Machinery | None, step: AnyStep) -> Machinery | 
 
 
 def _appoint(room: Room) -> None:
-    wanted = (("custodian", room.plan.roles.custodian), ("operator", room.plan.roles.operator))
-    for role, count in wanted:
+    roles = room.plan.roles
+    for role, count in ((Role.CUSTODIAN, roles.custodian), (Role.OPERATOR, roles.operator)):
         for number in range(1, count + 1):
-            _take(room, room.people.appoint(role, number))
-
-
-def _take(room: Room, person: Appointment) -> None:
-    mark = fingerprint(person.public_key)
-    for other in room.appointed:
-        if person.name == other.name or mark == fingerprint(other.public_key):
-            raise Refused(
-                Control.CUSTODIANS,
-                f"{person.name} and {other.name} are one person, by name or by key; each role "
-                "needs somebody else. The ceremony ended and left nothing.",
-            )
-    room.appointed.append(person)
-    room.note(
-        Kind.CUSTODIAN_APPOINTED,
-        person.name,
-        Boundary.HSM,
-        person=person.name,
-        role=person.role,
-        fingerprint=mark,
-    )
+            person = room.people.appoint(role.value, number)
+            room.note(PersonAppointed(person.name, role, person.public_key))
 
 
 def _approve(room: Room) -> None:
-    statement = canonical.encode(
-        {
-            "approve": CEREMONY,
-            "ceremony": room.plan.ceremony,
-            "plan": room.plan_digest,
-            "site": room.site,
-        }
-    )
-    for person in room.appointed:
-        signature = room.people.sign(person.name, CEREMONY, statement)
-        verify_approval(person.public_key, CEREMONY, statement, signature)
-        room.note(
-            Kind.PLAN_APPROVED,
-            person.name,
-            Boundary.HSM,
-            person=person.name,
-            digest=room.plan_digest,
-            signature=signature,
-        )
+    statement = plan_statement(room.site, room.plan.ceremony, room.plan_digest)
+    for person in list(room.state.people.appointed):
+        signature = room.people.sign(person, CEREMONY, statement)
+        room.note(PlanApproved(person, statement.decode(), signature))
 
 
 def _certify(room: Room, machinery: Machinery) -> None:
     if machinery.ca is None or machinery.recipient is None:
         raise Refused(Control.PLAN, "The plan certifies before the key pairs are made.")
-    now = datetime.now(UTC)
-    room.certificates["ca"] = ca_certificate(machinery.ca, room.site, now)
-    room.certificates["recipient"] = recipient_certificate(
-        machinery.ca, machinery.recipient, room.site, now
-    )
+    now = room.clock()
+    ca = ca_certificate(machinery.ca, room.site, now)
+    recipient = recipient_certificate(machinery.ca, machinery.recipient, room.site, now)
+    room.note(CertificateIssued(of_site(SITE_CA), ca))
+    room.note(CertificateIssued(of_site(ENVELOPE_RECIPIENT), recipient))
 
 
 def _seal(room: Room) -> None:
-    folder = room.folder / "seal"
+    folder, to = room.folder / "seal", Destination.of(room.place)
     for purpose, role, pin in (
-        (USER_PIN, "operator", room.user_pin),
-        (SO_PIN, "custodian", room.so_pin),
+        (USER_PIN, Role.OPERATOR, room.user_pin),
+        (SO_PIN, Role.CUSTODIAN, room.so_pin),
     ):
-        holders = {name: room.people.passphrase(name, purpose) for name in room.of_role(role)[:2]}
-        seal(folder, purpose, pin, holders)
+        given = {name: room.people.passphrase(name, purpose) for name in room.of_role(role)[:2]}
+        halves = seal(folder, purpose, pin, given, to)
+        room.note(PinSealed(purpose, tuple(given), tuple(halves)))
 
 
 def _close(room: Room, machinery: Machinery) -> None:
-    """Write the database whole: people, keys, certificates, and every event of the day."""
+    """Write the database whole: the log of the day, and the tables that follow from it."""
     signer = machinery.log_signer
     if signer is None:
         raise Refused(Control.PLAN, "The plan closes before the log's signer is made.")
     write_token_place(room.folder, room.place)
-    room.note(Kind.CEREMONY_CLOSED, room.plan.ceremony, Boundary.HSM, digest=room.plan_digest)
-    store = open_store(room.folder / "kif.sqlite")
-    store.migrate()
-    with store.transaction() as tx:
-        tx.session.add(
-            Site(
-                name=room.site,
-                ca_certificate=room.certificates["ca"],
-                recipient_certificate=room.certificates["recipient"],
-                log_verifier=encode_verifier(room.site, signer.public_key),
-                plan_digest=room.plan_digest,
-            )
-        )
-        tx.session.add_all(_person(each) for each in room.appointed)
-        tx.session.add_all(room.keys)
-        log = Log(signer, lambda: datetime.now(UTC), os.urandom)
-        checkpoint = log.append(tx.ledger, room.events)
-    store.close()
-    room.people.tell(f"Note the log's key: {encode_verifier(room.site, signer.public_key)}")
-    room.people.tell(
-        f"The record has {checkpoint.size} entries; its root is {checkpoint.root.hex()}."
-    )
-
-
-def _person(each: Appointment) -> Person:
-    mark = fingerprint(each.public_key)
-    return Person(name=each.name, role=each.role, public_key=each.public_key, fingerprint=mark)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    closing = CeremonyClosed(room.site, room.plan.ceremony, room.plan_digest, signer.public_key)
+    verifier = encode_verifier(room.site, signer.public_key)
+    store = make_store(room.folder / "kif.sqlite")
     try:
-        os.fsync(descriptor)
+        tail = Tail.of(verifier)
+        memory = LogMemory(machinery.token)
+        record = Record(store, tail, signer, memory, (), room.clock, os.urandom)
+        events: list[tuple[Event, datetime]] = [*room.events, (closing, room.clock())]
+        record.write(lambda step: _write(step, events, verifier))
     finally:
-        os.close(descriptor)
+        store.close()
+    room.people.tell(f"Note the log's key: {verifier}")
+    root = tail.frontier.root().hex()
+    room.people.tell(f"The record has {tail.size} entries; its root is {root}.")
+
+
+def _write(step: Step, events: list[tuple[Event, datetime]], verifier: str) -> None:
+    for event, time in events:
+        step.record(event, time)
+    for table, rows in rows_of(step.state, verifier).items():
+        if rows:
+            step.session.execute(insert(Base.metadata.tables[table]), rows)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kif.ceremony.people import Appointment, People
+from kif.ceremony.people import People
 from kif.ceremony.plan import Plan
 from kif.ceremony.seal import new_pin
-from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
 from kif.hsm.keypair import LogSigner, SiteCa
 from kif.hsm.token import Token, TokenPlace
-from kif.hsm.usage import Usage
-from kif.ledger.event import Boundary, Event, Kind
-from kif.store.models import KeyRecord
+from kif.ledger.event import Event, checked
+from kif.ledger.events.ceremony import Role
+from kif.ledger.state import State
+
+_NO_KEY = b""
+"""The log's key is not made yet when the ceremony begins; the closing compares it."""
 
 
 @dataclass
 class Room:
-    """What the genesis has made; it stands on disk only under its partial folder."""
+    """What the genesis has made; it stands on disk only under its partial folder.
+
+    Every event is admitted by the log's own state machine as it happens.
+    """
 
     people: People
     plan: Plan
@@ -30,46 +36,21 @@ class Room:
     site: str
     folder: Path
     place: TokenPlace
-    appointed: list[Appointment] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    keys: list[KeyRecord] = field(default_factory=list)
-    certificates: dict[str, str] = field(default_factory=dict)
+    clock: Callable[[], datetime]
+    events: list[tuple[Event, datetime]] = field(default_factory=list)
+    state: State = field(default_factory=lambda: State(_NO_KEY))
     user_pin: Secret = field(default_factory=new_pin)
     so_pin: Secret = field(default_factory=new_pin)
 
-    def of_role(self, role: str) -> list[str]:
+    def of_role(self, role: Role) -> list[str]:
         """Return the names of the people of a role, in the order of their appointment."""
-        return [person.name for person in self.appointed if person.role == role]
+        return self.state.people.of_role(role)
 
-    def note(self, kind: Kind, actor: str, boundary: Boundary, **subject: str | int) -> None:
-        """Put an event on the record."""
-        self.events.append(Event(kind, actor, boundary, subject))
-
-    def enter_key(
-        self, kind: Kind, name: str, usage: Usage, algorithm: str, kcv: Kcv | None
-    ) -> None:
-        """Put a key on the record and into the inventory, and show its check value."""
-        value = "none" if kcv is None else str(kcv)
-        self.note(
-            kind,
-            self.plan.ceremony,
-            Boundary.HSM,
-            key=name,
-            usage=usage.value,
-            algorithm=algorithm,
-            kcv=value,
-        )
-        record = KeyRecord(
-            name=name,
-            usage=usage.value,
-            algorithm=algorithm,
-            kcv=value,
-            state="active",
-            ceremony=self.plan.ceremony,
-            created_at=datetime.now(UTC),
-        )
-        self.keys.append(record)
-        self.people.tell(f"Key {name}: {usage.value}, {algorithm}, check value {value}.")
+    def note(self, event: Event) -> None:
+        """Put an event on the record. Raises what the state machine says of it."""
+        time = self.clock()
+        self.state.admit(checked(event), time)
+        self.events.append((event, time))
 
 
 @dataclass

@@ -33,7 +33,7 @@ def personalise(claim: Claim, link: CardLink, oracle: ChipOracle) -> JobView:
     except (DeviceFailed, BadInput) as fault:
         if fault.control not in _CARD_FAULTS:
             raise
-        return oracle.suspect(claim.job, fault.control.value, fault.sentence)
+        return oracle.suspect(claim.job, fault.control, fault.sentence)
 
 
 _CARD_FAULTS = frozenset(

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import click
 
 from kif.ceremony.genesis import USER_PIN
-from kif.console.terminal import ask_pin
+from kif.ceremony.seal import Destination
+from kif.console.terminal import OpenedPin, ask_pin
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle
@@ -26,8 +27,14 @@ class App:
     def oracle(self) -> Iterator[LocalOracle]:
         """Open the site: alone in the home, with two people's passphrases."""
         self.home.require_site()
-        with self.home.alone(), open_oracle(self.home, ask_pin(self.home.seal, USER_PIN)) as opened:
-            yield opened
+        with self.home.alone():
+            opened = self.open_pin()
+            with open_oracle(self.home, opened.pin, opened.by) as oracle:
+                yield oracle
+
+    def open_pin(self) -> OpenedPin:
+        """Have two people open the token's PIN, for the token and library it was sealed for."""
+        return ask_pin(self.home.seal, USER_PIN, Destination.of(self.home.token_place()))
 
     def store(self) -> Store:
         """Open the database for reading, without the token."""
@@ -52,4 +59,6 @@ def batch_fields(view: BatchView) -> dict[str, object]:
 
 def job_fields(view: JobView) -> dict[str, object]:
     """Return a card job as a row of a listing."""
-    return asdict(view) | {"state": view.state.value}
+    fields = asdict(view) | {"state": view.state.value}
+    del fields["id"]
+    return fields

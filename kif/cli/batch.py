@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlalchemy import select
 
 from kif.ceremony.credential import sign
 from kif.cli.app import App, batch_fields, job_fields, json_option, pass_app
@@ -15,12 +15,12 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
-from kif.oracle.approval import RELEASE
-from kif.oracle.desk import batch_row, batch_view, job_rows, job_view
+from kif.ledger.approval import RELEASE
+from kif.oracle.audit import state_of
+from kif.oracle.desk import batch_views, job_views
 from kif.oracle.local import now
 from kif.oracle.supervision import statement_of
 from kif.preparation.prepare import prepare_batch
-from kif.store.models import Batch
 
 
 @click.group()
@@ -45,8 +45,7 @@ def receive(app: App, file: Path, as_json: bool) -> None:
 def status(app: App, as_json: bool) -> None:
     """List every batch, and how many of its cards stand in each state."""
     with app.store().reading() as tx:
-        rows = tx.session.scalars(select(Batch).order_by(Batch.received_at, Batch.id))
-        views = [batch_fields(batch_view(tx, row)) for row in rows]
+        views = [batch_fields(view) for view in batch_views(tx.session)]
     show(views, as_json, "No batch was received yet.")
 
 
@@ -57,8 +56,7 @@ def status(app: App, as_json: bool) -> None:
 def show_batch(app: App, batch_id: str, as_json: bool) -> None:
     """List the cards of BATCH by pseudonym."""
     with app.store().reading() as tx:
-        batch_row(tx, batch_id)
-        rows = [job_fields(job_view(row)) for row in job_rows(tx, batch_id)]
+        rows = [job_fields(view) for view in job_views(tx.session, batch_id)]
     show(rows, as_json, "The batch has no cards.")
 
 
@@ -109,6 +107,15 @@ def close(app: App, batch_id: str, as_json: bool) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Or take this SSH signature.",
 )
+@click.option(
+    "--signed",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What was signed, as --statement printed it; else it is made anew.",
+)
+@click.option("--station", "stations", multiple=True, help="A station that may make the cards.")
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="The day at whose start the release ends."
+)
 @json_option
 @pass_app
 def release(
@@ -118,12 +125,20 @@ def release(
     person: str | None,
     key: Path | None,
     signature: Path | None,
+    signed: Path | None,
+    stations: tuple[str, ...],
+    until: datetime | None,
     as_json: bool,
 ) -> None:
-    """Approve BATCH for production; the second operator's approval releases it."""
+    """Approve BATCH for production; the second operator's approval releases it.
+
+    Both sign the same statement: what is made, with which keys, at which stations, until when. The
+    second is shown the first one's terms. Without any, it is station-1, for 30 days.
+    """
+    expires = None if until is None else until.replace(tzinfo=UTC)
     if statement:
-        with app.store().reading() as tx:
-            click.echo(statement_of(tx, batch_row(tx, batch_id)), nl=False)
+        state = state_of(app.home)
+        click.echo(statement_of(state, batch_id, stations, expires, now()), nl=False)
         return
     if person is None or (key is None) == (signature is None):
         raise BadInput(
@@ -132,9 +147,14 @@ def release(
             f"--statement with 'ssh-keygen -Y sign -n {RELEASE} -f KEY'.",
         )
     with app.oracle() as oracle:
+        told = (
+            oracle.supervision.release_statement(batch_id, stations, expires)
+            if signed is None
+            else signed.read_bytes()
+        )
         if key is not None:
-            armoured = sign(key, RELEASE, oracle.supervision.release_statement(batch_id))
+            armoured = sign(key, RELEASE, told)
         elif signature is not None:
             armoured = signature.read_text(errors="replace")
-        view = oracle.supervision.approve_release(batch_id, person, armoured)
+        view = oracle.supervision.approve_release(batch_id, person, told, armoured)
     show([batch_fields(view)], as_json, "")

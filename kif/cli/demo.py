@@ -15,16 +15,17 @@ from kif.ceremony.genesis import USER_PIN, hold_genesis
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
-from kif.ceremony.seal import unseal
+from kif.ceremony.seal import Destination, unseal
 from kif.cli.app import App, pass_app
 from kif.cli.line import make_cards, open_machine
 from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.secret import Secret
+from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
-from kif.oracle.approval import RELEASE
+from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView
 from kif.oracle.keys import CARD_MANAGER
@@ -32,7 +33,6 @@ from kif.oracle.local import LocalOracle, now, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
-from kif.store.state import BatchState, JobState
 
 _PLAN = Path(__file__).parents[2] / "ceremonies" / "genesis.yaml"
 _SITE = "kif-demo"
@@ -54,8 +54,9 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         if not app.home.exists:
             _hold_genesis(app.home, people)
         passphrases = {name: people.passphrase(name, USER_PIN) for name in _OPERATORS}
-        pin = unseal(app.home.seal, USER_PIN, passphrases)
-        with open_oracle(app.home, pin) as oracle:
+        destination = Destination.of(app.home.token_place())
+        pin = unseal(app.home.seal, USER_PIN, passphrases, destination)
+        with open_oracle(app.home, pin, _OPERATORS) as oracle:
             batch = _run(app.home, oracle, people, screen, cards, faults)
             conclude(app.home, oracle, batch, screen, time.monotonic() - started)
 
@@ -131,7 +132,7 @@ def _release(oracle: LocalOracle, people: RehearsalPeople, screen: Screen, view:
     for operator in _OPERATORS:
         if operator not in view.approvals:
             signature = people.sign(operator, RELEASE, statement)
-            oracle.supervision.approve_release(view.id, operator, signature)
+            oracle.supervision.approve_release(view.id, operator, statement, signature)
             screen.say(f"{operator} signed the release.")
 
 

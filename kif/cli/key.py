@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
+from kif.formats.keyref import KeyRef
 from kif.store.models import KeyRecord
 
 
@@ -17,18 +18,17 @@ def key() -> None:
 @json_option
 @pass_app
 def list_keys(app: App, as_json: bool) -> None:
-    """List name, usage, algorithm, check value, state and ceremony of every key."""
+    """List reference, name, usage, algorithm, check value and state of every key."""
     with app.store().reading() as tx:
         rows = [
             {
-                "name": row.name,
+                "key": row.key,
+                "name": KeyRef.parse(row.key).purpose,
                 "usage": row.usage,
                 "algorithm": row.algorithm,
-                "kcv": row.kcv,
+                "kcv": row.kcv or "none",
                 "state": row.state,
-                "ceremony": row.ceremony,
-                "created_at": row.created_at.isoformat(timespec="seconds"),
             }
-            for row in tx.session.scalars(select(KeyRecord).order_by(KeyRecord.name))
+            for row in tx.session.scalars(select(KeyRecord).order_by(KeyRecord.key))
         ]
     show(rows, as_json, "There are no keys.")

@@ -15,11 +15,11 @@ from kif.chip.transport import Transport
 from kif.console.hand import HandTransport
 from kif.console.progress import Advance
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed, Refused
+from kif.formats.error import DeviceFailed
+from kif.formats.state import JobState
 from kif.graphics.print import Printer, SimulatedLaser, print_card
-from kif.oracle.interface import JobView, Oracle
+from kif.oracle.interface import Claim, JobView, Oracle
 from kif.quality.chip import check_chip
-from kif.store.state import JobState
 
 
 class CardTransport(Protocol):
@@ -57,30 +57,34 @@ def open_machine(name: str, reader: str, transport: Path | None) -> Iterator[Mac
 
 def make_cards(oracle: Oracle, batch: str, machine: Machine, advance: Advance) -> list[JobView]:
     """Make every ready card of a released batch; return those that became suspect."""
-    suspects = []
+    suspects, fed = [], False
     for _ in range(oracle.supervision.batch(batch).jobs.get(JobState.PREPARED, 0)):
-        if not machine.transport.feed():
+        if not fed and not machine.transport.feed():
             raise DeviceFailed(
                 Control.CARD_PRESENT,
                 "The hopper is empty. Fill it and start the station again; it goes on with the "
                 "next card.",
             )
-        job = _make(oracle, batch, machine)
-        machine.transport.stack(job.state is JobState.GOOD)
+        claim = oracle.chip.claim(batch, machine.name)
+        fed = isinstance(claim, JobView)
+        if claim is None:
+            break
+        job = claim if isinstance(claim, JobView) else _make(oracle, claim, machine)
+        if not fed:
+            machine.transport.stack(job.state is JobState.GOOD)
         if job.state is JobState.SUSPECT:
             suspects.append(job)
         advance()
+    if fed:
+        machine.transport.stack(good=False)
     return suspects
 
 
-def _make(oracle: Oracle, batch: str, machine: Machine) -> JobView:
-    claim = oracle.chip.claim(batch, machine.name)
-    if claim is None:
-        raise Refused(Control.JOB_STATE, "Another station took the last card of the batch.")
+def _make(oracle: Oracle, claim: Claim, machine: Machine) -> JobView:
     try:
         machine.reader.connect()
     except DeviceFailed as fault:
-        return oracle.chip.suspect(claim.job, fault.control.value, fault.sentence)
+        return oracle.chip.suspect(claim.job, fault.control, fault.sentence)
     try:
         job = personalise(claim, machine.reader, oracle.chip)
         if job.state is JobState.PERSONALISED:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
-from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
-from kif.ledger.event import Entry
-from kif.ledger.verify import LogReport, verify_log
-from kif.store.engine import Store
-from kif.store.models import Site
+from kif.ledger.event import Entry, fields_of
+from kif.ledger.form import write_time
+from kif.oracle.audit import audit
+from kif.oracle.local import correct_clock as correct
+from kif.store.ledger import LedgerTables
 
 
 @click.group()
@@ -18,24 +20,16 @@ def log() -> None:
     """The tamper-evident log."""
 
 
-def verify_store(store: Store, verifier: str | None = None) -> LogReport:
-    """Verify the whole ledger of a site, against its own verifier key or one from elsewhere."""
-    with store.reading() as tx:
-        return verify_log(
-            tx.ledger, verifier or tx.session.scalars(select(Site)).one().log_verifier
-        )
-
-
 @log.command()
 @click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
 @json_option
 @pass_app
 def verify(app: App, verifier: str | None, as_json: bool) -> None:
-    """Re-read every byte: entries, tree, checkpoints, signatures, balances.
+    """Re-read everything: entries and the rules they obey, tree, checkpoints, tables, seal.
 
     Without --verifier the key is taken from the very database that is checked.
     """
-    report = verify_store(app.store(), verifier)
+    report = audit(app.home, verifier)
     row = {
         "entries": report.size,
         "checkpoints": report.checkpoints,
@@ -53,18 +47,33 @@ def verify(app: App, verifier: str | None, as_json: bool) -> None:
 def show_log(app: App, batch: str | None, kind: str | None, as_json: bool) -> None:
     """List the entries, oldest first."""
     with app.store().reading() as tx:
-        entries = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
-    rows = [
-        {
-            "index": entry.index,
-            "time": entry.time.isoformat(timespec="seconds"),
-            "kind": entry.kind.value,
-            "actor": entry.actor,
-            "boundary": entry.boundary.value,
-            "subject": dict(entry.subject),
-        }
-        for entry in entries
-        if (batch is None or entry.subject.get("batch") == batch)
-        and (kind is None or entry.kind.value == kind)
-    ]
+        rows = [
+            _row(tx.ledger, entry)
+            for entry in map(Entry.decode, tx.ledger.leaves())
+            if (batch is None or getattr(entry.event, "batch", None) == batch)
+            and (kind is None or entry.event.kind == kind)
+        ]
     show(rows, as_json, "No entry fits.")
+
+
+def _row(ledger: LedgerTables, entry: Entry) -> dict[str, Any]:
+    hidden = None if entry.commit is None else ledger.payload(entry.index)
+    told = entry if hidden is None else entry.disclosed(*hidden)
+    return {
+        "index": entry.index,
+        "time": entry.time.isoformat(timespec="seconds"),
+        "kind": entry.event.kind,
+        "boundary": entry.boundary.value,
+        "subject": fields_of(told.event),
+    }
+
+
+@log.command("correct-clock")
+@pass_app
+def correct_clock(app: App) -> None:
+    """Record that the clock had been ahead, so that the log goes on at the right time."""
+    app.home.require_site()
+    with app.home.alone():
+        opened = app.open_pin()
+        was, now = correct(app.home, opened.pin, opened.by)
+    click.echo(f"Recorded: the log's last entry was of {write_time(was)}; it is {write_time(now)}.")

@@ -8,25 +8,25 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import select
-
-from kif.cli.log import verify_store
 from kif.console.page import KeyLine, Report, write_page
 from kif.console.progress import Screen
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.script import Script
+from kif.formats.script import Artwork
+from kif.formats.state import JobState
 from kif.graphics.front import specimen
-from kif.ledger.event import Entry, Kind
+from kif.ledger.event import Entry
+from kif.ledger.events.card import CardVerified
 from kif.ledger.verify import LogReport
+from kif.oracle.audit import audit
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, now
-from kif.store.engine import Store, open_store
-from kif.store.models import KeyRecord, Site
-from kif.store.state import JobState
+from kif.store.engine import open_store
 
 _CARDS = 200
+_SPECIMEN = Artwork("9999 9900 0000 0000", "SPECIMEN", "12/99")
+"""Card data is not given out for a picture."""
 _CHECKS = (
     "The issuer's file was for this bureau, whole, and signed by the registered issuer.",
     "Its count and hash total are those that it states; every record is in its form.",
@@ -35,8 +35,8 @@ _CHECKS = (
     "Every command of a good card's script was answered 9000, with the card's R-MAC.",
     "A good card's records and processing options were read back and are what was prepared.",
     "A good card's ARQC was verified in the HSM with the key derived for it.",
-    "The ledger was read again from its first byte: entries, tree, checkpoints, signatures.",
-    "The batch balances: received = good + suspect + left over, in database and ledger alike.",
+    "The ledger was read again from its first byte, and each entry was one that its rules admit.",
+    "Every table says what the ledger says; received = good + suspect + left over.",
 )
 
 
@@ -46,11 +46,9 @@ def conclude(home: Home, oracle: LocalOracle, batch: str, screen: Screen, second
     Raises ``CheckFailed`` when the ledger or the reconciliation does not hold.
     """
     view, jobs = oracle.supervision.batch(batch), oracle.supervision.jobs(batch)
-    store = open_store(home.database)
-    log = verify_store(store)
+    log = audit(home)
     _reconcile(view, log)
-    report = _report(store, oracle, view, jobs, log, seconds)
-    store.close()
+    report = _report(home, view, jobs, log, seconds)
     page = home.path / "report" / "index.html"
     write_page(page, report)
     summary = _write_summary(home.path / "summary.json", report)
@@ -64,44 +62,44 @@ def conclude(home: Home, oracle: LocalOracle, batch: str, screen: Screen, second
 
 def _reconcile(view: BatchView, log: LogReport) -> None:
     """Compare the database's counts with those that the ledger gives by itself."""
-    balance = log.batches[view.id]
+    outcome = log.state.batches.require(view.id).outcome
     states = (view.jobs.get(JobState.DISPATCHED, 0), view.jobs.get(JobState.SUSPECT, 0))
-    if states != (len(balance.good), len(balance.suspect)) or sum(states) != view.count:
+    if outcome is None or states != (outcome.good, outcome.suspect) or sum(states) != view.count:
         raise CheckFailed(
             Control.RECONCILIATION,
             f"Batch {view.id} has {states[0]} good and {states[1]} suspect cards of {view.count} "
-            f"in the database, but {len(balance.good)} and {len(balance.suspect)} in the ledger.",
+            f"in the database, but the ledger says {outcome or 'that it is not closed'}.",
         )
 
 
 def _report(
-    store: Store,
-    oracle: LocalOracle,
-    view: BatchView,
-    jobs: Sequence[JobView],
-    log: LogReport,
-    seconds: float,
+    home: Home, view: BatchView, jobs: Sequence[JobView], log: LogReport, seconds: float
 ) -> Report:
+    store = open_store(home.database)
     with store.reading() as tx:
-        keys = list(tx.session.scalars(select(KeyRecord).order_by(KeyRecord.name)))
-        verifier = tx.session.scalars(select(Site)).one().log_verifier
         entries = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
-    kinds = Counter(each.kind.value for each in entries if each.subject.get("batch") == view.id)
-    artwork = Script.decode(oracle.graphics.script(jobs[0].id)).artwork
+    store.close()
+    kinds = Counter(
+        each.event.kind for each in entries if getattr(each.event, "batch", None) == view.id
+    )
+    state = log.state
     return Report(
         batch=view,
         cards=_shown(jobs),
         personalised=view.jobs.get(JobState.DISPATCHED, 0),
         suspect=view.jobs.get(JobState.SUSPECT, 0),
-        cryptograms_verified=kinds[Kind.CARD_VERIFIED.value],
+        cryptograms_verified=kinds[CardVerified.kind],
         ledger_size=log.size,
         ledger_root=log.root.hex(),
-        verifier=verifier,
+        verifier=log.verifier,
         checkpoint=log.last.note,
         kinds=dict(sorted(kinds.items())),
-        keys=[KeyLine(k.name, k.usage, k.algorithm, k.kcv, k.ceremony) for k in keys],
+        keys=[
+            KeyLine(str(ref), k.usage, k.algorithm, k.kcv or "none", state.genesis.plan["ceremony"])
+            for ref, k in sorted(state.keys.known.items())
+        ],
         checks=_CHECKS,
-        specimen=base64.b64encode(specimen(artwork)).decode(),
+        specimen=base64.b64encode(specimen(_SPECIMEN)).decode(),
         seconds=seconds,
         made_at=now(),
     )

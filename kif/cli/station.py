@@ -9,7 +9,7 @@ import click
 from kif.cli.app import App, pass_app
 from kif.cli.line import make_cards, open_machine
 from kif.console.progress import Screen
-from kif.store.state import JobState
+from kif.formats.state import JobState
 
 
 @click.group()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from kif.ceremony.credential import sign
 from kif.ceremony.people import Appointment, Component
-from kif.ceremony.seal import SHORTEST, holders, unseal
+from kif.ceremony.seal import SHORTEST, Destination, holders, unseal
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.secret import Secret
@@ -74,15 +75,25 @@ class TerminalPeople:
         click.echo(text)
 
 
-def ask_pin(seal: Path, purpose: str) -> Secret:
-    """Have two people open the token's PIN: at the terminal, or four lines of standard input."""
+@dataclass(frozen=True)
+class OpenedPin:
+    """A PIN, and the two people who opened it."""
+
+    pin: Secret
+    by: tuple[str, ...]
+
+
+def ask_pin(seal: Path, purpose: str, to: Destination | None) -> OpenedPin:
+    """Have two people open a PIN for where it goes: at the terminal, or four lines of input."""
+    given = ask_holders(seal, purpose)
+    return OpenedPin(unseal(seal, purpose, given, to), tuple(given))
+
+
+def ask_holders(seal: Path, purpose: str) -> dict[str, Secret]:
+    """Ask two people for their names and passphrases."""
     names = holders(seal, purpose)
     click.echo(f"Two people open the token: {' and '.join(names)}.", err=True)
-    given = {}
-    for _ in range(2):
-        name, passphrase = _holder()
-        given[name] = passphrase
-    return unseal(seal, purpose, given)
+    return dict(_holder() for _ in range(2))
 
 
 def _holder() -> tuple[str, Secret]:

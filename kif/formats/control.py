@@ -43,6 +43,7 @@ class Control(StrEnum):
     RECONCILIATION = "KIF-ORA-05"
     ONE_PROCESS = "KIF-ORA-06"
     DATA_AT_REST = "KIF-ORA-07"
+    HOME = "KIF-ORA-08"
 
     READER = "KIF-CHIP-01"
     CARD_CRYPTOGRAM = "KIF-CHIP-02"
@@ -56,7 +57,10 @@ class Control(StrEnum):
 
     LEDGER_WRITABLE = "KIF-LOG-01"
     LEDGER_INTACT = "KIF-LOG-02"
-    LEDGER_RUN_BALANCE = "KIF-LOG-03"
+    LEDGER_RULES = "KIF-LOG-03"
+    LEDGER_TABLES = "KIF-LOG-04"
+    LEDGER_ROLLBACK = "KIF-LOG-05"
+    CLOCK = "KIF-LOG-06"
 
     BYTES = "KIF-FMT-01"
     USAGE = "KIF-CLI-01"
@@ -98,6 +102,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.RECONCILIATION: "received = good + suspect + left over, at any moment.",
     Control.ONE_PROCESS: "One process at a time works in an embedded home.",
     Control.DATA_AT_REST: "Card data rests only encrypted under its batch's key in the HSM.",
+    Control.HOME: "A home is its owner's alone: nobody else writes in it, and no link leads out.",
     Control.READER: "The reader that is named is there.",
     Control.CARD_CRYPTOGRAM: "The card proves its keys before any key leaves the oracle.",
     Control.CARD_PRESENT: "The card stays in the reader until its last answer.",
@@ -108,7 +113,10 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
     Control.LEDGER_WRITABLE: "Nothing happens that the ledger can't record.",
     Control.LEDGER_INTACT: "Every entry, the tree over them and each signature verify.",
-    Control.LEDGER_RUN_BALANCE: "The ledger's own events balance, batch by batch.",
+    Control.LEDGER_RULES: "Every entry is one that the state machine admits where it stands.",
+    Control.LEDGER_TABLES: "Every table says what the log says.",
+    Control.LEDGER_ROLLBACK: "The log is not behind what the HSM remembers of it.",
+    Control.CLOCK: "Time does not go back, unless two operators record that a clock was wrong.",
     Control.BYTES: "A byte format is read strictly: no byte too few, none too many.",
     Control.USAGE: "A command is used as its help says.",
 }

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from kif.formats import canonical
+from kif.formats.state import JobState
 from kif.oracle.interface import FulfilmentOracle
-from kif.store.state import JobState
 
 
 def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
@@ -16,11 +16,11 @@ def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
 
     Safe to repeat: the same cards give the same list.
     """
-    view = oracle.batch(batch)
+    view, jobs = oracle.batch(batch), oracle.jobs(batch)
     leaving = (JobState.GOOD, JobState.DISPATCHED)
     cards = [
         {"number": job.number, "pseudonym": job.pseudonym, "card_serial": job.card_serial}
-        for job in oracle.jobs(batch)
+        for job in jobs
         if job.state in leaving
     ]
     content = canonical.encode(
@@ -29,7 +29,9 @@ def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{view.reference}.json"
     _write(path, content)
-    oracle.dispatched(batch, hashlib.sha256(content).hexdigest())
+    leaving_now = sum(job.state is JobState.GOOD for job in jobs)
+    if leaving_now:
+        oracle.dispatched(batch, leaving_now, hashlib.sha256(content).hexdigest())
     return path
 
 

@@ -35,7 +35,7 @@ def receive_file(path: Path, oracle: GatewayOracle, now: datetime) -> BatchView:
 
 
 def _record(oracle: GatewayOracle, digest: str, refused: KifError) -> None:
-    oracle.refuse_file(digest, refused.control.value, refused.sentence)
+    oracle.refuse_file(digest, refused.control, refused.sentence)
 
 
 def _bytes(path: Path) -> bytes:

@@ -99,7 +99,7 @@ def read_content(content: bytes, signer: str, file_digest: str, today: date) -> 
         issuer=header.issuer,
         reference=header.reference,
         product=header.product,
-        content_digest=hashlib.sha256(content).hexdigest(),
+        content_digest=Secret(hashlib.sha256(content).digest()),
         file_digest=file_digest,
         hash_total=header.hash_total,
         cards=[_card(record) for record in records],

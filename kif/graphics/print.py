@@ -1,8 +1,7 @@
-"""Printing a card: the plane is rendered, handed to the laser, and forgotten; its digest stays."""
+"""Printing a card: the plane is rendered, handed to the laser, and forgotten."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 from typing import Protocol
 
@@ -13,7 +12,7 @@ from kif.formats.error import DeviceFailed
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.graphics.front import DPI, HEIGHT_MM, WIDTH_MM, laser_plane
-from kif.oracle.interface import GraphicsOracle, JobView
+from kif.oracle.interface import GraphicsOracle, JobRef, JobView
 
 
 class Printer(Protocol):
@@ -38,8 +37,8 @@ class SimulatedLaser:
             )
 
 
-def print_card(job: int, oracle: GraphicsOracle, printer: Printer) -> JobView:
-    """Print the card in the machine, and record the digest of what was printed."""
+def print_card(job: JobRef, oracle: GraphicsOracle, printer: Printer) -> JobView:
+    """Print the card in the machine, and record it."""
     plane = laser_plane(Script.decode(oracle.script(job)).artwork)
     printer.print(Secret(plane))
-    return oracle.printed(job, hashlib.sha256(plane).hexdigest())
+    return oracle.printed(job)

@@ -1,7 +1,7 @@
-"""Card data at rest: AES-256-GCM under the key of its batch, and pseudonyms by CMAC.
+"""Card data at rest: AES-256-GCM under the key of its batch, and digests by CMAC.
 
-The batch's key is a token object; destroying it erases the batch, backups included. The pseudonym
-key of an issuer is derived from the data-protection master for the moment it is used.
+The batch's key is a token object; destroying it erases the batch, backups included. A digest's key
+is derived from the data-protection master for the moment it is used.
 """
 
 import hashlib
@@ -71,11 +71,19 @@ def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
 
 def pseudonym(protection: Key, issuer: str, pan: Secret, sequence_number: str) -> str:
     """Return the card's pseudonym for an issuer: 16 bytes of AES-CMAC over PAN and PSN, hex."""
-    label = hashlib.sha256(b"kif pseudonym\x00" + issuer.encode()).digest()
-    key = derive_aes(protection, label, Algorithm.AES_256, Usage.PSEUDONYM)
     message = pan.reveal() + b"/" + sequence_number.encode()
+    return keyed_digest(protection, b"pseudonym\x00" + issuer.encode(), message).hex()
+
+
+def keyed_digest(protection: Key, purpose: bytes, message: bytes) -> bytes:
+    """Return 16 bytes of AES-CMAC over a message, by a key of this purpose inside the token.
+
+    Nobody without the token can make it, so nobody can find the message by trying.
+    """
+    label = hashlib.sha256(b"kif " + purpose).digest()
+    key = derive_aes(protection, label, Algorithm.AES_256, Usage.KEYED_DIGEST)
     try:
-        with calling("computing a pseudonym"):
-            return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC)).hex()
+        with calling("computing a keyed digest"):
+            return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC))
     finally:
         key.destroy()

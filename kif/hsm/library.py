@@ -4,6 +4,7 @@ python-pkcs11 initialises the library without OS locking and releases the GIL du
 threads in it at once break it. Every call goes through :func:`calling`, which holds the lock.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,18 @@ def load(path: Path) -> Any:
             ) from exc
         library.reinitialize()
     return library
+
+
+def library_digest(path: Path) -> str:
+    """Return SHA-256 (hex) of a PKCS#11 library's file, links followed."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise DeviceFailed(
+            Control.TOKEN_PRESENT,
+            f"There is no PKCS#11 library at {path}, or it can't be read ({exc.strerror}). Install "
+            "the HSM's client software.",
+        ) from exc
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Usage(StrEnum):
     CHANNEL_ENCRYPTION = "channel-encryption"
     CHANNEL_MAC = "channel-mac"
     PUBLIC_BLOCK = "public-block"
-    PSEUDONYM = "pseudonym"
+    KEYED_DIGEST = "keyed-digest"
     BATCH_DATA = "batch-data"
     CONTENT = "content"
     COMPONENT_COMBINER = "component-combiner"
@@ -89,7 +89,7 @@ RULES: dict[Usage, Rule] = {
     Usage.CHANNEL_MAC: _rule(Attribute.SIGN),
     # Encrypts blocks whose cryptogram is public: check values, CMAC's L, an application cryptogram.
     Usage.PUBLIC_BLOCK: _rule(Attribute.ENCRYPT),
-    Usage.PSEUDONYM: _rule(Attribute.SIGN),
+    Usage.KEYED_DIGEST: _rule(Attribute.SIGN),
     Usage.BATCH_DATA: _rule(Attribute.ENCRYPT, Attribute.DECRYPT, token=True),
     Usage.CONTENT: _rule(Attribute.DECRYPT),
     Usage.COMPONENT_COMBINER: _rule(Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP),

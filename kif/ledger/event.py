@@ -1,56 +1,29 @@
-"""What is recorded: the kinds of events, and an entry as its canonical bytes.
+"""What is recorded: an event of one of the kinds in :mod:`kif.ledger.events`, and its entry.
 
-An entry never holds a key, a component, a PIN or a PAN. What one issuer may see and another may
-not stands outside of it, behind ``commit = SHA-256(00 || salt || payload)``.
+An entry is one canonical JSON object, hashed as it stands::
+
+    {"boundary":"hsm","event":{"batch":"…","by":["a","b"],"number":3,"station":"station-1"},
+     "group":17,"index":41,"kind":"job-claimed","time":"2026-01-01T12:00:00.000000+00:00"}
+
+A group is what one checkpoint was signed over. Committed fields stand in a
+payload beside the entry, behind ``commit = SHA-256(00 || salt || payload)``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, get_type_hints
 
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.pan import check_digit_is_right
+from kif.ledger.form import COMMITTED, Form, write_time
 
-Subject = Mapping[str, str | int]
-_FORBIDDEN = frozenset({"pan", "pin", "key_value", "component_value", "track2", "name_on_card"})
-_FIELDS = frozenset({"index", "time", "kind", "actor", "boundary", "subject"})
-
-
-class Kind(StrEnum):
-    """The vocabulary of the log."""
-
-    CUSTODIAN_APPOINTED = "custodian-appointed"
-    PLAN_APPROVED = "plan-approved"
-    HSM_VERIFIED = "hsm-verified"
-    KEY_GENERATED = "key-generated"
-    COMPONENT_ENTERED = "component-entered"
-    KEY_FORMED = "key-formed"
-    DEVIATION = "deviation"
-    CEREMONY_CLOSED = "ceremony-closed"
-    ISSUER_REGISTERED = "issuer-registered"
-    FILE_REFUSED = "file-refused"
-    BATCH_RECEIVED = "batch-received"
-    BATCH_PREPARED = "batch-prepared"
-    APPROVAL_GIVEN = "approval-given"
-    APPROVAL_REFUSED = "approval-refused"
-    BATCH_RELEASED = "batch-released"
-    JOB_CLAIMED = "job-claimed"
-    CLAIM_WITHDRAWN = "claim-withdrawn"
-    INJECTION_AUTHORISED = "injection-authorised"
-    INJECTION_DONE = "injection-done"
-    CARD_PRINTED = "card-printed"
-    CARD_VERIFIED = "card-verified"
-    CARD_SUSPECT = "card-suspect"
-    BATCH_DISPATCHED = "batch-dispatched"
-    BATCH_CLOSED = "batch-closed"
-    RESIDUE_DESTROYED = "residue-destroyed"
+_FIELDS = frozenset({"boundary", "event", "group", "index", "kind", "time"})
 
 
 class Boundary(StrEnum):
@@ -60,42 +33,65 @@ class Boundary(StrEnum):
     HOST = "host"
 
 
-@dataclass(frozen=True)
 class Event:
-    """Something that happened, before it has a place and a time in the log."""
+    """Something that happened. Each kind is a frozen dataclass; its fields name their forms."""
 
-    kind: Kind
-    actor: str
-    boundary: Boundary
-    subject: Subject
-    disclosed: Mapping[str, Any] | None = field(default=None)
-    """What only the issuer concerned may be shown."""
+    kind: ClassVar[str]
 
-    def __post_init__(self) -> None:
-        for name, value in self.subject.items():
-            if name in _FORBIDDEN or _looks_like_a_pan(value):
-                raise BadInput(
-                    Control.DATA_AT_REST,
-                    f"The field '{name}' of a ledger entry would hold card data. Nothing was "
-                    "recorded or done.",
-                )
+    def __init_subclass__(cls, *, kind: str) -> None:
+        super().__init_subclass__()
+        cls.kind = kind
+        KINDS[kind] = cls
+
+
+KINDS: dict[str, type[Event]] = {}
+"""Every kind of event by its name."""
 
 
 @dataclass(frozen=True)
+class _Shape:
+    """The fields of a kind, told apart: what everybody may see, and what is committed to."""
+
+    public: dict[str, Form]
+    committed: dict[str, Form]
+
+
+_SHAPES: dict[type[Event], _Shape] = {}
+
+
+def _shape(kind: type[Event]) -> _Shape:
+    if kind not in _SHAPES:
+        _SHAPES[kind] = _told_apart(kind)
+    return _SHAPES[kind]
+
+
+def _told_apart(kind: type[Event]) -> _Shape:
+    public: dict[str, Form] = {}
+    committed: dict[str, Form] = {}
+    hints = get_type_hints(kind, include_extras=True)
+    for name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        form, *marks = hints[name].__metadata__
+        (committed if COMMITTED in marks else public)[name] = form
+    return _Shape(public, committed)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the log, as it is read back."""
+    """An entry of the log. ``group`` counts the checkpoints before it."""
 
     index: int
+    group: int
     time: datetime
-    kind: Kind
-    actor: str
     boundary: Boundary
-    subject: Subject
-    commit: str | None
+    event: Event
+    commit: str | None = None
 
     @classmethod
     def decode(cls, leaf: bytes) -> Entry:
-        """Read a leaf. Raises ``BadInput`` for anything that ``encode`` would not have written."""
+        """Read a leaf. Raises ``BadInput`` for anything that ``encode`` would not have written.
+
+        Committed fields are None.
+        """
         fields = canonical.decode(leaf)
         try:
             return cls._of(fields)
@@ -104,33 +100,75 @@ class Entry:
 
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Entry:
-        if set(fields) - {"commit"} != _FIELDS or not _types_fit(fields):
+        kind = KINDS[fields["kind"]]
+        shape = _shape(kind)
+        named = fields.keys() - {"commit"} if shape.committed else fields.keys()
+        index, group, commit = fields["index"], fields["group"], fields.get("commit")
+        if named != _FIELDS or type(index) is not int or type(group) is not int:
             raise ValueError(sorted(fields))
-        entry = cls(
-            fields["index"],
-            datetime.fromisoformat(fields["time"]),
-            Kind(fields["kind"]),
-            fields["actor"],
-            Boundary(fields["boundary"]),
-            fields["subject"],
-            fields.get("commit"),
-        )
-        if _written(entry.time) != fields["time"]:
+        if bool(shape.committed) != isinstance(commit, str):
+            raise ValueError("commit")
+        time = datetime.fromisoformat(fields["time"])
+        if write_time(time) != fields["time"]:
             raise ValueError(fields["time"])
-        return entry
+        event = _read(kind, shape.public, fields["event"], dict.fromkeys(shape.committed))
+        return cls(index, group, time, Boundary(fields["boundary"]), event, commit)
+
+    def disclosed(self, salt: bytes, payload: bytes) -> Entry:
+        """Return the entry with its committed fields. Raises ``BadInput`` when they don't fit."""
+        shape = _shape(type(self.event))
+        if commitment(salt, payload) != self.commit:
+            raise BadInput(Control.BYTES, "The payload is not the one that was committed to.")
+        try:
+            hidden = _values(shape.committed, canonical.decode(payload))
+        except (TypeError, ValueError, AttributeError):
+            raise BadInput(Control.BYTES, "The payload is not one of this kind.") from None
+        event = dataclasses.replace(self.event, **hidden)  # type: ignore[type-var]
+        return dataclasses.replace(self, event=event)
+
+    def encode(self) -> bytes:
+        """Return the leaf. Raises ``ValueError`` for a naive time."""
+        fields = {
+            "boundary": self.boundary.value,
+            "event": public_fields(self.event),
+            "group": self.group,
+            "index": self.index,
+            "kind": self.event.kind,
+            "time": write_time(self.time),
+        }
+        return canonical.encode(fields if self.commit is None else fields | {"commit": self.commit})
 
 
-def encode(event: Event, index: int, time: datetime, commit: str | None) -> bytes:
-    """Return the leaf of an event at an index. Raises ``ValueError`` for a naive time."""
-    fields: dict[str, Any] = {
-        "index": index,
-        "time": _written(time),
-        "kind": event.kind.value,
-        "actor": event.actor,
-        "boundary": event.boundary.value,
-        "subject": dict(event.subject),
-    }
-    return canonical.encode(fields if commit is None else fields | {"commit": commit})
+def public_fields(event: Event) -> dict[str, Any]:
+    """Return what everybody may see of an event, as JSON values."""
+    return _written(_shape(type(event)).public, event)
+
+
+def fields_of(event: Event) -> dict[str, Any]:
+    """Return every field of an event that is known here, as JSON values."""
+    committed = _written(_shape(type(event)).committed, event)
+    return public_fields(event) | {name: v for name, v in committed.items() if v is not None}
+
+
+def committed_payload(event: Event) -> bytes | None:
+    """Return the canonical JSON of an event's committed fields; None when its kind has none."""
+    committed = _shape(type(event)).committed
+    return canonical.encode(_written(committed, event)) if committed else None
+
+
+def checked(event: Event) -> Event:
+    """Return the event. Raises ``BadInput`` (BYTES), naming the field that has not its form."""
+    shape = _shape(type(event))
+    for name, form in {**shape.public, **shape.committed}.items():
+        try:
+            form.read(form.write(getattr(event, name)))
+        except (TypeError, ValueError, AttributeError):
+            raise BadInput(
+                Control.BYTES,
+                f"This can't be recorded: '{name}' of {event.kind} is not in its form. Names have "
+                "1 to 64 letters, digits, spaces and . _ @ -, and no number as long as a card's.",
+            ) from None
+    return event
 
 
 def commitment(salt: bytes, payload: bytes) -> str:
@@ -138,24 +176,17 @@ def commitment(salt: bytes, payload: bytes) -> str:
     return hashlib.sha256(b"\x00" + salt + payload).hexdigest()
 
 
-def _written(time: datetime) -> str:
-    if time.utcoffset() is None:
-        raise ValueError("a time without its offset can't be recorded")
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+def _written(forms: dict[str, Form], event: Event) -> dict[str, Any]:
+    return {name: form.write(getattr(event, name)) for name, form in forms.items()}
 
 
-def _types_fit(fields: dict[str, Any]) -> bool:
-    subject = fields["subject"]
-    return (
-        type(fields["index"]) is int  # JSON's true is 1 as well
-        and isinstance(fields["actor"], str)
-        and isinstance(fields.get("commit", ""), str)
-        and isinstance(subject, dict)
-        and all(isinstance(value, str | int) for value in subject.values())
-    )
+def _values(forms: dict[str, Form], fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.keys() != forms.keys():
+        raise ValueError(sorted(fields))
+    return {name: form.read(fields[name]) for name, form in forms.items()}
 
 
-def _looks_like_a_pan(value: str | int) -> bool:
-    text = str(value)
-    digits = text.isascii() and text.isdigit() and 12 <= len(text) <= 19
-    return digits and check_digit_is_right(text)
+def _read(
+    kind: type[Event], forms: dict[str, Form], fields: dict[str, Any], rest: dict[str, None]
+) -> Event:
+    return kind(**_values(forms, fields), **rest)

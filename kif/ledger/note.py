@@ -12,10 +12,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed
+from kif.formats.error import BadInput, CheckFailed
 from kif.ledger.merkle import HASH
 
 _ED25519 = b"\x01"
+_KEY = 33
 _DASH = "— "
 
 
@@ -63,6 +64,18 @@ def sign_checkpoint(signer: NoteSigner, size: int, root: bytes) -> Checkpoint:
     return Checkpoint(signer.name, size, root, f"{body}\n{_DASH}{signer.name} {encoded}\n")
 
 
+def verifier_key(verifier: str) -> bytes:
+    """Return the 32 bytes of a verifier key. Raises ``BadInput`` (LEDGER_INTACT)."""
+    try:
+        return _decode_verifier(verifier)[1]
+    except (ValueError, binascii.Error):
+        raise BadInput(
+            Control.LEDGER_INTACT,
+            "This is not a log's verifier key. It reads NAME+ID+KEY, as it was noted at the "
+            "genesis.",
+        ) from None
+
+
 def open_checkpoint(note: str, verifier: str) -> Checkpoint:
     """Verify a signed checkpoint and read it. Raises ``CheckFailed`` (LEDGER_INTACT)."""
     try:
@@ -104,6 +117,6 @@ def _read(text: str, note: str) -> Checkpoint:
 def _decode_verifier(text: str) -> tuple[str, bytes]:
     name, identifier, encoded = text.split("+", 2)
     blob = base64.b64decode(encoded, validate=True)
-    if blob[:1] != _ED25519 or key_id(name, blob[1:]).hex() != identifier:
+    if blob[:1] != _ED25519 or len(blob) != _KEY or key_id(name, blob[1:]).hex() != identifier:
         raise ValueError(text)
     return name, blob[1:]

@@ -2,109 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from kif.formats.control import Control
-from kif.formats.error import BadInput, CheckFailed
-from kif.ledger.balance import Balance, BatchBalance
-from kif.ledger.event import Entry, commitment
-from kif.ledger.log import LedgerReader
-from kif.ledger.merkle import Frontier
+from kif.formats.error import BadInput
+from kif.ledger.event import Entry
 from kif.ledger.note import Checkpoint, open_checkpoint
+from kif.ledger.state import State
+from kif.ledger.tail import Tail, broken
+
+
+class LedgerReader(Protocol):
+    """What verification reads, in the order in which it was written."""
+
+    def leaves(self, first: int = 0) -> Iterator[bytes]:
+        """Yield every leaf from an index on, without holding them all."""
+
+    def checkpoints(self, above: int = 0) -> Iterator[tuple[int, str]]:
+        """Yield size and note of every checkpoint of a size above this."""
+
+    def payloads(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield index, salt and payload of every payload that there still is."""
+
+
+Seen = Callable[[Entry], None]
 
 
 @dataclass(frozen=True)
 class LogReport:
-    """What was verified."""
+    """What was verified, and the state that follows from it."""
 
     size: int
     root: bytes
     checkpoints: int
     last: Checkpoint
-    batches: Mapping[str, BatchBalance]
+    verifier: str
+    """The key that it was verified against."""
+    state: State
 
 
-def verify_log(reader: LedgerReader, verifier: str) -> LogReport:
+def verify_log(reader: LedgerReader, verifier: str, seen: Seen = lambda entry: None) -> LogReport:
     """Verify a whole log against its verifier key. Raises ``CheckFailed`` naming the first fault.
 
-    1. Each leaf is canonical, at its place, not earlier than the one before; 2. each payload that
-    is there fits its commitment; 3. the entries balance; 4. at each checkpoint the recomputed root
-    is the signed one; 5. the last checkpoint covers the last leaf. Memory grows with the
-    number of cards, not with that of entries.
+    ``seen`` is handed every entry, with its committed fields where they are still there.
+
+    1. Each leaf is canonical, at its place and in its group, and the state machine admits it;
+    2. each payload that is there fits its commitment; 3. each group has its checkpoint, signed over
+    the recomputed root; 4. the last checkpoint covers the last leaf. Memory grows with open cards
+    and by ten bytes for each chip, not with entries.
     """
-    checkpoints = _Checkpoints(reader.checkpoints(), verifier)
-    balance, frontier, previous = Balance(), Frontier(), None
-    for leaf in reader.leaves():
-        entry = _read(leaf, frontier.size)
-        if previous is not None and entry.time < previous.time:
-            raise _broken(f"Entry {entry.index} is earlier than the entry before it.")
-        _check_payload(reader, entry)
-        balance.follow(entry)
-        frontier, previous = frontier.append(leaf), entry
-        checkpoints.reach(frontier)
-    last = checkpoints.end(frontier)
-    return LogReport(frontier.size, frontier.root(), checkpoints.count, last, balance.batches)
+    tail = Tail.of(verifier)
+    payloads = _Payloads(reader.payloads())
+    last = follow(tail, reader, lambda entry: seen(payloads.check(entry)))
+    payloads.end()
+    if last is None:
+        raise broken("The log has no entries.")
+    return LogReport(tail.size, tail.frontier.root(), tail.groups, last, verifier, tail.state)
 
 
-class _Checkpoints:
-    """Walks the checkpoints beside the leaves."""
+def follow(tail: Tail, reader: LedgerReader, seen: Seen = lambda entry: None) -> Checkpoint | None:
+    """Follow a log from where ``tail`` stands to its end; None when there is nothing more.
 
-    def __init__(self, stored: Iterator[tuple[int, str]], verifier: str) -> None:
+    A checkpoint's signature is verified before the entries that it covers are read.
+    """
+    checkpoints = (
+        (size, open_checkpoint(note, tail.verifier)) for size, note in reader.checkpoints(tail.size)
+    )
+    ahead, last = next(checkpoints, None), None
+    for leaf in reader.leaves(tail.size):
+        if ahead is None:
+            raise _unsigned(tail)
+        seen(tail.follow(leaf))
+        if tail.size == ahead[0]:
+            last = ahead[1]
+            tail.close_group(last)
+            ahead = next(checkpoints, None)
+    if ahead is not None:
+        raise broken(
+            f"There is a checkpoint of size {ahead[0]}, but only {tail.size} entries lead up to it."
+        )
+    return last
+
+
+class _Payloads:
+    """Walks the payloads beside the entries."""
+
+    def __init__(self, stored: Iterator[tuple[int, bytes, bytes]]) -> None:
         self._stored = stored
-        self._verifier = verifier
         self._next = next(stored, None)
-        self._last: Checkpoint | None = None
-        self.count = 0
 
-    def reach(self, frontier: Frontier) -> None:
-        """Check the checkpoint of this size, if there is one."""
-        if self._next is None or self._next[0] != frontier.size:
-            return
-        size, note = self._next
-        checkpoint = open_checkpoint(note, self._verifier)
-        if (checkpoint.size, checkpoint.root) != (size, frontier.root()):
-            raise _broken(
-                f"The checkpoint of size {size} was signed over other entries than the "
-                f"{frontier.size} that stand before it."
-            )
-        self._last, self._next = checkpoint, next(self._stored, None)
-        self.count += 1
+    def check(self, entry: Entry) -> Entry:
+        """Check the payload of an entry, if there still is one; return the entry with it."""
+        if self._next is None or self._next[0] != entry.index:
+            return entry
+        _, salt, payload = self._next
+        self._next = next(self._stored, None)
+        try:
+            return entry.disclosed(salt, payload)
+        except BadInput:
+            raise broken(
+                f"The payload of entry {entry.index} is not the one it was committed to."
+            ) from None
 
-    def end(self, frontier: Frontier) -> Checkpoint:
-        """Check that nothing stands after the last checkpoint, and none after the last leaf."""
+    def end(self) -> None:
+        """Check that every payload has its entry."""
         if self._next is not None:
-            raise _broken(
-                f"There is a checkpoint of size {self._next[0]}, but only {frontier.size} entries "
-                "lead up to it."
-            )
-        if self._last is None or self._last.size != frontier.size:
-            signed = 0 if self._last is None else self._last.size
-            raise _broken(f"The log has {frontier.size} entries, but only {signed} are signed.")
-        return self._last
+            raise broken(f"There is a payload for entry {self._next[0]}, which does not exist.")
 
 
-def _read(leaf: bytes, index: int) -> Entry:
-    try:
-        entry = Entry.decode(leaf)
-    except BadInput as exc:
-        raise _broken(f"Entry {index} can't be read: {exc.sentence}") from None
-    if entry.index != index:
-        raise _broken(f"Entry {entry.index} stands at place {index}.")
-    return entry
-
-
-def _check_payload(reader: LedgerReader, entry: Entry) -> None:
-    if entry.commit is None:
-        return
-    hidden = reader.payload(entry.index)
-    if hidden is not None and commitment(*hidden) != entry.commit:
-        raise _broken(f"The payload of entry {entry.index} is not the one it was committed to.")
-
-
-def _broken(sentence: str) -> CheckFailed:
-    return CheckFailed(
-        Control.LEDGER_INTACT,
-        f"{sentence} The ledger was altered or damaged; keep it as it is, and compare it with a "
-        "backup.",
+def _unsigned(tail: Tail) -> Exception:
+    return broken(
+        f"The log has more entries than its last checkpoint covers: {tail.groups} checkpoints end "
+        f"before entry {tail.size}."
     )

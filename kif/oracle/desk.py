@@ -1,24 +1,34 @@
-"""What every desk of the oracle works with: keys, database, log; and the steps of a card job."""
+"""What every desk of the oracle works with: the keys, the record, and card data at rest.
+
+Nothing is decided on a row. A desk asks the state that follows from the log, records what it does,
+and brings the rows up to date in the same transaction.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import LargeBinary, Text, cast, func, select, update
+from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput, Refused
+from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
 from kif.formats.secret import Secret
+from kif.formats.state import JobState
+from kif.formats.text import for_the_record
 from kif.hsm import data
-from kif.ledger.event import Boundary, Event, Kind
-from kif.ledger.log import Log
-from kif.oracle.interface import BatchView, JobView
+from kif.ledger.batches import Batch as Known
+from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
+from kif.ledger.events.card import CardSuspect
+from kif.ledger.state import State
+from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import SiteKeys
-from kif.store.engine import Store, Transaction
+from kif.oracle.record import Record, Step
 from kif.store.models import Approval, Batch, CardJob
-from kif.store.state import BATCH_STEPS, JOB_STEPS, BatchState, JobState
 
-ORACLE = "oracle"
+_GONE = frozenset({Control.KEY_FOUND, Control.DATA_AT_REST})
 
 
 @dataclass(frozen=True)
@@ -26,112 +36,167 @@ class Desk:
     """The oracle's common ground."""
 
     keys: SiteKeys
-    store: Store
-    log: Log
+    record: Record
+    _scripts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    """Digests of the sealed scripts of a batch, once they were compared with its root."""
 
-    def record(self, tx: Transaction, *events: Event) -> None:
-        """Append events, and sign the checkpoint over them, in the caller's transaction."""
-        self.log.append(tx.ledger, events)
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The two operators who opened the token."""
+        return self.record.by
 
     def batch(self, batch: str) -> BatchView:
         """Return a batch, or raise ``BadInput`` when there is none of that id."""
-        with self.store.reading() as tx:
-            return batch_view(tx, batch_row(tx, batch))
+        with self.record.reading() as (_, tx):
+            return batch_view(tx.session, batch)
 
     def jobs(self, batch: str) -> list[JobView]:
         """Return the cards of a batch, in their order."""
-        with self.store.reading() as tx:
-            batch_row(tx, batch)
-            return [job_view(row) for row in job_rows(tx, batch)]
+        with self.record.reading() as (_, tx):
+            return job_views(tx.session, batch)
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect: it is never tried again."""
-        with self.store.transaction() as tx:
-            row = job_row(tx, job)
-            self.mark_suspect(tx, row, control, sentence)
-            return job_view(row)
+        return self.record.write(lambda step: mark_suspect(step, job, control, sentence))
 
-    def mark_suspect(self, tx: Transaction, row: CardJob, control: str, sentence: str) -> None:
-        """Do the same within a transaction."""
-        step(row, JobState.SUSPECT)
-        row.reason = f"{sentence} [{control}]"
-        reason: dict[str, str | int] = {"control": control, "reason": sentence}
-        self.record(tx, job_event(Kind.CARD_SUSPECT, row, Boundary.HSM, **reason))
+    def script(self, job: JobRef, turn: JobState) -> Secret:
+        """Return the clear script (JSON) of a card that stands in this state; no other gets it."""
+        with self.record.reading() as (state, tx):
+            return self.script_at(state, tx.session, job, turn)
 
-    def script(self, job: int) -> Secret:
-        """Return the clear script (JSON) of a card that is being made."""
-        with self.store.reading() as tx:
-            row = job_row(tx, job)
-            if row.script is None:
-                raise Refused(Control.JOB_STATE, f"Card {row.number} is not prepared yet.")
-            return self.reveal(row, row.script, "script")
+    def script_at(self, state: State, session: Session, job: JobRef, turn: JobState) -> Secret:
+        """Do the same at a state. Raises ``CheckFailed``: DATA_AT_REST for this card's data alone.
 
-    def protect(self, batch: str, number: int, clear: Secret, what: str) -> bytes:
+        1. It is this stage's turn; 2. the batch's scripts are those that were released; 3. the
+        sealed script is the one among them; 4. it opens.
+        """
+        now = state.batches.open_jobs(job.batch).state(job.number)
+        if now is not turn:
+            raise Refused(
+                Control.JOB_STATE,
+                f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
+            )
+        bound = self._bound_scripts(session, state.batches.require(job.batch))
+        sealed = job_row(session, job).script or b""
+        if sealed_digest(sealed) != bound.get(job.number):
+            raise _not_bound(job, "script")
+        return self.reveal(job, sealed, "script")
+
+    def protect(self, job: JobRef, clear: Secret, what: str) -> bytes:
         """Encrypt card data for rest, bound to its card and to what it is."""
-        key = self.keys.batch(batch)
-        return data.protect(self.keys.token, key, clear, _context(batch, number, what))
+        key = self.keys.batch(job.batch)
+        return data.protect(self.keys.token, key, clear, _context(job, what))
 
-    def reveal(self, row: CardJob, sealed: bytes, what: str) -> Secret:
-        """Decrypt card data."""
-        context = _context(row.batch_id, row.number, what)
-        return data.reveal(self.keys.batch(row.batch_id), sealed, context)
+    def reveal(self, job: JobRef, sealed: bytes, what: str) -> Secret:
+        """Decrypt card data. Raises ``CheckFailed`` (DATA_AT_REST) when it does not open."""
+        try:
+            return data.reveal(self.keys.batch(job.batch), sealed, _context(job, what))
+        except DeviceFailed as exc:
+            if exc.control not in _GONE:
+                raise
+            raise CheckFailed(
+                Control.DATA_AT_REST,
+                f"The {what} of {job} can't be opened: {exc.sentence}",
+            ) from exc
 
-
-def _context(batch: str, number: int, what: str) -> bytes:
-    return f"{batch}/{number}/{what}".encode()
-
-
-def step(row: CardJob, to: JobState) -> None:
-    """Move a card job one step. Raises ``Refused`` (JOB_STATE) when there is no such step."""
-    if to not in JOB_STEPS[row.state]:
-        raise Refused(
-            Control.JOB_STATE,
-            f"Card {row.number} of batch {row.batch_id} is {row.state.value}; it can't become "
-            f"{to.value}. Nothing was changed.",
-        )
-    row.state = to
-
-
-def step_batch(row: Batch, to: BatchState) -> None:
-    """Move a batch one step. Raises ``Refused`` (BATCH_STATE) when there is no such step."""
-    if to not in BATCH_STEPS[row.state]:
-        raise Refused(
-            Control.BATCH_STATE,
-            f"Batch {row.id} is {row.state.value}; it can't become {to.value}. Nothing was "
-            "changed.",
-        )
-    row.state = to
+    def _bound_scripts(self, session: Session, batch: Known) -> dict[int, bytes]:
+        """Return the digests of a batch's scripts, which give the root that was released."""
+        if batch.id not in self._scripts:
+            bound = bound_scripts(session, batch.id)
+            if root_over(bound) != batch.scripts:
+                raise CheckFailed(
+                    Control.LEDGER_TABLES,
+                    f"The scripts of batch {batch.id} are not those that were prepared and "
+                    "released: their root differs. No card is made of them; restore the database "
+                    "from a backup.",
+                )
+            self._scripts[batch.id] = {each.number: each.digest for each in bound}
+        return self._scripts[batch.id]
 
 
-def job_row(tx: Transaction, job: int) -> CardJob:
+def _context(job: JobRef, what: str) -> bytes:
+    return f"{job.batch}/{job.number}/{what}".encode()
+
+
+def _not_bound(job: JobRef, what: str) -> CheckFailed:
+    return CheckFailed(
+        Control.DATA_AT_REST,
+        f"The {what} of {job} is not the one that the log binds. Nothing was made of it.",
+    )
+
+
+def record_of(session: Session, job: JobRef) -> bytes:
+    """Return a card's sealed record, which is the one whose digest stands beside it."""
+    row = job_row(session, job)
+    if sealed_digest(row.record) != row.record_digest:
+        raise _not_bound(job, "record")
+    return row.record
+
+
+def bound_records(session: Session, batch: str) -> list[BoundRecord]:
+    """Return what the record root of a batch is over, as the table has it."""
+    wanted = select(
+        CardJob.number,
+        cast(CardJob.bin, Text),
+        cast(CardJob.pseudonym, Text),
+        cast(CardJob.valid_until, Text),
+        func.coalesce(cast(CardJob.record_digest, LargeBinary), b""),
+    )
+    rows = session.execute(wanted.where(CardJob.batch_id == batch).order_by(CardJob.number))
+    return [BoundRecord(*row) for row in rows]
+
+
+def bound_scripts(session: Session, batch: str) -> list[BoundScript]:
+    """Return what the script root of a batch is over, as the table has it."""
+    wanted = select(CardJob.number, cast(CardJob.script_digest, LargeBinary))
+    of_batch = (CardJob.batch_id == batch) & CardJob.script_digest.is_not(None)
+    return [
+        BoundScript(*row)
+        for row in session.execute(wanted.where(of_batch).order_by(CardJob.number))
+    ]
+
+
+def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> JobView:
+    """Declare a card suspect within a work."""
+    reason = for_the_record(sentence)
+    step.record(CardSuspect(step.by, job.batch, job.number, control, reason))
+    return moved(step, job, station=None, reason=f"{reason} [{control.value}]")
+
+
+def moved(step: Step, job: JobRef, **more: Any) -> JobView:
+    """Bring a card's row up to the state of the log; return the view of it."""
+    state = step.state.batches.open_jobs(job.batch).state(job.number)
+    this = (CardJob.batch_id == job.batch) & (CardJob.number == job.number)
+    step.session.execute(update(CardJob).where(this).values(state=state, **more))
+    return job_view(job_row(step.session, job))
+
+
+def moved_batch(step: Step, batch: str, **more: Any) -> BatchView:
+    """Bring a batch's row up to the state of the log; return the view of it."""
+    known = step.state.batches.require(batch)
+    values = {"state": known.state, "profile": known.profile, "scripts": known.scripts}
+    step.session.execute(update(Batch).where(Batch.id == batch).values(**values, **more))
+    return batch_view(step.session, batch)
+
+
+def job_row(session: Session, job: JobRef) -> CardJob:
     """Return a card job's row. Raises ``BadInput`` when there is none."""
-    row = tx.session.get(CardJob, job)
+    row = session.get(CardJob, (job.batch, job.number), populate_existing=True)
     if row is None:
-        raise BadInput(Control.JOB_STATE, f"There is no card job {job}.")
+        raise BadInput(Control.JOB_STATE, f"{job} is not there.")
     return row
 
 
-def batch_row(tx: Transaction, batch: str) -> Batch:
-    """Return a batch's row. Raises ``BadInput`` when there is none."""
-    row = tx.session.get(Batch, batch)
+def batch_view(session: Session, batch: str) -> BatchView:
+    """Return what anyone may see of a batch, as the tables have it. Raises ``BadInput``."""
+    row = session.get(Batch, batch, populate_existing=True)
     if row is None:
         raise BadInput(
             Control.BATCH_STATE, f"There is no batch {batch}. 'kif batch status' lists them."
         )
-    return row
-
-
-def job_rows(tx: Transaction, batch: str) -> list[CardJob]:
-    """Return a batch's card jobs in their order."""
-    wanted = select(CardJob).where(CardJob.batch_id == batch).order_by(CardJob.number)
-    return list(tx.session.scalars(wanted))
-
-
-def batch_view(tx: Transaction, row: Batch) -> BatchView:
-    """Return what anyone may see of a batch."""
-    people = select(Approval.person).where(Approval.batch_id == row.id).order_by(Approval.person)
-    jobs = select(CardJob.state, func.count()).where(CardJob.batch_id == row.id)
-    counted = tx.session.execute(jobs.group_by(CardJob.state).order_by(CardJob.state))
+    people = select(Approval.person).where(Approval.batch_id == batch).order_by(Approval.person)
+    jobs = select(CardJob.state, func.count()).where(CardJob.batch_id == batch)
+    counted = session.execute(jobs.group_by(CardJob.state).order_by(CardJob.state))
     return BatchView(
         row.id,
         row.issuer,
@@ -139,15 +204,28 @@ def batch_view(tx: Transaction, row: Batch) -> BatchView:
         row.product,
         row.count,
         row.state,
-        tuple(tx.session.scalars(people)),
-        {row[0]: row[1] for row in counted},
+        tuple(session.scalars(people)),
+        {found[0]: found[1] for found in counted},
     )
+
+
+def batch_views(session: Session) -> list[BatchView]:
+    """Return every batch, oldest first."""
+    ids = list(session.scalars(select(Batch.id).order_by(Batch.place)))
+    return list(map(partial(batch_view, session), ids))
+
+
+def job_views(session: Session, batch: str) -> list[JobView]:
+    """Return the cards of a batch, in their order. Raises ``BadInput`` when there is no batch."""
+    batch_view(session, batch)
+    wanted = select(CardJob).where(CardJob.batch_id == batch).order_by(CardJob.number)
+    return [job_view(row) for row in session.scalars(wanted)]
 
 
 def job_view(row: CardJob) -> JobView:
     """Return what anyone may see of a card job."""
     return JobView(
-        row.id,
+        JobRef(row.batch_id, row.number),
         row.batch_id,
         row.number,
         row.bin,
@@ -156,17 +234,3 @@ def job_view(row: CardJob) -> JobView:
         row.card_serial,
         row.reason,
     )
-
-
-def job_event(kind: Kind, row: CardJob, boundary: Boundary, **more: str | int) -> Event:
-    """Return an event about a card: batch, number, BIN, pseudonym, and what more there is."""
-    subject: dict[str, str | int] = {
-        "batch": row.batch_id,
-        "number": row.number,
-        "bin": row.bin,
-        "pseudonym": row.pseudonym,
-        **more,
-    }
-    if row.card_serial is not None:
-        subject["card_serial"] = row.card_serial
-    return Event(kind, row.station or ORACLE, boundary, subject)

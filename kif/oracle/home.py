@@ -1,15 +1,19 @@
 """A home: the folder in which an embedded site lives, and who may work in it.
 
+HOME/lock           held by the one process that works here
+HOME/attempts/      records of ceremonies that ended before their closing
 HOME/site/          made whole by the genesis ceremony, by one rename
-    hsm.yaml        which PKCS#11 library and token
+    hsm.yaml        which PKCS#11 library and token; bound into the seal
     token/          SoftHSM's directory, when the token is SoftHSM
     kif.sqlite      the database, the ledger in it
-    seal/           the token's PIN in two sealed halves
+    seal/           the token's PINs in two sealed halves each
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +48,13 @@ class Home:
 
     @property
     def seal(self) -> Path:
-        """The sealed halves of the token's PIN."""
+        """The sealed halves of the token's PINs."""
         return self.site / "seal"
+
+    @property
+    def attempts(self) -> Path:
+        """The records of ceremonies that ended before their closing."""
+        return self.path / "attempts"
 
     @property
     def exists(self) -> bool:
@@ -53,13 +62,32 @@ class Home:
         return self.site.is_dir()
 
     def require_site(self) -> None:
-        """Raise ``Refused`` (SITE) when the genesis ceremony has not been held."""
+        """Raise ``Refused``: SITE when the genesis was not held, HOME when others write here."""
         if not self.exists:
             raise Refused(
                 Control.SITE,
                 f"There is no site in {self.path}. Hold the genesis ceremony first: "
                 "'kif ceremony run ceremonies/genesis.yaml'.",
             )
+        self.require_own()
+
+    def require_own(self) -> None:
+        """Require that nobody else can write in the home, and that no link leads out of it."""
+        for path in self._entries():
+            mode, owner = (found := path.lstat()).st_mode, found.st_uid
+            if stat.S_ISLNK(mode):
+                raise _not_own(path, "is a link; a home has none", f"Remove {path}")
+            if owner not in (0, os.geteuid()):
+                raise _not_own(path, "belongs to another user", f"chown it to yourself: {path}")
+            shared = stat.S_IWOTH if path not in (self.path, self.site) else 0o022
+            if mode & shared:
+                raise _not_own(path, "can be written by other users", f"chmod go-w {path}")
+
+    def _entries(self) -> Iterator[Path]:
+        if self.path.exists():
+            yield self.path
+        for folder, folders, files in os.walk(self.path):
+            yield from (Path(folder) / name for name in (*folders, *files))
 
     def token_place(self) -> TokenPlace:
         """Return where the site's token is."""
@@ -69,9 +97,14 @@ class Home:
     def alone(self) -> Iterator[None]:
         """Hold the home for one process. Raises ``Refused`` (ONE_PROCESS) when it is in use."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as file:
-            _lock(file.fileno(), self.path)
+        self.require_own()
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path / "lock", flags, 0o600)
+        try:
+            _lock(descriptor, self.path)
             yield
+        finally:
+            os.close(descriptor)
 
 
 def write_token_place(site: Path, place: TokenPlace) -> None:
@@ -88,11 +121,35 @@ def read_token_place(site: Path) -> TokenPlace:
         content = yaml.safe_load(path.read_text())
         directory = site / "token" if content["softhsm"] else None
         return TokenPlace(Path(content["library"]), content["token"], directory)
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
         raise DeviceFailed(
             Control.TOKEN_PRESENT,
             f"{path} does not say which library and token the site uses. Restore it from a backup.",
         ) from None
+
+
+def sync_tree(folder: Path) -> None:
+    """Have everything in a folder, and the folder, on the disk before this returns."""
+    for parent, _, files in os.walk(folder, topdown=False):
+        for path in (*(Path(parent) / name for name in files), Path(parent)):
+            sync(path)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of files, on the disk before this returns."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_own(path: Path, what: str, remedy: str) -> Refused:
+    return Refused(
+        Control.HOME,
+        f"{path} {what}, so somebody else could change what happens here. Nothing was done. "
+        f"{remedy}.",
+    )
 
 
 def _lock(descriptor: int, path: Path) -> None:

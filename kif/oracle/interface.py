@@ -1,19 +1,31 @@
 """The oracle as a stage sees it: verbs of the trade, no key, no handle.
 
-Every verb that changes a state writes its ledger entry in the same database transaction and signs
-the checkpoint before it returns. Errors are those of :mod:`kif.formats.error`: ``Refused`` where
-people or policy say no, ``DeviceFailed`` for the HSM, ``LedgerUnavailable`` when the ledger can't
-be written and nothing may happen.
+Every verb that changes a state is admitted by the state machine of the log, and its entry is
+durable and signed before the verb returns. Errors are those of :mod:`kif.formats.error`:
+``Refused`` where people or policy say no, ``DeviceFailed`` for the HSM, ``LedgerUnavailable`` when
+the ledger can't be written and nothing may happen.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
+from kif.formats.control import Control
 from kif.formats.secret import Secret
-from kif.store.state import BatchState, JobState
+from kif.formats.state import BatchState, JobState
+
+
+@dataclass(frozen=True, order=True)
+class JobRef:
+    """A card job by its batch and its number in it: what stages hand to and fro."""
+
+    batch: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"Card {self.number} of batch {self.batch}"
 
 
 @dataclass(frozen=True)
@@ -34,8 +46,8 @@ class ReceivedFile:
     issuer: str
     reference: str
     product: str
-    content_digest: str
-    """SHA-256 of the clear content, hex."""
+    content_digest: Secret
+    """SHA-256 of the clear content, 32 bytes: whoever has it can find a PAN in it by trying."""
     file_digest: str
     """SHA-256 of the file as it came, hex."""
     hash_total: str
@@ -63,7 +75,7 @@ class BatchView:
 class JobView:
     """A card job as anyone may see it: its pseudonym, never its PAN."""
 
-    id: int
+    id: JobRef
     batch: str
     number: int
     bin: str
@@ -85,7 +97,7 @@ class IssuerView:
 class Claim:
     """A job that a station holds: first the card is selected and asked for its cryptogram."""
 
-    job: int
+    job: JobRef
     commands: Sequence[bytes]
     """SELECT and INITIALIZE UPDATE, to be sent as they are."""
 
@@ -94,7 +106,7 @@ class Claim:
 class Segment:
     """EXTERNAL AUTHENTICATE and every further command of the script, protected under SCP03."""
 
-    job: int
+    job: JobRef
     commands: Sequence[bytes]
 
 
@@ -123,7 +135,7 @@ class GatewayOracle(Protocol):
     def admit(self, file: ReceivedFile) -> BatchView:
         """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind."""
 
-    def refuse_file(self, file_digest: str, control: str, sentence: str) -> None:
+    def refuse_file(self, file_digest: str, control: Control, sentence: str) -> None:
         """Record that a file was refused, and why."""
 
 
@@ -134,61 +146,70 @@ class PreparationOracle(Protocol):
         """Return a batch, or raise ``BadInput`` when there is none of that id."""
 
     def jobs(self, batch: str) -> Sequence[JobView]:
-        """Return the cards of a batch, in their order."""
+        """Return the cards of a batch that are to be prepared, in their order."""
 
-    def record(self, job: int) -> Secret:
+    def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
-    def save_scripts(self, batch: str, scripts: dict[int, Secret]) -> BatchView:
-        """Keep the personalisation scripts (job -> JSON) of a whole batch: it is PREPARED then."""
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
+
+    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+        """Keep the personalisation scripts (job -> JSON) of a whole batch: it is PREPARED then.
+
+        ``profile`` is the SHA-256 (hex) of the product's profile that they were made by.
+        """
 
 
 class ChipOracle(Protocol):
     """The station's three round trips."""
 
-    def claim(self, batch: str, station: str) -> Claim | None:
-        """Take the next ready job of a released batch; None when there is none left."""
+    def claim(self, batch: str, station: str) -> Claim | JobView | None:
+        """Take the next ready job of a released batch; None when there is none left.
 
-    def open(self, job: int, response: bytes) -> Segment:
+        A job whose data can't be opened is suspect, and its view is returned: no card was touched.
+        """
+
+    def open(self, job: JobRef, response: bytes) -> Segment:
         """Check the answer to INITIALIZE UPDATE (with SW) and protect the script.
 
         The ledger entry is durable before this returns. Raises ``DeviceFailed``
         (CARD_CRYPTOGRAM) when the card does not prove its keys.
         """
 
-    def finish(self, job: int, responses: Sequence[bytes]) -> JobView:
+    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
         """Check every response (with SW) of the segment and its R-MAC: PERSONALISED."""
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""
 
 
 class GraphicsOracle(Protocol):
     """What the printing stage asks for."""
 
-    def script(self, job: int) -> Secret:
-        """Return the prepared personalisation script (JSON) of a card that is being made."""
+    def script(self, job: JobRef) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that is to be printed."""
 
-    def printed(self, job: int, bundle_digest: str) -> JobView:
-        """Record that the print bundle with this SHA-256 (hex) went onto the card."""
+    def printed(self, job: JobRef) -> JobView:
+        """Record that the card was printed."""
 
 
 class QualityOracle(Protocol):
     """What quality control asks for."""
 
-    def script(self, job: int) -> Secret:
-        """Return the prepared personalisation script (JSON) of a card that is being made."""
+    def script(self, job: JobRef) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that was printed."""
 
-    def verify_arqc(self, job: int, atc: bytes, data: bytes, arqc: bytes) -> None:
+    def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM: ATC 2 bytes, data as the card MACed it, ARQC 8 bytes.
 
         Raises ``CheckFailed`` (CHIP_CRYPTOGRAM).
         """
 
-    def accept(self, job: int, checks: Sequence[str]) -> JobView:
+    def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
         """Declare the card good, by these checks."""
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""
 
 
@@ -201,8 +222,8 @@ class FulfilmentOracle(Protocol):
     def jobs(self, batch: str) -> Sequence[JobView]:
         """Return the cards of a batch, in their order."""
 
-    def dispatched(self, batch: str, list_digest: str) -> BatchView:
-        """Record that the good cards left, by a dispatch list with this SHA-256 (hex)."""
+    def dispatched(self, batch: str, count: int, list_digest: str) -> BatchView:
+        """Record that the good cards left, by a list of as many with this SHA-256 (hex)."""
 
 
 class SupervisionOracle(Protocol):
@@ -220,10 +241,17 @@ class SupervisionOracle(Protocol):
     def register_issuer(self, name: str, certificate: str) -> None:
         """Enter an issuer and its signing certificate (PEM) in the register."""
 
-    def release_statement(self, batch: str) -> bytes:
-        """Return exactly what a person signs to release a batch (canonical JSON, UTF-8)."""
+    def release_statement(
+        self, batch: str, stations: Sequence[str] = (), expires: datetime | None = None
+    ) -> bytes:
+        """Return exactly what a person signs to release a batch (canonical JSON, ASCII).
 
-    def approve_release(self, batch: str, person: str, signature: str) -> BatchView:
+        Where somebody has signed already, the terms are that person's, unless others are given.
+        """
+
+    def approve_release(
+        self, batch: str, person: str, statement: bytes, signature: str
+    ) -> BatchView:
         """Take a person's SSH signature over the statement; the second releases the batch.
 
         Raises ``Refused`` (DUAL_CONTROL, APPROVAL_SIGNATURE).

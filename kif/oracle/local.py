@@ -1,7 +1,7 @@
 """The oracle in process: opens a home's token and database, recovers, and seats its desks.
 
->>> with home.alone(), open_oracle(home, pin) as oracle:
-...     receive_file(path, oracle.gateway, now)
+>>> with home.alone(), open_oracle(home, pin, ("operator-1", "operator-2")) as oracle:
+...     receive_file(path, oracle.gateway, now())
 """
 
 from __future__ import annotations
@@ -12,35 +12,43 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
-
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
+from kif.hsm.memory import Head, LogMemory
 from kif.hsm.token import Token
-from kif.ledger.log import Log
-from kif.oracle.checking import Checking, Dispatch, Printing
+from kif.ledger.events.site import ClockCorrected, TokenOpened
+from kif.ledger.note import encode_verifier
+from kif.ledger.tail import Tail
+from kif.oracle.cache import require_tables
+from kif.oracle.chip import Chip
 from kif.oracle.desk import Desk
+from kif.oracle.fulfilment import Fulfilment
+from kif.oracle.gateway import Gateway
+from kif.oracle.graphics import Graphics
 from kif.oracle.home import Home
-from kif.oracle.injection import Injection
 from kif.oracle.keys import SiteKeys
-from kif.oracle.preparing import Preparing
-from kif.oracle.reception import Reception
+from kif.oracle.opening import log_at_rest
+from kif.oracle.preparation import Preparation
+from kif.oracle.quality import Quality
+from kif.oracle.record import Record, Step
 from kif.oracle.recovery import recover
+from kif.oracle.snapshots import EVERY, save_snapshot
 from kif.oracle.supervision import Supervision
 from kif.store.engine import Store, open_store
-from kif.store.models import Site
 
 
 @dataclass(frozen=True)
 class LocalOracle:
     """Implements :class:`kif.oracle.interface.Oracle`."""
 
-    gateway: Reception
-    preparation: Preparing
+    gateway: Gateway
+    preparation: Preparation
     supervision: Supervision
-    chip: Injection
-    graphics: Printing
-    quality: Checking
-    fulfilment: Dispatch
+    chip: Chip
+    graphics: Graphics
+    quality: Quality
+    fulfilment: Fulfilment
 
 
 def now() -> datetime:
@@ -49,30 +57,68 @@ def now() -> datetime:
 
 
 @contextmanager
-def open_oracle(home: Home, pin: Secret) -> Iterator[LocalOracle]:
-    """Open the site of a home that this process holds (``home.alone()``).
+def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalOracle]:
+    """Open the site of a home that this process holds (``home.alone()``), for two operators.
 
-    Raises ``Refused`` (SITE) without a site, ``DeviceFailed`` for the HSM.
+    1. Database and token open; 2. the log is followed to its end, which is not behind what the HSM
+    remembers; 3. the tables say what the log says; 4. the opening is on the record; 5. cards that
+    were on the line are accounted for. Raises ``Refused`` (SITE) without a site, ``DeviceFailed``
+    for the HSM, ``CheckFailed`` naming what differs.
     """
-    home.require_site()
-    store = open_store(home.database)
-    store.migrate()
-    with Token.open(home.token_place(), pin) as token:
-        desk = _desk(token, store)
+    with _open_record(home, pin, by) as (keys, record):
+        record.write(lambda step: step.record(TokenOpened(step.by)))
+        desk = Desk(keys, record)
         recover(desk)
         yield LocalOracle(
-            Reception(desk, now),
-            Preparing(desk),
+            Gateway(desk),
+            Preparation(desk),
             Supervision(desk),
-            Injection(desk),
-            Printing(desk),
-            Checking(desk),
-            Dispatch(desk),
+            Chip(desk),
+            Graphics(desk),
+            Quality(desk),
+            Fulfilment(desk),
         )
 
 
-def _desk(token: Token, store: Store) -> Desk:
+def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:
+    """Record that the clock had been ahead; return the log's last time and the right one."""
+
+    def work(step: Step) -> tuple[datetime, datetime]:
+        was = step.state.time
+        if was is None or was <= step.now:
+            raise CheckFailed(
+                Control.CLOCK, "The clock is not behind the log. Nothing was recorded."
+            )
+        step.record(ClockCorrected(step.by, was))
+        return was, step.now
+
+    with _open_record(home, pin, by, correcting=True) as (_, record):
+        return record.write(work)
+
+
+@contextmanager
+def _open_record(
+    home: Home, pin: Secret, by: tuple[str, ...], *, correcting: bool = False
+) -> Iterator[tuple[SiteKeys, Record]]:
+    home.require_site()
+    store = open_store(home.database)
+    try:
+        with Token.open(home.token_place(), pin) as token:
+            keys, memory = SiteKeys.find(token, home.token_place().label), LogMemory(token)
+            tail, followed = _follow(store, keys, memory.recall())
+            record = Record(store, tail, keys.log_signer, memory, by, now, os.urandom, correcting)
+            started = tail.size - followed
+            yield keys, record
+            if record.tail.size - started >= EVERY:
+                record.save(lambda ledger, end: save_snapshot(ledger, end, keys.protection))
+    finally:
+        store.close()
+
+
+def _follow(store: Store, keys: SiteKeys, head: Head) -> tuple[Tail, int]:
+    """Return the log's end, and how many entries had to be admitted to get there."""
+    verifier = encode_verifier(keys.log_signer.name, keys.log_signer.public_key)
     with store.reading() as tx:
-        origin = tx.session.scalars(select(Site)).one().name
-    keys = SiteKeys.find(token, origin)
-    return Desk(keys, store, Log(keys.log_signer, now, os.urandom))
+        tail, followed = log_at_rest(tx.ledger, verifier, keys.protection, head)
+        require_tables(tx.session, tail.state, verifier, whole=False)
+    return tail, followed

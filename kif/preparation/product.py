@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.resources import files
 from typing import Annotated
 
@@ -50,6 +51,11 @@ def load_product(name: str) -> Product:
             "profile, or ask the issuer which product it means.",
         )
     return Product.model_validate(yaml.safe_load((_FOLDER / f"{name}.yaml").read_text()))
+
+
+def profile_digest(name: str) -> str:
+    """Return SHA-256 (hex) of a product's profile, as it stands in its reviewed file."""
+    return hashlib.sha256((_FOLDER / f"{name}.yaml").read_bytes()).hexdigest()
 
 
 def product_names() -> list[str]:

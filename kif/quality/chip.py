@@ -10,7 +10,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.formats.tlv import find, read_all, read_dol
-from kif.oracle.interface import JobView, QualityOracle
+from kif.oracle.interface import JobRef, JobView, QualityOracle
 
 CHECKS = ("selection", "processing options", "records", "arqc")
 _ARQC = 0x80
@@ -26,7 +26,7 @@ class CardLink(Protocol):
         """Raise ``DeviceFailed`` (CARD_PRESENT) when the card is gone."""
 
 
-def check_chip(job: int, link: CardLink, oracle: QualityOracle, entropy: Entropy) -> JobView:
+def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entropy) -> JobView:
     """Check the card in the reader against its script: GOOD or SUSPECT.
 
     1. SELECT; 2. GET PROCESSING OPTIONS; 3. every record of the AFL, byte for byte; 4. an ARQC
@@ -41,7 +41,7 @@ def check_chip(job: int, link: CardLink, oracle: QualityOracle, entropy: Entropy
     except (CheckFailed, DeviceFailed, BadInput) as fault:
         if fault.control in (Control.TOKEN_CALL, Control.TOKEN_PRESENT):
             raise
-        return oracle.suspect(job, fault.control.value, fault.sentence)
+        return oracle.suspect(job, fault.control, fault.sentence)
     return oracle.accept(job, CHECKS)
 
 
@@ -59,7 +59,7 @@ def _check_records(link: CardLink, script: Script) -> None:
 
 
 def _check_cryptogram(
-    job: int, link: CardLink, script: Script, oracle: QualityOracle, entropy: Entropy
+    job: JobRef, link: CardLink, script: Script, oracle: QualityOracle, entropy: Entropy
 ) -> None:
     terminal = _terminal_data(_cdol1(script), entropy)
     answer = _ask(link, _GENERATE_AC.with_data(terminal))

@@ -10,14 +10,14 @@ from pathlib import Path
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kif.formats.control import Control
-from kif.formats.error import LedgerUnavailable
+from kif.formats.error import LedgerUnavailable, Refused
 from kif.store.ledger import LedgerTables
 
 _PRAGMAS = (
@@ -39,6 +39,17 @@ class Transaction:
     ledger: LedgerTables
 
 
+VERSION = "0002"
+"""The schema's version (Alembic)."""
+APPEND_ONLY = tuple(
+    f"{table}_no_{change}"
+    for table in ("ledger_entry", "ledger_checkpoint")
+    for change in ("update", "delete")
+)
+"""The triggers that refuse a change of what was written."""
+_OLD = "0001"
+
+
 class Store:
     """A database. Use ``transaction()`` to change, ``reading()`` to look."""
 
@@ -52,6 +63,26 @@ class Store:
         with self._writing() as session:
             configuration.attributes["connection"] = session.connection()
             command.upgrade(configuration, "head")
+
+    def require_version(self) -> None:
+        """Require that the schema is of this version of kif. Raises ``Refused`` (SITE)."""
+        with self.reading() as tx:
+            there = sqlalchemy.inspect(tx.session.connection()).has_table("alembic_version")
+            version = text("SELECT version_num FROM alembic_version")
+            found = tx.session.execute(version).scalar() if there else None
+        if found == VERSION:
+            return
+        if found == _OLD:
+            raise Refused(
+                Control.SITE,
+                "This home was made by kif 0.1.0, whose log does not decide what may happen. It "
+                "can't be taken over, and was not changed. Hold a new genesis in another --home.",
+            )
+        raise Refused(
+            Control.SITE,
+            "The database is empty, or of a version of kif that this one does not know "
+            f"({found or 'none'}). Nothing was changed. Restore it from a backup.",
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -100,9 +131,27 @@ def _said(exc: DBAPIError | UnicodeDecodeError) -> str:
     return str(exc.orig) if isinstance(exc, DBAPIError) else "its schema is damaged"
 
 
+def make_store(path: Path) -> Store:
+    """Make an SQLite database at a path, with the schema in it."""
+    store = _store(path)
+    store.migrate()
+    return store
+
+
 def open_store(path: Path) -> Store:
-    """Open, or make, the SQLite database at a path."""
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+    """Open the SQLite database at a path. Raises ``Refused`` (SITE) when there is none of ours."""
+    if not path.is_file():
+        raise Refused(
+            Control.SITE,
+            f"There is no database at {path}. Restore it from a backup; nothing was done.",
+        )
+    store = _store(path)
+    store.require_version()
+    return store
+
+
+def _store(path: Path) -> Store:
+    engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)
     return Store(engine)

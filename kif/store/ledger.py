@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, delete, func, insert, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from kif.store.models import LedgerCheckpoint, LedgerEntry, LedgerPayload
+from kif.store.models import LedgerCheckpoint, LedgerEntry, LedgerPayload, LedgerSnapshot
 
 _AT_ONCE = 1000
 
@@ -20,48 +20,37 @@ def _bytes(column: InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
 
 _LEAF = _bytes(LedgerEntry.leaf)
 _NOTE = func.coalesce(cast(LedgerCheckpoint.note, Text), "")
-_FRONTIER = _bytes(LedgerCheckpoint.frontier)
 _HIDDEN = (_bytes(LedgerPayload.salt), _bytes(LedgerPayload.payload))
+_SNAPSHOT = (LedgerSnapshot.size, _bytes(LedgerSnapshot.content), _bytes(LedgerSnapshot.mac))
 
 
 @dataclass(frozen=True)
 class LedgerTables:
-    """Entries, payloads and checkpoints of the database that ``session`` is on."""
+    """Entries, payloads, checkpoints and snapshot of the database that ``session`` is on."""
 
     session: Session
 
-    def last_checkpoint(self) -> tuple[str, bytes] | None:
-        """Return note and encoded frontier of the last checkpoint, or None in a new log."""
-        last = select(_NOTE, _FRONTIER).order_by(LedgerCheckpoint.size.desc()).limit(1)
-        row = self.session.execute(last).first()
-        return None if row is None else (row[0], row[1])
-
-    def leaf(self, index: int) -> bytes | None:
-        """Return a leaf, or None when there is none at this index."""
-        return self.session.scalars(select(_LEAF).where(LedgerEntry.index == index)).first()
-
     def add(self, index: int, leaf: bytes) -> None:
         """Add a leaf."""
-        self.session.add(LedgerEntry(index=index, leaf=leaf))
+        self.session.execute(insert(LedgerEntry).values(index=index, leaf=leaf))
 
     def add_payload(self, index: int, salt: bytes, payload: bytes) -> None:
         """Keep what an entry's commitment hides."""
-        self.session.flush()
-        self.session.add(LedgerPayload(index=index, salt=salt, payload=payload))
+        hidden = {"index": index, "salt": salt, "payload": payload}
+        self.session.execute(insert(LedgerPayload).values(hidden))
 
-    def add_checkpoint(self, size: int, note: str, frontier: bytes) -> None:
+    def add_checkpoint(self, size: int, note: str) -> None:
         """Keep a checkpoint."""
-        self.session.add(LedgerCheckpoint(size=size, note=note, frontier=frontier))
-        self.session.flush()
+        self.session.execute(insert(LedgerCheckpoint).values(size=size, note=note))
 
-    def leaves(self) -> Iterator[bytes]:
-        """Yield every leaf, without holding them all."""
-        wanted = select(_LEAF).order_by(LedgerEntry.index)
+    def leaves(self, first: int = 0) -> Iterator[bytes]:
+        """Yield every leaf from an index on, without holding them all."""
+        wanted = select(_LEAF).where(LedgerEntry.index >= first).order_by(LedgerEntry.index)
         yield from self.session.scalars(wanted.execution_options(yield_per=_AT_ONCE))
 
-    def checkpoints(self) -> Iterator[tuple[int, str]]:
-        """Yield size and note of every checkpoint."""
-        columns = select(LedgerCheckpoint.size, _NOTE)
+    def checkpoints(self, above: int = 0) -> Iterator[tuple[int, str]]:
+        """Yield size and note of every checkpoint of a size above this."""
+        columns = select(LedgerCheckpoint.size, _NOTE).where(LedgerCheckpoint.size > above)
         wanted = columns.order_by(LedgerCheckpoint.size)
         yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
 
@@ -70,3 +59,18 @@ class LedgerTables:
         wanted = select(*_HIDDEN).where(LedgerPayload.index == index)
         row = self.session.execute(wanted).first()
         return None if row is None else (row[0], row[1])
+
+    def payloads(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield index, salt and payload of every payload that there still is."""
+        wanted = select(LedgerPayload.index, *_HIDDEN).order_by(LedgerPayload.index)
+        yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
+
+    def snapshot(self) -> tuple[int, bytes, bytes] | None:
+        """Return size, content and MAC of the snapshot, or None."""
+        row = self.session.execute(select(*_SNAPSHOT).order_by(LedgerSnapshot.size.desc())).first()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def put_snapshot(self, size: int, content: bytes, mac: bytes) -> None:
+        """Keep a snapshot in place of the one before."""
+        self.session.execute(delete(LedgerSnapshot))
+        self.session.execute(insert(LedgerSnapshot).values(size=size, content=content, mac=mac))

@@ -1,42 +1,26 @@
-"""The tables. Card data stands in them only encrypted under its batch's key in the HSM."""
+"""The tables: a cache of the log, and the card data that it binds.
 
-from datetime import UTC, date, datetime
+Nothing is decided on a row. Card data stands in them only encrypted under its batch's key in the
+HSM. A home that says something else than its log does not open.
+"""
+
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    DateTime,
     Dialect,
     ForeignKey,
-    Index,
     LargeBinary,
     String,
     Text,
     TypeDecorator,
-    UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from kif.store.state import BatchState, JobState
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time that is aware on both sides of the database, and UTC inside of it."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC without its offset. Raises ``ValueError`` for a naive time."""
-        if value is None:
-            return None
-        if value.utcoffset() is None:
-            raise ValueError("a time without its offset can't be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the offset back."""
-        return None if value is None else value.replace(tzinfo=UTC)
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.state import BatchState, JobState
 
 
 class StateText(TypeDecorator[Any]):
@@ -54,8 +38,15 @@ class StateText(TypeDecorator[Any]):
         return None if value is None else self.states(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        """Give the state back."""
-        return None if value is None else self.states(value)
+        """Give the state back. Raises ``CheckFailed`` (LEDGER_TABLES) when it is none."""
+        try:
+            return None if value is None else self.states(value)
+        except ValueError:
+            raise CheckFailed(
+                Control.LEDGER_TABLES,
+                f"A row has the state '{value!s:.20}', which is none. The tables differ from the "
+                "log; restore the database from a backup.",
+            ) from None
 
 
 class Base(DeclarativeBase):
@@ -86,17 +77,15 @@ class Person(Base):
 
 
 class KeyRecord(Base):
-    """The key inventory; the key itself is the token object whose label is ``name``."""
+    """The key inventory, by reference (``site/emv-ac/1``)."""
 
     __tablename__ = "key_record"
 
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    usage: Mapped[str] = mapped_column(String(32))
-    algorithm: Mapped[str] = mapped_column(String(16))
-    kcv: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    usage: Mapped[str] = mapped_column(String(64))
+    algorithm: Mapped[str] = mapped_column(String(64))
+    kcv: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
-    ceremony: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Issuer(Base):
@@ -109,51 +98,55 @@ class Issuer(Base):
 
 
 class Batch(Base):
-    """One accepted file of an issuer. ``content_digest`` is SHA-256 of the clear content (hex)."""
+    """One accepted file of an issuer. ``content`` is a keyed digest; the roots are of its events.
+
+    ``place`` counts the batches from 1, in the order of their coming.
+    """
 
     __tablename__ = "batch"
-    __table_args__ = (UniqueConstraint("issuer", "file_reference"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    place: Mapped[int] = mapped_column(unique=True)
     issuer: Mapped[str] = mapped_column(ForeignKey("issuer.name"))
     file_reference: Mapped[str] = mapped_column(String(64))
-    content_digest: Mapped[str] = mapped_column(String(64), unique=True)
     product: Mapped[str] = mapped_column(String(64))
     count: Mapped[int]
     state: Mapped[BatchState] = mapped_column(StateText(BatchState))
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    records: Mapped[str] = mapped_column(String(64))
+    profile: Mapped[str] = mapped_column(String(64))
+    scripts: Mapped[str] = mapped_column(String(64))
 
 
 class Approval(Base):
-    """One person's signature (armoured SSH signature) over a batch's release statement."""
+    """An operator's approval of a batch; the signature stands in the log beside the statement."""
 
     __tablename__ = "approval"
 
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
     person: Mapped[str] = mapped_column(ForeignKey("person.name"), primary_key=True)
-    signature: Mapped[str] = mapped_column(Text)
+    statement: Mapped[str] = mapped_column(Text)
 
 
 class CardJob(Base):
-    """One card to be made. ``record`` and ``script`` are AES-GCM under the batch's data key."""
+    """One card to be made. ``record`` and ``script`` are AES-GCM under the batch's data key.
+
+    The digests are SHA-256 of these two as they stand there, sealed.
+    """
 
     __tablename__ = "card_job"
-    __table_args__ = (
-        UniqueConstraint("batch_id", "number"),
-        Index("ix_card_job_next", "batch_id", "state", "number"),
-    )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
-    number: Mapped[int]
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     bin: Mapped[str] = mapped_column(String(8))
     pseudonym: Mapped[str] = mapped_column(String(32))
     valid_until: Mapped[date]
     state: Mapped[JobState] = mapped_column(StateText(JobState))
     record: Mapped[bytes] = mapped_column(LargeBinary)
+    record_digest: Mapped[bytes] = mapped_column(LargeBinary)
     script: Mapped[bytes | None] = mapped_column(LargeBinary)
+    script_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     station: Mapped[str | None] = mapped_column(String(64))
-    card_serial: Mapped[str | None] = mapped_column(String(40), unique=True)
+    card_serial: Mapped[str | None] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(Text)
 
 
@@ -177,10 +170,19 @@ class LedgerPayload(Base):
 
 
 class LedgerCheckpoint(Base):
-    """A signed note over the tree at ``size``; ``frontier`` is the tree's compact range there."""
+    """A signed note over the tree at ``size``. Append-only by trigger."""
 
     __tablename__ = "ledger_checkpoint"
 
     size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     note: Mapped[str] = mapped_column(Text)
-    frontier: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LedgerSnapshot(Base):
+    """The state that follows from the first ``size`` entries, MACed in the HSM: one row at most."""
+
+    __tablename__ = "ledger_snapshot"
+
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    mac: Mapped[bytes] = mapped_column(LargeBinary)

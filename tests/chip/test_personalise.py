@@ -7,11 +7,12 @@ import pytest
 from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, LedgerUnavailable
-from kif.oracle.interface import Claim, JobView, Segment
-from kif.store.state import JobState
+from kif.formats.state import JobState
+from kif.oracle.interface import Claim, JobRef, JobView, Segment
 
 OK, BAD = b"\x90\x00", b"\x6a\x80"
-CLAIM = Claim(1, (b"select", b"update"))
+JOB = JobRef("b", 1)
+CLAIM = Claim(JOB, (b"select", b"update"))
 SEGMENT = (b"auth", b"install", b"store")
 
 
@@ -21,29 +22,29 @@ class Desk:
     def __init__(self, **failing: KifError) -> None:
         self.failing = failing
         self.responses: Sequence[bytes] = ()
-        self.suspected: list[tuple[str, str]] = []
+        self.suspected: list[tuple[Control, str]] = []
 
-    def claim(self, batch: str, station: str) -> Claim | None:
+    def claim(self, batch: str, station: str) -> Claim | JobView | None:
         return CLAIM
 
-    def open(self, job: int, response: bytes) -> Segment:
+    def open(self, job: JobRef, response: bytes) -> Segment:
         if "open" in self.failing:
             raise self.failing["open"]
         return Segment(job, SEGMENT)
 
-    def finish(self, job: int, responses: Sequence[bytes]) -> JobView:
+    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
         self.responses = responses
         if "finish" in self.failing:
             raise self.failing["finish"]
         return view(JobState.PERSONALISED)
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         self.suspected.append((control, sentence))
         return view(JobState.SUSPECT)
 
 
 def view(state: JobState) -> JobView:
-    return JobView(1, "b", 1, "9", "p", state, None, None)
+    return JobView(JOB, "b", 1, "9", "p", state, None, None)
 
 
 class Link:

@@ -9,14 +9,25 @@ import pytest
 from PIL import Image
 
 from kif.console.page import KeyLine, Report, render, write_page
-from kif.oracle.interface import BatchView, JobView
-from kif.store.state import BatchState, JobState
+from kif.formats.state import BatchState, JobState
+from kif.oracle.interface import BatchView, JobRef, JobView
 
 REPORT = Report(
     batch=BatchView("b1", "test-bank", "F-1", "test-debit", 2, BatchState.CLOSED, ("a", "b"), {}),
     cards=[
-        JobView(1, "b1", 1, "99999900", "ab" * 16, JobState.DISPATCHED, "4B494654", None),
-        JobView(2, "b1", 2, "99999900", "cd" * 16, JobState.SUSPECT, None, "<script>x</script>"),
+        JobView(
+            JobRef("b1", 1), "b1", 1, "99999900", "ab" * 16, JobState.DISPATCHED, "4B494654", None
+        ),
+        JobView(
+            JobRef("b1", 2),
+            "b1",
+            2,
+            "99999900",
+            "cd" * 16,
+            JobState.SUSPECT,
+            None,
+            "<script>x</script>",
+        ),
     ],
     personalised=1,
     suspect=1,

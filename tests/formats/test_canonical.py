@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +11,10 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 
+NAMES = st.text(st.characters(max_codepoint=127))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
 
@@ -41,6 +43,11 @@ MALFORMED = {
 @given(VALUES)
 def test_a_value_reads_back_as_it_was_written(value: Any) -> None:
     assert canonical.decode(canonical.encode(value)) == value
+
+
+@given(VALUES)
+def test_it_is_what_an_independent_library_writes(value: Any) -> None:
+    assert canonical.encode(value) == rfc8785.dumps(value)
 
 
 def test_names_are_sorted_and_nothing_is_blank() -> None:

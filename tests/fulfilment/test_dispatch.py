@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
-from kif.oracle.interface import BatchView, JobView
-from kif.store.state import BatchState, JobState
+from kif.oracle.interface import BatchView, JobRef, JobView
 
 STATES = [JobState.GOOD, JobState.SUSPECT, JobState.DISPATCHED, JobState.PREPARED]
 
@@ -22,11 +22,12 @@ class Desk:
 
     def jobs(self, batch: str) -> Sequence[JobView]:
         return [
-            JobView(n, batch, n, "9", f"pseudonym-{n}", state, f"serial-{n}", None)
+            JobView(JobRef(batch, n), batch, n, "9", f"pseudonym-{n}", state, f"serial-{n}", None)
             for n, state in enumerate(STATES, start=1)
         ]
 
-    def dispatched(self, batch: str, list_digest: str) -> BatchView:
+    def dispatched(self, batch: str, count: int, list_digest: str) -> BatchView:
+        assert count == 1  # the second good card has left before
         self.digest = list_digest
         return self.batch(batch)
 

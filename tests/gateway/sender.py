@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.pan import hash_total, with_check_digit
+from kif.formats.state import BatchState, JobState
 from kif.oracle.interface import BatchView, IssuerView, ReceivedFile
-from kif.store.state import BatchState, JobState
 
 NOW = datetime.now(UTC) + timedelta(hours=1)  # after every certificate here was made
 PANS = [with_check_digit(f"99999900{number:07}") for number in (1, 2, 3)]

@@ -10,11 +10,11 @@ from PIL import Image, ImageFilter, ImageOps
 from kif.formats.error import BadInput, DeviceFailed
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
+from kif.formats.state import JobState
 from kif.graphics import front
 from kif.graphics.front import laser_plane, specimen
 from kif.graphics.print import SimulatedLaser, print_card
-from kif.oracle.interface import JobView
-from kif.store.state import JobState
+from kif.oracle.interface import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
 
 ARTWORK = Artwork("9999 9900 0000 0014", "CARDHOLDER TEST", "02/28")
@@ -65,20 +65,15 @@ def test_a_missing_font_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_p
 class Desk:
     """Graphics' desk."""
 
-    digest = ""
-
-    def script(self, job: int) -> Secret:
+    def script(self, job: JobRef) -> Secret:
         return SCRIPT_SECRET
 
-    def printed(self, job: int, bundle_digest: str) -> JobView:
-        self.digest = bundle_digest
+    def printed(self, job: JobRef) -> JobView:
         return JobView(job, "b", 1, "9", "p", JobState.PRINTED, None, None)
 
 
-def test_a_card_is_printed_and_its_digest_recorded() -> None:
-    desk = Desk()
-    assert print_card(1, desk, SimulatedLaser()).state is JobState.PRINTED
-    assert len(desk.digest) == 64
+def test_a_card_is_printed_and_recorded() -> None:
+    assert print_card(JobRef("b", 1), Desk(), SimulatedLaser()).state is JobState.PRINTED
 
 
 def test_the_laser_refuses_a_plane_of_another_size() -> None:

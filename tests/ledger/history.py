@@ -1,25 +1,76 @@
-"""Histories for tests: a signer, a store, and events that make a whole batch."""
+"""Histories for tests: a signer, people, a genesis, and the events that make whole batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
-from kif.ledger.event import Boundary, Event, Kind
-from kif.ledger.log import Log
+from kif.formats.control import Control
+from kif.formats.keyref import KeyRef, of_site
+from kif.ledger.approval import CEREMONY, RELEASE
+from kif.ledger.batches import Terms, release_statement
+from kif.ledger.event import Event
+from kif.ledger.events.batch import (
+    ApprovalGiven,
+    BatchClosed,
+    BatchDispatched,
+    BatchPrepared,
+    BatchReceived,
+    BatchReleased,
+)
+from kif.ledger.events.card import (
+    CardPrinted,
+    CardSuspect,
+    CardVerified,
+    InjectionAuthorised,
+    InjectionDone,
+    JobClaimed,
+)
+from kif.ledger.events.ceremony import (
+    CeremonyClosed,
+    CertificateIssued,
+    ComponentEntered,
+    KeyFormed,
+    KeyGenerated,
+    PersonAppointed,
+    PinSealed,
+    PlanApproved,
+    Role,
+    TokenMade,
+)
+from kif.ledger.events.site import IssuerRegistered, TokenOpened
+from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
 from kif.ledger.note import encode_verifier
+from kif.ledger.state import State
+from tests.certificate import issuer_certificate
+from tests.ledger.people import SoftwarePerson
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+EXPIRES = START + timedelta(days=30)
+SITE, PLAN = "kif.test", "ab" * 32
+CUSTODIANS = tuple(SoftwarePerson(f"custodian-{number}") for number in (1, 2))
+OPERATORS = tuple(SoftwarePerson(f"operator-{number}") for number in (1, 2))
+BY = ("operator-1", "operator-2")
+ISSUER, STATION = "bank", "station-1"
+RECIPIENT, MASTER = of_site("envelope-recipient"), of_site("card-manager")
+KEYS: dict[KeyRef, str] = {MASTER: "gp-aes-01:504A77"}
+DIGEST = "cd" * 32
 
 
 @dataclass(frozen=True)
 class SoftwareSigner:
     """An Ed25519 key in software, for tests."""
 
-    name: str = "kif.test/log"
+    name: str = SITE
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     @property
@@ -34,44 +85,195 @@ class SoftwareSigner:
         return self.key.sign(message)
 
 
+SIGNER = SoftwareSigner()
+
+
 class Clock:
     """A clock that goes on by a second at each look."""
 
-    def __init__(self) -> None:
-        self.time = START
+    def __init__(self, time: datetime = START) -> None:
+        self.time = time
 
     def __call__(self) -> datetime:
         self.time += timedelta(seconds=1)
         return self.time
 
 
-def new_log(signer: SoftwareSigner) -> Log:
-    """Return a log with a clock of its own and a salt that is known."""
-    return Log(signer, Clock(), lambda size: b"\x5a" * size)
+def batch_id(name: str) -> str:
+    """Return a batch's id from a short name."""
+    return name.encode().hex().zfill(16)
 
 
-def event(kind: Kind, **subject: str | int) -> Event:
-    """Return an event."""
-    return Event(kind, "test", Boundary.HSM, subject)
+B, C = batch_id("b"), batch_id("c")
 
 
-def received(count: int, batch: str = "b") -> Event:
-    return event(Kind.BATCH_RECEIVED, batch=batch, count=count)
+@cache
+def _ca() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
-def made(number: int, *, batch: str = "b", serial: str | None = None) -> list[Event]:
-    """Return what is recorded of a card that is good."""
-    card: dict[str, str | int] = {"batch": batch, "number": number}
-    chip = serial or f"C{batch}{number}"
+@cache
+def _recipient() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def certificate(
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, by: ec.EllipticCurvePrivateKey | None = None
+) -> str:
+    """Return a certificate of a key, signed by the test CA or by another key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key)
+    builder = builder.serial_number(1).not_valid_before(START)
+    made = builder.not_valid_after(START + timedelta(days=9)).sign(by or _ca(), hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def ca_point() -> bytes:
+    return _ca().public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def ca_certificate() -> str:
+    return certificate(_ca().public_key())
+
+
+def recipient_certificate(by: ec.EllipticCurvePrivateKey | None = None) -> str:
+    return certificate(_recipient().public_key(), by)
+
+
+def appointed() -> list[Event]:
+    people = [(each, Role.CUSTODIAN) for each in CUSTODIANS]
+    people += [(each, Role.OPERATOR) for each in OPERATORS]
+    return [PersonAppointed(each.name, role, each.public_key) for each, role in people]
+
+
+def plan_approved(person: SoftwarePerson, statement: bytes | None = None) -> PlanApproved:
+    told = statement or plan_statement(SITE, "genesis", PLAN)
+    return PlanApproved(person.name, told.decode(), person.sign(CEREMONY, told))
+
+
+def approved() -> list[Event]:
+    return [plan_approved(each) for each in (*CUSTODIANS, *OPERATORS)]
+
+
+def token_made() -> TokenMade:
+    return TokenMade(SITE, "/usr/lib/hsm.so", DIGEST, "SoftHSM", "v2", "4000001234567899", "2.6")
+
+
+def keys_made() -> list[Event]:
+    modulus = _recipient().public_key().public_numbers().n.to_bytes(256, "big").hex()
     return [
-        event(Kind.INJECTION_AUTHORISED, **card, card_serial=chip),
-        event(Kind.INJECTION_DONE, **card, card_serial=chip),
-        event(Kind.CARD_VERIFIED, **card, card_serial=chip),
+        KeyGenerated(LOG_SIGNER, "log-signer", "Ed25519", None, SIGNER.public_key.hex()),
+        KeyGenerated(SITE_CA, "site-ca", "P-256", None, ca_point().hex()),
+        KeyGenerated(RECIPIENT, "envelope-recipient", "RSA-2048", None, modulus),
+        ComponentEntered("custodian-1", MASTER, 1, "gp-aes-01:000001"),
+        ComponentEntered("custodian-2", MASTER, 2, "gp-aes-01:000002"),
+        KeyFormed(MASTER, "master-derivation", "AES-128", KEYS[MASTER]),
     ]
 
 
-def closed(good: int, suspect: int, left: int, batch: str = "b") -> Event:
-    return event(Kind.BATCH_CLOSED, batch=batch, good=good, suspect=suspect, left=left)
+def certified() -> list[Event]:
+    return [
+        CertificateIssued(SITE_CA, ca_certificate()),
+        CertificateIssued(RECIPIENT, recipient_certificate()),
+    ]
+
+
+def sealed() -> list[Event]:
+    return [
+        PinSealed("user-pin", BY, (DIGEST, DIGEST)),
+        PinSealed("so-pin", ("custodian-1", "custodian-2"), (DIGEST, DIGEST)),
+    ]
+
+
+def ceremony_closed() -> CeremonyClosed:
+    return CeremonyClosed(SITE, "genesis", PLAN, SIGNER.public_key)
+
+
+@cache
+def genesis() -> tuple[Event, ...]:
+    """Return the events of a whole genesis."""
+    steps = (appointed(), approved(), token_made(), keys_made(), certified(), sealed())
+    return tuple(flat(*steps, ceremony_closed()))
+
+
+def opened() -> TokenOpened:
+    return TokenOpened(BY)
+
+
+@cache
+def registered() -> IssuerRegistered:
+    return IssuerRegistered(BY, ISSUER, issuer_certificate())
+
+
+def received(count: int, batch: str = B, reference: str = "", content: str = "") -> BatchReceived:
+    told = f"REF-{reference or batch}"
+    name = told.encode().hex()[-32:].zfill(32)
+    keyed = content or batch * 2
+    return BatchReceived(BY, batch, ISSUER, "debit", count, DIGEST, keyed, name, DIGEST, told)
+
+
+def prepared(batch: str = B) -> BatchPrepared:
+    return BatchPrepared(BY, batch, DIGEST, DIGEST, KEYS)
+
+
+def approval(
+    state: State,
+    person: SoftwarePerson,
+    batch: str = B,
+    *,
+    stations: tuple[str, ...] = (STATION,),
+    expires: datetime = EXPIRES,
+) -> ApprovalGiven:
+    """Return a person's approval of the statement that the state makes."""
+    statement = release_statement(state.batches.known[batch], Terms(stations, expires))
+    return ApprovalGiven(person.name, batch, statement.decode(), person.sign(RELEASE, statement))
+
+
+def chip(number: int, batch: str = B) -> str:
+    return f"{batch[-4:]}{number:016}".upper()
+
+
+def claimed(number: int, batch: str = B, station: str = STATION) -> JobClaimed:
+    return JobClaimed(BY, batch, number, station)
+
+
+def authorised(number: int, batch: str = B, serial: str = "") -> InjectionAuthorised:
+    return InjectionAuthorised(BY, batch, number, serial or chip(number, batch), 9)
+
+
+def done(number: int, batch: str = B) -> InjectionDone:
+    return InjectionDone(BY, batch, number)
+
+
+def printed(number: int, batch: str = B) -> CardPrinted:
+    return CardPrinted(BY, batch, number)
+
+
+def verified(number: int, batch: str = B) -> CardVerified:
+    return CardVerified(BY, batch, number, ("arqc",))
+
+
+def suspect(number: int, batch: str = B) -> CardSuspect:
+    return CardSuspect(BY, batch, number, Control.CARD_PRESENT, "It fell on the floor.")
+
+
+def made(number: int, batch: str = B, serial: str = "") -> list[Event]:
+    """Return what is recorded of a card that is good."""
+    return [
+        claimed(number, batch),
+        authorised(number, batch, serial),
+        done(number, batch),
+        printed(number, batch),
+        verified(number, batch),
+    ]
+
+
+def dispatched(count: int, batch: str = B) -> BatchDispatched:
+    return BatchDispatched(BY, batch, count, DIGEST)
+
+
+def closed(good: int, suspect: int, left: int, batch: str = B) -> BatchClosed:
+    return BatchClosed(BY, batch, good, suspect, left)
 
 
 def flat(*parts: Event | Iterable[Event]) -> list[Event]:
@@ -80,3 +282,38 @@ def flat(*parts: Event | Iterable[Event]) -> list[Event]:
     for part in parts:
         events += [part] if isinstance(part, Event) else list(part)
     return events
+
+
+class World:
+    """A state machine with a clock, and the events that it has admitted."""
+
+    def __init__(self, *events: Event | Iterable[Event], key: bytes = SIGNER.public_key) -> None:
+        self.clock, self.state = Clock(), State(key)
+        self.events: list[Event] = []
+        self.admit(*events)
+
+    def admit(self, *events: Event | Iterable[Event]) -> None:
+        for event in flat(*events):
+            self.state.admit(event, self.clock())
+            self.events.append(event)
+
+    def release(self, count: int, batch: str = B) -> None:
+        """Receive, prepare and release a batch."""
+        if ISSUER not in self.state.issuers.certificates:
+            self.admit(registered())
+        self.admit(received(count, batch), prepared(batch))
+        for person in OPERATORS:
+            self.admit(approval(self.state, person, batch))
+        self.admit(BatchReleased(batch, count))
+
+
+def site() -> World:
+    """Return a world after its genesis."""
+    return World(genesis(), opened())
+
+
+def released(count: int = 3) -> World:
+    """Return a world with a released batch."""
+    world = site()
+    world.release(count)
+    return world

@@ -1,36 +1,94 @@
 """A log in a real database, and the ways in which somebody alters it behind its back."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from kif.ledger.event import Boundary, Event, Kind
+from kif.ledger.event import Boundary, Event, commitment, committed_payload
+from kif.ledger.note import sign_checkpoint
+from kif.ledger.tail import Tail
 from kif.ledger.verify import LogReport, verify_log
-from kif.store.engine import Store, open_store
-from tests.ledger.history import SoftwareSigner, closed, event, flat, made, new_log, received
+from kif.store.engine import Store, make_store
+from kif.store.ledger import LedgerTables
+from tests.ledger.history import (
+    OPERATORS,
+    SIGNER,
+    Clock,
+    SoftwareSigner,
+    approval,
+    closed,
+    dispatched,
+    flat,
+    genesis,
+    made,
+    opened,
+    prepared,
+    received,
+    registered,
+    suspect,
+)
 
-SIGNER = SoftwareSigner()
-GROUPS = [
-    [received(3)],
+SALT = b"\x5a" * 32
+GENESIS = len(genesis())
+Group = Iterable[Event] | Callable[[Tail], Iterable[Event]]
+
+
+def approvals(tail: Tail) -> list[Event]:
+    from kif.ledger.events.batch import BatchReleased
+    from tests.ledger.history import B
+
+    given = [approval(tail.state, person) for person in OPERATORS]
+    return [*given, BatchReleased(B, 3)]
+
+
+GROUPS: list[Group] = [
+    genesis(),
+    [opened()],
+    [registered(), received(3)],
+    [prepared()],
+    approvals,
     made(1),
-    flat(made(2), event(Kind.CARD_SUSPECT, batch="b", number=3)),
-    [Event(Kind.BATCH_DISPATCHED, "x", Boundary.HSM, {"batch": "b"}, {"only": "the issuer"})],
+    flat(made(2), suspect(3)),
+    [dispatched(2)],
     [closed(2, 1, 0)],
 ]
+SIZES = [GENESIS + each for each in (0, 1, 3, 4, 7, 12, 18, 19, 20)]
+"""Where the checkpoints of these groups stand."""
+SUSPECT = GENESIS + 17
+"""The index of the entry about the suspect card, which has a payload."""
 
 
-def filled(path: Path, groups: list[list[Event]]) -> Store:
-    store, log = open_store(path), new_log(SIGNER)
-    store.migrate()
+def write_group(
+    ledger: LedgerTables, tail: Tail, group: Group, clock: Clock, signer: SoftwareSigner = SIGNER
+) -> None:
+    """Append a group to the log of an open transaction, and sign it."""
+    for event in group(tail) if callable(group) else group:
+        payload = committed_payload(event)
+        commit = None if payload is None else commitment(SALT, payload)
+        entry = tail.propose(event, clock(), commit, Boundary.HSM)
+        ledger.add(entry.index, tail.last_leaf)
+        if payload is not None:
+            ledger.add_payload(entry.index, SALT, payload)
+    checkpoint = sign_checkpoint(signer, tail.size, tail.frontier.root())
+    ledger.add_checkpoint(tail.size, checkpoint.note)
+    tail.close_group(checkpoint)
+
+
+def filled(path: Path, groups: Iterable[Group]) -> Store:
+    """Return a database with a log in it."""
+    store, tail, clock = make_store(path), Tail.of(SIGNER.verifier), Clock()
     for group in groups:
         with store.transaction() as tx:
-            log.append(tx.ledger, group)
+            write_group(tx.ledger, tail, group, clock)
     return store
 
 
-def verified(store: Store) -> LogReport:
+def checked(store: Store) -> LogReport:
+    """Verify the log of a database."""
     with store.reading() as tx:
         return verify_log(tx.ledger, SIGNER.verifier)
 
@@ -38,10 +96,14 @@ def verified(store: Store) -> LogReport:
 def alter(store: Store, change: Callable[[Session], object]) -> None:
     """Change the ledger behind its back: without the triggers."""
     with store.transaction() as tx:
-        names = tx.session.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-        for (name,) in list(names):
-            tx.session.execute(text(f"DROP TRIGGER {name}"))
+        drop_triggers(tx.session)
         change(tx.session)
+
+
+def drop_triggers(session: Session) -> None:
+    names = session.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+    for (name,) in list(names):
+        session.execute(text(f"DROP TRIGGER {name}"))
 
 
 def sql(statement: str) -> Callable[[Session], object]:
@@ -54,18 +116,18 @@ def put_leaf(session: Session, index: int, leaf: bytes) -> None:
     session.execute(put, {"leaf": leaf, "index": index})
 
 
-def put_last(session: Session, column: str, value: str | bytes) -> None:
-    """Put something else in a column of the last checkpoint."""
+def put_last(session: Session, note: str) -> None:
+    """Put something else in the place of the last checkpoint."""
     last = "(SELECT max(size) FROM ledger_checkpoint)"
-    put = text(f"UPDATE ledger_checkpoint SET {column} = :value WHERE size = {last}")  # noqa: S608
-    session.execute(put, {"value": value})
+    put = text(f"UPDATE ledger_checkpoint SET note = :note WHERE size = {last}")
+    session.execute(put, {"note": note})
 
 
 def cut_back(session: Session, size: int) -> None:
     """Take everything away that came after a checkpoint."""
     for statement in (
-        f'DELETE FROM ledger_payload WHERE "index" >= {size}',  # noqa: S608
-        f'DELETE FROM ledger_entry WHERE "index" >= {size}',  # noqa: S608
-        f"DELETE FROM ledger_checkpoint WHERE size > {size}",  # noqa: S608
+        f'DELETE FROM ledger_payload WHERE "index" >= {size}',
+        f'DELETE FROM ledger_entry WHERE "index" >= {size}',
+        f"DELETE FROM ledger_checkpoint WHERE size > {size}",
     ):
         session.execute(text(statement))

@@ -11,7 +11,7 @@ from kif.formats.secret import Secret
 from kif.oracle import home as home_module
 from kif.oracle.home import Home, read_token_place
 from kif.oracle.local import open_oracle
-from tests.site import TestSite
+from tests.site import OPERATORS, TestSite
 
 
 @pytest.mark.control("KIF-HSM-01")
@@ -56,7 +56,7 @@ def test_a_second_process_waits_and_is_refused(
 def test_a_home_without_a_site_says_what_to_do(tmp_path: Path) -> None:
     with (
         pytest.raises(Refused, match="Hold the genesis ceremony first"),
-        open_oracle(Home(tmp_path), Secret(b"0000")),
+        open_oracle(Home(tmp_path), Secret(b"0000"), OPERATORS),
     ):
         pass
 
@@ -65,7 +65,7 @@ def test_a_home_without_a_site_says_what_to_do(tmp_path: Path) -> None:
 def test_a_wrong_pin_is_refused_by_the_token(site: TestSite) -> None:
     with (
         pytest.raises(DeviceFailed, match="did not accept the PIN") as refused,
-        open_oracle(site.home, Secret(b"00000000")),
+        open_oracle(site.home, Secret(b"00000000"), OPERATORS),
     ):
         pass
     assert refused.value.exit_code == 3
@@ -80,7 +80,7 @@ def test_a_token_that_is_gone_is_a_sentence(site: TestSite) -> None:
     try:
         with (
             pytest.raises(DeviceFailed, match="no token with the label"),
-            open_oracle(site.home, site.pin()),
+            open_oracle(site.home, site.pin(), OPERATORS),
         ):
             pass
     finally:

@@ -1,16 +1,19 @@
 """Release by two different people, and closing by a reconciliation that holds."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError, Refused
-from kif.ledger.event import Entry, Kind
-from kif.oracle.interface import BatchView
+from kif.formats.state import BatchState
+from kif.ledger.approval import RELEASE
+from kif.ledger.event import Entry
+from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
-from kif.store.state import BatchState
 from tests.certificate import issuer_certificate
 from tests.site import ISSUER, OPERATORS, TestSite, received_file, released_batch
 
@@ -28,7 +31,7 @@ def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
 
 
 def last(oracle: LocalOracle) -> Entry:
-    with oracle.gateway.desk.store.reading() as tx:
+    with oracle.gateway.desk.record.reading() as (_, tx):
         return [Entry.decode(leaf) for leaf in tx.ledger.leaves()][-1]
 
 
@@ -36,44 +39,42 @@ def last(oracle: LocalOracle) -> Entry:
 def test_the_second_operator_releases_a_batch(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
-    signature = site.sign_release(oracle, batch.id, FIRST)
-    once = oracle.supervision.approve_release(batch.id, FIRST, signature)
+    once = site.approve(oracle, batch.id, FIRST)
     assert (once.state, tuple(once.approvals)) == (BatchState.PREPARED, (FIRST,))
-    signature = site.sign_release(oracle, batch.id, SECOND)
-    twice = oracle.supervision.approve_release(batch.id, SECOND, signature)
+    twice = site.approve(oracle, batch.id, SECOND)
     assert twice.state is BatchState.RELEASED
-    assert last(oracle).kind is Kind.BATCH_RELEASED
+    assert last(oracle).event.kind == "batch-released"
 
 
 @pytest.mark.control("KIF-ORA-01")
 def test_one_operator_twice_is_refused_and_recorded(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
-    signature = site.sign_release(oracle, batch.id, FIRST)
-    oracle.supervision.approve_release(batch.id, FIRST, signature)
+    site.approve(oracle, batch.id, FIRST)
     with pytest.raises(Refused, match="different operator"):
-        oracle.supervision.approve_release(batch.id, FIRST, signature)
+        site.approve(oracle, batch.id, FIRST)
     assert oracle.supervision.batch(batch.id).state is BatchState.PREPARED
-    assert last(oracle).kind is Kind.APPROVAL_REFUSED
+    assert last(oracle).event.kind == "approval-refused"
 
 
 @pytest.mark.control("KIF-ORA-02")
-@pytest.mark.parametrize("person", ["custodian-1", "nobody"])
+@pytest.mark.parametrize("person", ["custodian-1", "nobody", "no name\n"])
 def test_only_registered_operators_approve(
     site: TestSite, oracle: LocalOracle, batch: BatchView, person: str
 ) -> None:
-    signature = site.sign_release(oracle, batch.id, FIRST)
-    with pytest.raises(Refused, match="not a registered operator"):
-        oracle.supervision.approve_release(batch.id, person, signature)
+    statement, signature = site.signed_release(oracle, batch.id, FIRST)
+    with pytest.raises(KifError, match=r"not a registered operator|not in its form"):
+        oracle.supervision.approve_release(batch.id, person, statement, signature)
+    assert last(oracle).event.kind == "approval-refused"
 
 
 @pytest.mark.control("KIF-ORA-02")
 def test_an_operator_can_not_sign_as_another(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
-    signature = site.sign_release(oracle, batch.id, FIRST)
+    statement, signature = site.signed_release(oracle, batch.id, FIRST)
     with pytest.raises(Refused, match="another key"):
-        oracle.supervision.approve_release(batch.id, SECOND, signature)
+        oracle.supervision.approve_release(batch.id, SECOND, statement, signature)
 
 
 @pytest.mark.control("KIF-ORA-02")
@@ -81,17 +82,34 @@ def test_a_signature_over_another_batch_is_refused(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
     other = oracle.gateway.admit(received_file(f"T-{batch.id}", 1, first=90_000))
-    signature = site.sign_release(oracle, other.id, FIRST)
+    prepare_batch(other.id, oracle.preparation, lambda: None)
+    statement, signature = site.signed_release(oracle, other.id, FIRST)
+    with pytest.raises(BadInput, match="not the one of batch"):
+        oracle.supervision.approve_release(batch.id, FIRST, statement, signature)
+    own = oracle.supervision.release_statement(batch.id)
     with pytest.raises(Refused, match="not over this statement"):
-        oracle.supervision.approve_release(batch.id, FIRST, signature)
+        oracle.supervision.approve_release(batch.id, FIRST, own, signature)
 
 
 @pytest.mark.control("KIF-ORA-04")
-def test_a_batch_that_is_not_prepared_is_not_released(site: TestSite, oracle: LocalOracle) -> None:
+def test_a_batch_that_is_not_prepared_is_not_released(oracle: LocalOracle) -> None:
     raw = oracle.gateway.admit(received_file("RAW", 1, first=91_000))
-    signature = site.sign_release(oracle, raw.id, FIRST)
-    with pytest.raises(Refused, match="only a prepared batch"):
-        oracle.supervision.approve_release(raw.id, FIRST, signature)
+    with pytest.raises(BadInput, match="only a prepared batch"):
+        oracle.supervision.release_statement(raw.id)
+
+
+def test_the_second_is_shown_the_terms_of_the_first(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    until = datetime.now(UTC) + timedelta(days=3)
+    told = oracle.supervision.release_statement(batch.id, ("station-7",), until)
+    signature = site.people.sign(FIRST, RELEASE, told)
+    oracle.supervision.approve_release(batch.id, FIRST, told, signature)
+    assert oracle.supervision.release_statement(batch.id) == told
+    assert site.approve(oracle, batch.id, SECOND).state is BatchState.RELEASED
+    with pytest.raises(Refused, match="released for station-7, not for station-1"):
+        oracle.chip.claim(batch.id, "station-1")
+    assert isinstance(oracle.chip.claim(batch.id, "station-7"), Claim)
 
 
 def test_the_statement_says_what_is_made_with_which_keys(
@@ -106,10 +124,10 @@ def test_the_statement_says_what_is_made_with_which_keys(
 def test_a_batch_with_a_card_on_the_line_is_not_closed(site: TestSite, oracle: LocalOracle) -> None:
     view = released_batch(site, oracle, "CLOSE", 2, first=92_000)
     claim = oracle.chip.claim(view.id, "station-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     with pytest.raises(CheckFailed, match="received 2 cards"):
         oracle.supervision.close_batch(view.id)
-    oracle.chip.suspect(claim.job, "KIF-CHIP-03", "It fell on the floor.")
+    oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "It fell on the floor.")
     closed = oracle.supervision.close_batch(view.id)
     assert closed.state is BatchState.CLOSED
     with pytest.raises(KifError):
@@ -137,8 +155,8 @@ def test_only_a_certificate_is_registered(oracle: LocalOracle, text: str) -> Non
 def test_ssh_keygen_accepts_the_release_signature_too(
     site: TestSite, oracle: LocalOracle, batch: BatchView, tmp_path: Path
 ) -> None:
-    statement = oracle.supervision.release_statement(batch.id)
-    (tmp_path / "sig").write_text(site.sign_release(oracle, batch.id, FIRST))
+    statement, signature = site.signed_release(oracle, batch.id, FIRST)
+    (tmp_path / "sig").write_text(signature)
     public = site.people.key(FIRST).with_suffix(".pub").read_text()
     (tmp_path / "signers").write_text(f"{FIRST} {public}")
     who = ["-f", str(tmp_path / "signers"), "-I", FIRST, "-n", "kif-release-batch"]

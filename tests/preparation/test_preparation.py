@@ -1,5 +1,6 @@
 """From an issuer's record to a script: what is in it, and in which order."""
 
+import hashlib
 from collections.abc import Sequence
 
 import pytest
@@ -7,17 +8,18 @@ import yaml
 from pydantic import ValidationError
 
 from kif.formats import canonical
-from kif.formats.error import BadInput
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed
 from kif.formats.script import Script
 from kif.formats.secret import Secret
+from kif.formats.state import BatchState, JobState
 from kif.formats.tlv import find, read_all
 from kif.formats.track2 import Track2
-from kif.oracle.interface import BatchView, JobView
+from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.preparation import product as product_module
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import Product, load_product
 from kif.preparation.script import build_script
-from kif.store.state import BatchState, JobState
 
 RECORD = {
     "pan": "9999990000000014",
@@ -114,22 +116,30 @@ class Desk:
 
     def __init__(self, product: str = "test-debit") -> None:
         self.product = product
-        self.saved: dict[int, Secret] = {}
+        self.saved: dict[JobRef, Secret] = {}
+        self.profile = ""
+        self.lost: list[JobRef] = []
 
     def batch(self, batch: str) -> BatchView:
         return BatchView(batch, "i", "r", self.product, 2, BatchState.RECEIVED, (), {})
 
     def jobs(self, batch: str) -> Sequence[JobView]:
         return [
-            JobView(number, batch, number, "9", "p", JobState.RECEIVED, None, None)
+            JobView(JobRef(batch, number), batch, number, "9", "p", JobState.RECEIVED, None, None)
             for number in (1, 2)
         ]
 
-    def record(self, job: int) -> Secret:
-        return Secret(canonical.encode(RECORD | {"psn": f"{job:02}"}))
+    def record(self, job: JobRef) -> Secret:
+        if job in self.lost:
+            raise CheckFailed(Control.DATA_AT_REST, "It does not open.")
+        return Secret(canonical.encode(RECORD | {"psn": f"{job.number:02}"}))
 
-    def save_scripts(self, batch: str, scripts: dict[int, Secret]) -> BatchView:
-        self.saved = scripts
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        number = job.number
+        return JobView(job, job.batch, number, "9", "p", JobState.SUSPECT, None, sentence)
+
+    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+        self.saved, self.profile = scripts, profile
         return self.batch(batch)
 
 
@@ -138,6 +148,16 @@ def test_a_whole_batch_is_saved_at_once() -> None:
     prepare_batch("b", desk, lambda: done.append(len(desk.saved)))
     assert done == [0, 0]
     assert {Script.decode(each).psn for each in desk.saved.values()} == {"01", "02"}
+    raw = (product_module._FOLDER / "test-debit.yaml").read_bytes()
+    assert desk.profile == hashlib.sha256(raw).hexdigest()
+
+
+@pytest.mark.control("KIF-ORA-07")
+def test_a_record_that_does_not_open_does_not_block_its_batch() -> None:
+    desk = Desk()
+    desk.lost = [JobRef("b", 1)]
+    prepare_batch("b", desk, lambda: None)
+    assert list(desk.saved) == [JobRef("b", 2)]
 
 
 def test_nothing_is_saved_of_a_product_without_profile() -> None:

@@ -9,10 +9,10 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.formats.secret import Secret
+from kif.formats.state import JobState
 from kif.formats.tlv import find, tlv
-from kif.oracle.interface import JobView
+from kif.oracle.interface import JobRef, JobView
 from kif.quality.chip import CHECKS, check_chip
-from kif.store.state import JobState
 from tests.preparation.test_preparation import RECORD, data, script
 
 SCRIPT = script()
@@ -59,21 +59,24 @@ class Desk:
         self.verified: list[bytes] = []
         self.told: list[object] = []
 
-    def script(self, job: int) -> Secret:
+    def script(self, job: JobRef) -> Secret:
         return SCRIPT.encode()
 
-    def verify_arqc(self, job: int, atc: bytes, data: bytes, arqc: bytes) -> None:
+    def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         self.verified.append(data)
         if self.failing:
             raise self.failing
 
-    def accept(self, job: int, checks: object) -> JobView:
+    def accept(self, job: JobRef, checks: object) -> JobView:
         self.told.append(checks)
         return JobView(job, "b", 1, "9", "p", JobState.GOOD, None, None)
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         self.told += [control, sentence]
         return JobView(job, "b", 1, "9", "p", JobState.SUSPECT, None, None)
+
+
+JOB = JobRef("b", 1)
 
 
 def numbers(size: int) -> bytes:
@@ -82,7 +85,7 @@ def numbers(size: int) -> bytes:
 
 def test_a_good_chip_passes_every_check() -> None:
     chip, desk = Chip(), Desk()
-    assert check_chip(1, chip, desk, numbers).state is JobState.GOOD
+    assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
     assert chip.asked == ["select", "options", "0101", "0201", "0202", "ac"]
     assert desk.told == [CHECKS]
     (maced,) = desk.verified
@@ -112,7 +115,7 @@ DIFFERENT = {
 def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
     changed, control = DIFFERENT[case]
     desk = Desk()
-    assert check_chip(1, Chip(changed), desk, numbers).state is JobState.SUSPECT
+    assert check_chip(JOB, Chip(changed), desk, numbers).state is JobState.SUSPECT
     assert desk.told[0] == control
     assert RECORD["pan"] not in str(desk.told)
 
@@ -120,20 +123,20 @@ def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
 @pytest.mark.parametrize("answers", range(6))
 def test_a_card_that_vanishes_is_suspect(answers: int) -> None:
     desk = Desk()
-    assert check_chip(1, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT
+    assert check_chip(JOB, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT
     assert desk.told[0] == "KIF-CHIP-03"
 
 
 def test_an_arqc_that_does_not_verify_is_suspect() -> None:
     desk = Desk(CheckFailed(Control.CHIP_CRYPTOGRAM, "Wrong."))
-    assert check_chip(1, Chip(), desk, numbers).state is JobState.SUSPECT
+    assert check_chip(JOB, Chip(), desk, numbers).state is JobState.SUSPECT
     assert desk.told == ["KIF-QC-02", "Wrong."]
 
 
 def test_an_hsm_that_fails_is_not_the_chips_fault() -> None:
     desk = Desk(DeviceFailed(Control.TOKEN_PRESENT, "Gone."))
     with pytest.raises(DeviceFailed):
-        check_chip(1, Chip(), desk, numbers)
+        check_chip(JOB, Chip(), desk, numbers)
     assert not desk.told
 
 

@@ -2,31 +2,28 @@
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from kif.formats.error import LedgerUnavailable
-from kif.store.engine import Store, open_store
+from kif.formats.error import CheckFailed, LedgerUnavailable, Refused
+from kif.formats.state import BatchState, JobState
+from kif.store.engine import Store, make_store, open_store
 from kif.store.models import Batch, CardJob, Issuer
-from kif.store.state import BatchState, JobState
 
 ROOT = Path(__file__).parents[2]
-NOON = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A new database."""
-    made = open_store(tmp_path / "db")
-    made.migrate()
-    return made
+    return make_store(tmp_path / "db")
 
 
-def add_batch(store: Store, batch: str = "b", at: datetime = NOON) -> None:
+def add_batch(store: Store, batch: str = "b") -> None:
     with store.transaction() as tx:
         if tx.session.get(Issuer, "i") is None:
             tx.session.add(Issuer(name="i", certificate="c"))
@@ -35,12 +32,14 @@ def add_batch(store: Store, batch: str = "b", at: datetime = NOON) -> None:
             Batch(
                 id=batch,
                 issuer="i",
+                place=1,
                 file_reference=batch,
-                content_digest=batch,
                 product="p",
                 count=1,
                 state=BatchState.RECEIVED,
-                received_at=at,
+                records="",
+                profile="",
+                scripts="",
             )
         )
         tx.session.flush()
@@ -53,23 +52,17 @@ def add_batch(store: Store, batch: str = "b", at: datetime = NOON) -> None:
                 valid_until=date(2030, 1, 1),
                 state=JobState.RECEIVED,
                 record=b"",
+                record_digest=b"",
             )
         )
 
 
-def test_states_and_times_come_back_as_what_they_are(store: Store) -> None:
+def test_states_come_back_as_what_they_are(store: Store) -> None:
     add_batch(store)
     with store.reading() as tx:
         batch = tx.session.scalars(select(Batch)).one()
         assert batch.state is BatchState.RECEIVED
         assert tx.session.scalars(select(CardJob)).one().state is JobState.RECEIVED
-        assert batch.received_at == NOON
-        assert batch.received_at.tzinfo is UTC
-
-
-def test_a_naive_time_is_refused(store: Store) -> None:
-    with pytest.raises(StatementError, match="without its offset"):
-        add_batch(store, at=NOON.replace(tzinfo=None))
 
 
 def test_a_state_that_does_not_exist_is_refused(store: Store) -> None:
@@ -77,6 +70,15 @@ def test_a_state_that_does_not_exist_is_refused(store: Store) -> None:
     with pytest.raises(StatementError), store.transaction() as tx:
         tx.session.execute(text("SELECT 1"))
         tx.session.scalars(select(CardJob)).one().state = "hope"  # type: ignore[assignment]
+
+
+@pytest.mark.control("KIF-LOG-04")
+def test_a_state_that_somebody_wrote_is_a_sentence(store: Store) -> None:
+    add_batch(store)
+    with store.transaction() as tx:
+        tx.session.execute(text("UPDATE card_job SET state = 'hope'"))
+    with pytest.raises(CheckFailed, match="state 'hope', which is none"), store.reading() as tx:
+        tx.session.scalars(select(CardJob)).one()
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
@@ -116,7 +118,7 @@ def test_it_is_as_durable_as_sqlite_can_be(store: Store) -> None:
 def test_the_ledger_is_append_only(store: Store, table: str, change: str) -> None:
     with store.transaction() as tx:
         tx.ledger.add(0, b"leaf")
-        tx.ledger.add_checkpoint(1, "note", b"")
+        tx.ledger.add_checkpoint(1, "note")
     with pytest.raises(IntegrityError, match="append-only"), store.transaction() as tx:
         tx.session.execute(text(change.format(table)))
     with store.reading() as tx:
@@ -154,7 +156,7 @@ def test_a_database_that_is_read_only_is_a_sentence(store: Store) -> None:
 NO_ROOM = """
 import resource, signal, sys
 from pathlib import Path
-from kif.formats.error import LedgerUnavailable
+from kif.formats.error import CheckFailed, LedgerUnavailable, Refused
 from kif.store.engine import open_store
 from kif.store.models import Issuer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -211,14 +213,10 @@ def test_two_processes_write_at_once_and_lose_nothing(store: Store, tmp_path: Pa
 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"not a database, whatever it is called" * 100)
-    store = open_store(tmp_path / "db")
+    with pytest.raises(LedgerUnavailable, match=r"can't be read.*not a database"):
+        open_store(tmp_path / "db")
     with pytest.raises(LedgerUnavailable, match=r"can't be written.*not a database"):
-        store.migrate()
-    with (
-        pytest.raises(LedgerUnavailable, match=r"can't be read.*not a database"),
-        store.reading() as tx,
-    ):
-        list(tx.ledger.leaves())
+        make_store(tmp_path / "db")
 
 
 def test_a_schema_that_is_damaged_is_a_sentence(store: Store, tmp_path: Path) -> None:
@@ -234,4 +232,33 @@ def test_a_schema_that_is_damaged_is_a_sentence(store: Store, tmp_path: Path) ->
 
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="unable to open"):
-        open_store(tmp_path / "no" / "db").migrate()
+        make_store(tmp_path / "no" / "db")
+
+
+@pytest.mark.control("KIF-CER-05")
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_database_that_is_missing_or_empty_is_not_made_anew(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Refused, match=r"no database at|database is empty"):
+        open_store(path)
+    assert path.exists() == (content is not None)
+
+
+@pytest.mark.control("KIF-CER-05")
+@pytest.mark.parametrize(("version", "words"), [("0001", "made by kif 0.1.0"), ("9", "version of")])
+def test_a_database_of_another_version_is_not_touched(
+    store: Store, tmp_path: Path, version: str, words: str
+) -> None:
+    with store.transaction() as tx:
+        tx.session.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
+    with pytest.raises(Refused, match=words):
+        open_store(tmp_path / "db")
+
+
+def test_a_name_that_means_something_in_an_address_is_a_name(tmp_path: Path) -> None:
+    make_store(tmp_path / "what?mode=ro#1").close()
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith("#1")]

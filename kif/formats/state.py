@@ -1,9 +1,10 @@
-"""The states of a batch and of a card job, and the only steps between them.
+"""The states of a batch and of a card job, and the only steps of a job between them.
 
 A card job: RECEIVED > PREPARED > CLAIMED > PERSONALISING > PERSONALISED > PRINTED > GOOD >
-DISPATCHED. CLAIMED goes back to PREPARED when the line stopped before any key left the oracle;
-everything from CLAIMED to PRINTED goes to SUSPECT when the card failed or was interrupted.
-SUSPECT is never left for another try: such a card is destroyed on record and reissued.
+DISPATCHED. CLAIMED goes back to PREPARED when the line stopped before any key left the oracle.
+Everything up to PRINTED goes to SUSPECT: when the card failed or was interrupted, and before
+CLAIMED when its data can't be opened. SUSPECT is never left for another try: such a card is
+destroyed on record and reissued.
 """
 
 from enum import StrEnum
@@ -33,8 +34,8 @@ class JobState(StrEnum):
 
 
 JOB_STEPS: dict[JobState, frozenset[JobState]] = {
-    JobState.RECEIVED: frozenset({JobState.PREPARED}),
-    JobState.PREPARED: frozenset({JobState.CLAIMED}),
+    JobState.RECEIVED: frozenset({JobState.PREPARED, JobState.SUSPECT}),
+    JobState.PREPARED: frozenset({JobState.CLAIMED, JobState.SUSPECT}),
     JobState.CLAIMED: frozenset({JobState.PERSONALISING, JobState.PREPARED, JobState.SUSPECT}),
     JobState.PERSONALISING: frozenset({JobState.PERSONALISED, JobState.SUSPECT}),
     JobState.PERSONALISED: frozenset({JobState.PRINTED, JobState.SUSPECT}),
@@ -42,11 +43,4 @@ JOB_STEPS: dict[JobState, frozenset[JobState]] = {
     JobState.GOOD: frozenset({JobState.DISPATCHED}),
     JobState.DISPATCHED: frozenset(),
     JobState.SUSPECT: frozenset(),
-}
-
-BATCH_STEPS: dict[BatchState, frozenset[BatchState]] = {
-    BatchState.RECEIVED: frozenset({BatchState.PREPARED}),
-    BatchState.PREPARED: frozenset({BatchState.RELEASED}),
-    BatchState.RELEASED: frozenset({BatchState.CLOSED}),
-    BatchState.CLOSED: frozenset(),
 }

@@ -4,15 +4,16 @@ import pytest
 
 from kif.chip.personalise import personalise
 from kif.formats.apdu import Response
+from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, Refused
+from kif.formats.state import JobState
 from kif.hsm.token import Token
-from kif.ledger.event import Entry, Kind
-from kif.oracle.interface import BatchView, JobView
+from kif.ledger.event import Entry
+from kif.oracle.interface import BatchView, Claim, JobRef, JobView
 from kif.oracle.local import LocalOracle
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.fault import Fault, Faults
-from kif.store.state import JobState
 from tests.hsm.objects import count
 from tests.site import TestSite, released_batch
 
@@ -40,14 +41,14 @@ def batch(site: TestSite, oracle: LocalOracle) -> BatchView:
 
 def make(oracle: LocalOracle, batch: BatchView, chip: Card) -> JobView:
     claim = oracle.chip.claim(batch.id, "station-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     return personalise(claim, Wire(chip), oracle.chip)
 
 
 def entries(oracle: LocalOracle, batch: BatchView) -> list[Entry]:
-    with oracle.gateway.desk.store.reading() as tx:
+    with oracle.gateway.desk.record.reading() as (_, tx):
         found = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
-    return [entry for entry in found if entry.subject.get("batch") == batch.id]
+    return [entry for entry in found if getattr(entry.event, "batch", None) == batch.id]
 
 
 def token(oracle: LocalOracle) -> Token:
@@ -59,16 +60,16 @@ def test_a_card_is_personalised_printed_and_good(oracle: LocalOracle, batch: Bat
     job = make(oracle, batch, chip)
     assert (job.state, job.card_serial) == (JobState.PERSONALISED, chip.serial.hex().upper())
     assert chip.application.personalised
-    oracle.graphics.printed(job.id, "00" * 32)
+    oracle.graphics.printed(job.id)
     job = check_chip(job.id, Wire(chip), oracle.quality, bytes)
     assert job.state is JobState.GOOD
-    kinds = [entry.kind for entry in entries(oracle, batch)][-5:]
+    kinds = [entry.event.kind for entry in entries(oracle, batch)][-5:]
     assert kinds == [
-        Kind.JOB_CLAIMED,
-        Kind.INJECTION_AUTHORISED,
-        Kind.INJECTION_DONE,
-        Kind.CARD_PRINTED,
-        Kind.CARD_VERIFIED,
+        "job-claimed",
+        "injection-authorised",
+        "injection-done",
+        "card-printed",
+        "card-verified",
     ]
 
 
@@ -101,7 +102,7 @@ def test_a_card_that_fails_is_suspect_and_leaves_no_key_behind(
     assert control in job.reason
     assert words in job.reason
     assert count(token(oracle)) == before
-    assert entries(oracle, batch)[-1].kind is Kind.CARD_SUSPECT
+    assert entries(oracle, batch)[-1].event.kind == "card-suspect"
     assert make(oracle, batch, card()).state is JobState.PERSONALISED  # and the next goes on
 
 
@@ -111,14 +112,14 @@ def test_nothing_leaves_for_a_card_that_does_not_prove_its_keys(
     chip = card("wrong-cryptogram@1")
     make(oracle, batch, chip)
     assert chip._faults.commands == 2
-    assert Kind.INJECTION_AUTHORISED not in [entry.kind for entry in entries(oracle, batch)]
+    assert "injection-authorised" not in [entry.event.kind for entry in entries(oracle, batch)]
 
 
 @pytest.mark.control("KIF-QC-02")
 def test_a_wrong_arqc_makes_a_suspect(oracle: LocalOracle, batch: BatchView) -> None:
     chip = card("wrong-arqc@1")
     job = make(oracle, batch, chip)
-    oracle.graphics.printed(job.id, "00" * 32)
+    oracle.graphics.printed(job.id)
     job = check_chip(job.id, Wire(chip), oracle.quality, bytes)
     assert job.state is JobState.SUSPECT
     assert job.reason is not None
@@ -127,7 +128,7 @@ def test_a_wrong_arqc_makes_a_suspect(oracle: LocalOracle, batch: BatchView) -> 
 
 def test_no_card_is_good_without_a_verified_arqc(oracle: LocalOracle, batch: BatchView) -> None:
     job = make(oracle, batch, card())
-    oracle.graphics.printed(job.id, "00" * 32)
+    oracle.graphics.printed(job.id)
     with pytest.raises(Refused, match="no verified ARQC"):
         oracle.quality.accept(job.id, ["hope"])
 
@@ -146,21 +147,21 @@ def test_a_chip_is_used_for_one_job(oracle: LocalOracle, batch: BatchView) -> No
 @pytest.mark.control("KIF-ORA-03")
 def test_a_segment_leaves_once(oracle: LocalOracle, batch: BatchView) -> None:
     claim = oracle.chip.claim(batch.id, "station-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     chip = card()
     answers = [chip.apdu(command) for command in claim.commands]
     oracle.chip.open(claim.job, answers[-1])
     with pytest.raises(Refused, match="has left already"):
         oracle.chip.open(claim.job, answers[-1])
-    oracle.chip.suspect(claim.job, "KIF-CHIP-03", "Taken out.")
+    oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "Taken out.")
 
 
 def test_answers_for_a_job_that_is_not_claimed_are_refused(
     oracle: LocalOracle, batch: BatchView
 ) -> None:
     for call in (
-        lambda: oracle.chip.open(10_000, b"\x90\x00"),
-        lambda: oracle.chip.finish(10_000, []),
+        lambda: oracle.chip.open(JobRef(batch.id, 9), b"\x90\x00"),
+        lambda: oracle.chip.finish(JobRef(batch.id, 9), []),
     ):
         with pytest.raises(Refused, match="not claimed here"):
             call()
@@ -172,20 +173,20 @@ def test_missing_answers_make_no_good_card(
     oracle: LocalOracle, batch: BatchView, missing: int
 ) -> None:
     claim = oracle.chip.claim(batch.id, "station-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     chip = card()
     response = [chip.apdu(command) for command in claim.commands][-1]
     segment = oracle.chip.open(claim.job, response)
     answers = [chip.apdu(command) for command in segment.commands][:-missing]
     with pytest.raises(DeviceFailed, match=f"answered {10 - missing} of 10"):
         oracle.chip.finish(claim.job, answers)
-    job = oracle.chip.suspect(claim.job, "KIF-CHIP-03", "Taken out.")
+    job = oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "Taken out.")
     assert job.state is JobState.SUSPECT
 
 
 def test_more_answers_than_commands_are_refused(oracle: LocalOracle, batch: BatchView) -> None:
     claim = oracle.chip.claim(batch.id, "station-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     chip = card()
     response = [chip.apdu(command) for command in claim.commands][-1]
     segment = oracle.chip.open(claim.job, response)

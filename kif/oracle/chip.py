@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from sqlalchemy import select
+from functools import partial
 
 from kif.formats import scp03
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.dgi import Dgi, store_data
-from kif.formats.error import DeviceFailed, Refused
+from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.script import Group, Script
+from kif.formats.state import JobState
 from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
 from kif.hsm.key import Key
 from kif.hsm.library import calling
 from kif.hsm.scp03 import Channel, static_keys
-from kif.ledger.event import Boundary, Kind
-from kif.oracle.desk import Desk, batch_row, job_event, job_row, job_view, step
-from kif.oracle.interface import Claim, JobView, Segment
-from kif.oracle.keys import CARD_MANAGER
-from kif.store.engine import Transaction
-from kif.store.models import CardJob
-from kif.store.state import BatchState, JobState
+from kif.ledger.events.card import InjectionAuthorised, InjectionDone, JobClaimed
+from kif.oracle.desk import Desk, mark_suspect, moved
+from kif.oracle.interface import Claim, JobRef, JobView, Segment
+from kif.oracle.record import Step
 
 _SELECT_BY_NAME = 0x04
 _INSTALL_FOR_PERSONALIZATION = 0x20
@@ -40,32 +37,50 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class Injection:
+class Chip:
     """Implements :class:`kif.oracle.interface.ChipOracle`."""
 
     desk: Desk
-    _runs: dict[int, _Run] = field(default_factory=dict)
+    _runs: dict[JobRef, _Run] = field(default_factory=dict)
 
-    def claim(self, batch: str, station: str) -> Claim | None:
-        """Take the next ready job of a released batch; None when there is none left."""
-        with self.desk.store.transaction() as tx:
-            row = _next(tx, batch)
-            if row is None:
-                return None
-            step(row, JobState.CLAIMED)
-            row.station = station
-            self.desk.record(tx, job_event(Kind.JOB_CLAIMED, row, Boundary.HSM))
-            job = row.id
+    def claim(self, batch: str, station: str) -> Claim | JobView | None:
+        """Take the next ready job of a released batch; None when there is none left.
+
+        A job whose data can't be opened, or is not what was released, is suspect now, and its view
+        is returned: no card was touched for it, and the next claim gets the next job.
+        """
+        found = self.desk.record.write(partial(self._claim, batch, station))
+        if found is None or isinstance(found, JobView):
+            return found
+        job, script = found
         with calling("making a host challenge"):
             challenge = self.desk.keys.token.session.generate_random(scp03.CHALLENGE * 8)
-        run = _Run(Script.decode(self.desk.script(job)), challenge)
+        run = _Run(script, challenge)
         self._runs[job] = run
         domain = bytes.fromhex(run.script.security_domain)
         select_domain = Command(0x00, 0xA4, _SELECT_BY_NAME, 0x00, domain, 256).encode()
         update = scp03.initialize_update(run.script.key_version, challenge)
         return Claim(job, (select_domain, update))
 
-    def open(self, job: int, response: bytes) -> Segment:
+    def _claim(
+        self, batch: str, station: str, step: Step
+    ) -> tuple[JobRef, Script] | JobView | None:
+        step.state.batches.require_released(batch, station, step.now)
+        number = step.state.batches.open_jobs(batch).first(JobState.PREPARED)
+        if number is None:
+            return None
+        job = JobRef(batch, number)
+        try:
+            clear = self.desk.script_at(step.state, step.session, job, JobState.PREPARED)
+        except CheckFailed as fault:
+            if fault.control is not Control.DATA_AT_REST:
+                raise
+            return mark_suspect(step, job, fault.control, fault.sentence)
+        step.record(JobClaimed(step.by, batch, number, station))
+        moved(step, job, station=station)
+        return job, Script.decode(clear)
+
+    def open(self, job: JobRef, response: bytes) -> Segment:
         """Check the answer to INITIALIZE UPDATE (with SW) and protect the script.
 
         1. Derive the card's keys, check its cryptogram; 2. build and protect every command; 3. the
@@ -73,7 +88,7 @@ class Injection:
         """
         run = self._run(job)
         if run.channel is not None:
-            raise Refused(Control.JOB_STATE, f"The segment of job {job} has left already.")
+            raise Refused(Control.JOB_STATE, f"The segment of {job} has left already.")
         answer = scp03.InitializeUpdateResponse.decode(_data(response, "INITIALIZE UPDATE"))
         static = static_keys(self.desk.keys.card_manager, answer.diversification_data)
         run.channel = Channel.open(static, run.host_challenge, answer)
@@ -86,31 +101,27 @@ class Injection:
         run.commands = len(commands)
         return Segment(job, commands)
 
-    def finish(self, job: int, responses: Sequence[bytes]) -> JobView:
+    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
         """Check every response (with SW) of the segment and its R-MAC: PERSONALISED."""
         run = self._run(job)
         try:
             _check_all(run, responses)
         finally:
             self._forget(job)
-        with self.desk.store.transaction() as tx:
-            row = job_row(tx, job)
-            step(row, JobState.PERSONALISED)
-            self.desk.record(tx, job_event(Kind.INJECTION_DONE, row, Boundary.HSM))
-            return job_view(row)
+        return self.desk.record.write(partial(_done, job))
 
-    def suspect(self, job: int, control: str, sentence: str) -> JobView:
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""
         if job in self._runs:
             self._forget(job)
         return self.desk.suspect(job, control, sentence)
 
-    def _run(self, job: int) -> _Run:
+    def _run(self, job: JobRef) -> _Run:
         if job not in self._runs:
-            raise Refused(Control.JOB_STATE, f"Job {job} is not claimed here; claim it first.")
+            raise Refused(Control.JOB_STATE, f"{job} is not claimed here; claim it first.")
         return self._runs[job]
 
-    def _forget(self, job: int) -> None:
+    def _forget(self, job: JobRef) -> None:
         channel = self._runs.pop(job).channel
         if channel is not None:
             channel.close()
@@ -133,36 +144,17 @@ class Injection:
             return Dgi(identifier, icc_check_values(masters, script.pan, script.psn))
         return Dgi(identifier, bytes.fromhex(group.data or ""))
 
-    def _authorise(self, job: int, serial: str, commands: int) -> None:
-        with self.desk.store.transaction() as tx:
-            row = job_row(tx, job)
-            _refuse_second_use(tx, serial)
-            step(row, JobState.PERSONALISING)
-            row.card_serial = serial
-            more: dict[str, str | int] = {"key": CARD_MANAGER, "commands": commands}
-            event = job_event(Kind.INJECTION_AUTHORISED, row, Boundary.HSM, **more)
-            self.desk.record(tx, event)
+    def _authorise(self, job: JobRef, serial: str, commands: int) -> None:
+        def work(step: Step) -> None:
+            step.record(InjectionAuthorised(step.by, job.batch, job.number, serial, commands))
+            moved(step, job, card_serial=serial)
+
+        self.desk.record.write(work)
 
 
-def _next(tx: Transaction, batch: str) -> CardJob | None:
-    row = batch_row(tx, batch)
-    if row.state is not BatchState.RELEASED:
-        raise Refused(
-            Control.BATCH_STATE,
-            f"Batch {batch} is {row.state.value}; cards are made of a released batch only. Two "
-            "operators release it with 'kif batch release'.",
-        )
-    ready = (CardJob.batch_id == batch) & (CardJob.state == JobState.PREPARED)
-    return tx.session.scalars(select(CardJob).where(ready).order_by(CardJob.number)).first()
-
-
-def _refuse_second_use(tx: Transaction, serial: str) -> None:
-    if tx.session.scalars(select(CardJob).where(CardJob.card_serial == serial)).first():
-        raise DeviceFailed(
-            Control.CARD_ONCE,
-            f"The card {serial} was used for another job before. No key was sent; put it in the "
-            "reject box.",
-        )
+def _done(job: JobRef, step: Step) -> JobView:
+    step.record(InjectionDone(step.by, job.batch, job.number))
+    return moved(step, job)
 
 
 def _check_all(run: _Run, responses: Sequence[bytes]) -> None:

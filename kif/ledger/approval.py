@@ -76,6 +76,6 @@ def _ed25519(line: str) -> Ed25519PublicKey:
 def _refused(why: str) -> Refused:
     return Refused(
         Control.APPROVAL_SIGNATURE,
-        f"The signature is not accepted: {why}. Sign the statement that 'kif batch release "
-        "--statement' prints, with your own key.",
+        f"The signature is not accepted: {why}. Sign exactly the statement that you are shown, "
+        "with your own key.",
     )

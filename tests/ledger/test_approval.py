@@ -10,7 +10,7 @@ from kif.ceremony.credential import sign
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.sshsig import SshSignature
-from kif.oracle.approval import fingerprint, verify_approval
+from kif.ledger.approval import fingerprint, verify_approval
 from tests.credential import armour, blob_of, field, make_key, public, ssh_keygen_agrees
 from tests.credential import sign as ssh_sign
 

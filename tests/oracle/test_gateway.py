@@ -6,11 +6,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
+from kif.formats.state import BatchState, JobState
 from kif.hsm.data import batches_with_key
-from kif.ledger.event import Entry, Kind
+from kif.ledger.event import Entry
 from kif.oracle.local import LocalOracle
-from kif.store.state import BatchState, JobState
 from tests.certificate import issuer_certificate
 from tests.site import ISSUER, TestSite, received_file
 
@@ -20,15 +21,15 @@ def _register(oracle: LocalOracle) -> None:
     oracle.supervision.register_issuer(ISSUER, issuer_certificate())
 
 
-def kinds(oracle: LocalOracle) -> list[Kind]:
-    with oracle.gateway.desk.store.reading() as tx:
-        return [Entry.decode(leaf).kind for leaf in tx.ledger.leaves()]
+def kinds(oracle: LocalOracle) -> list[str]:
+    with oracle.gateway.desk.record.reading() as (_, tx):
+        return [Entry.decode(leaf).event.kind for leaf in tx.ledger.leaves()]
 
 
 def test_an_admitted_file_is_a_batch_with_a_job_for_each_card(oracle: LocalOracle) -> None:
     view = oracle.gateway.admit(received_file("A-1", 3))
     assert (view.state, view.count, view.jobs) == (BatchState.RECEIVED, 3, {JobState.RECEIVED: 3})
-    assert kinds(oracle)[-1] is Kind.BATCH_RECEIVED
+    assert kinds(oracle)[-1] == "batch-received"
     jobs = oracle.supervision.jobs(view.id)
     assert [job.number for job in jobs] == [1, 2, 3]
     assert {job.bin for job in jobs} == {"99999900"}
@@ -56,8 +57,8 @@ def test_no_key_stays_without_its_batch_when_a_replay_is_refused(oracle: LocalOr
 
 
 def test_a_refused_file_is_on_the_record(oracle: LocalOracle) -> None:
-    oracle.gateway.refuse_file("00" * 32, "KIF-GW-02", "It was altered.")
-    assert kinds(oracle)[-1] is Kind.FILE_REFUSED
+    oracle.gateway.refuse_file("00" * 32, Control.FILE_INTACT, "It was altered.")
+    assert kinds(oracle)[-1] == "file-refused"
 
 
 @pytest.mark.control("KIF-ORA-07")

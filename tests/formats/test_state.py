@@ -1,24 +1,19 @@
-"""The steps of jobs and batches."""
-
-from itertools import pairwise
+"""The steps of jobs."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.store.state import BATCH_STEPS, JOB_STEPS, BatchState, JobState
+from kif.formats.state import JOB_STEPS, JobState
 
 
 def test_every_state_has_its_steps() -> None:
     assert set(JOB_STEPS) == set(JobState)
-    assert set(BATCH_STEPS) == set(BatchState)
 
 
 def test_every_step_leads_to_another_state_of_the_table() -> None:
     for state, steps in JOB_STEPS.items():
         assert steps <= set(JobState) - {state}
-    for stage, stages in BATCH_STEPS.items():
-        assert stages <= set(BatchState) - {stage}
 
 
 @pytest.mark.control("KIF-ORA-03")
@@ -27,18 +22,12 @@ def test_an_end_is_never_left(state: JobState) -> None:
     assert JOB_STEPS[state] == frozenset()
 
 
-@pytest.mark.control("KIF-ORA-04")
-def test_a_batch_goes_one_way_without_a_choice() -> None:
-    way = [BatchState.RECEIVED, BatchState.PREPARED, BatchState.RELEASED, BatchState.CLOSED]
-    for at, after in pairwise(way):
-        assert BATCH_STEPS[at] == {after}
-    assert BATCH_STEPS[BatchState.CLOSED] == frozenset()
-
-
 @pytest.mark.control("KIF-ORA-03")
-def test_a_card_in_the_making_may_become_suspect_and_no_other_may() -> None:
-    making = {JobState.CLAIMED, JobState.PERSONALISING, JobState.PERSONALISED, JobState.PRINTED}
-    assert {state for state in JobState if JobState.SUSPECT in JOB_STEPS[state]} == making
+def test_a_card_may_become_suspect_until_it_is_good() -> None:
+    ends = {JobState.GOOD, JobState.DISPATCHED, JobState.SUSPECT}
+    assert {state for state in JobState if JobState.SUSPECT in JOB_STEPS[state]} == (
+        set(JobState) - ends
+    )
 
 
 @pytest.mark.control("KIF-ORA-03")

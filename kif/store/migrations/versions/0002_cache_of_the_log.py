@@ -1,9 +1,12 @@
-"""The first schema: site, people, keys, issuers, batches, card jobs; the ledger, append-only."""
+"""The schema: tables that are a cache of the log, card data, and the log itself, append-only.
+
+0001 was 0.1.0's, where rows decided; its homes are not taken over.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0002"
 down_revision = None
 
 _APPEND_ONLY = ("ledger_entry", "ledger_checkpoint")
@@ -21,6 +24,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop everything; only an empty trial database is ever taken back past its first version."""
     for table in (
+        "ledger_snapshot",
         "ledger_payload",
         "ledger_checkpoint",
         "ledger_entry",
@@ -53,13 +57,11 @@ def _people_and_keys() -> None:
     )
     op.create_table(
         "key_record",
-        sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("usage", sa.String(32), nullable=False),
-        sa.Column("algorithm", sa.String(16), nullable=False),
-        sa.Column("kcv", sa.String(64), nullable=False),
+        sa.Column("key", sa.String(128), primary_key=True),
+        sa.Column("usage", sa.String(64), nullable=False),
+        sa.Column("algorithm", sa.String(64), nullable=False),
+        sa.Column("kcv", sa.String(64)),
         sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("ceremony", sa.String(64), nullable=False),
-        sa.Column("created_at", sa.DateTime, nullable=False),
     )
 
 
@@ -72,39 +74,38 @@ def _production() -> None:
     op.create_table(
         "batch",
         sa.Column("id", sa.String(32), primary_key=True),
+        sa.Column("place", sa.Integer, nullable=False, unique=True),
         sa.Column("issuer", sa.String(64), sa.ForeignKey("issuer.name"), nullable=False),
         sa.Column("file_reference", sa.String(64), nullable=False),
-        sa.Column("content_digest", sa.String(64), nullable=False, unique=True),
         sa.Column("product", sa.String(64), nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("received_at", sa.DateTime, nullable=False),
-        sa.UniqueConstraint("issuer", "file_reference"),
+        sa.Column("records", sa.String(64), nullable=False),
+        sa.Column("profile", sa.String(64), nullable=False),
+        sa.Column("scripts", sa.String(64), nullable=False),
     )
     op.create_table(
         "approval",
         sa.Column("batch_id", sa.String(32), sa.ForeignKey("batch.id"), primary_key=True),
         sa.Column("person", sa.String(64), sa.ForeignKey("person.name"), primary_key=True),
-        sa.Column("signature", sa.Text, nullable=False),
+        sa.Column("statement", sa.Text, nullable=False),
     )
     op.create_table(
         "card_job",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("batch_id", sa.String(32), sa.ForeignKey("batch.id"), nullable=False),
-        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("batch_id", sa.String(32), sa.ForeignKey("batch.id"), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("bin", sa.String(8), nullable=False),
         sa.Column("pseudonym", sa.String(32), nullable=False),
         sa.Column("valid_until", sa.Date, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("record", sa.LargeBinary, nullable=False),
+        sa.Column("record_digest", sa.LargeBinary, nullable=False),
         sa.Column("script", sa.LargeBinary),
+        sa.Column("script_digest", sa.LargeBinary),
         sa.Column("station", sa.String(64)),
-        sa.Column("card_serial", sa.String(40)),
+        sa.Column("card_serial", sa.String(20)),
         sa.Column("reason", sa.Text),
-        sa.UniqueConstraint("batch_id", "number"),
-        sa.UniqueConstraint("card_serial"),
     )
-    op.create_index("ix_card_job_next", "card_job", ["batch_id", "state", "number"])
 
 
 def _ledger() -> None:
@@ -123,7 +124,12 @@ def _ledger() -> None:
         "ledger_checkpoint",
         sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("note", sa.Text, nullable=False),
-        sa.Column("frontier", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "ledger_snapshot",
+        sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+        sa.Column("mac", sa.LargeBinary, nullable=False),
     )
 
 

@@ -1,0 +1,357 @@
+"""The batches: received, prepared, released by two people on terms, made, dispatched, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from kif.formats import canonical
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed, Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.state import BatchState, JobState
+from kif.ledger.approval import RELEASE
+from kif.ledger.events.batch import (
+    ApprovalGiven,
+    BatchClosed,
+    BatchDispatched,
+    BatchPrepared,
+    BatchReceived,
+    BatchReleased,
+)
+from kif.ledger.events.ceremony import Role
+from kif.ledger.form import NAME_FORM, list_of, write_time
+from kif.ledger.issuers import Issuers
+from kif.ledger.jobs import Jobs
+from kif.ledger.journal import Journal
+from kif.ledger.keys import Keys
+from kif.ledger.people import People, same_statement
+
+APPROVERS = 2
+_STATIONS = list_of(NAME_FORM, 1, 100)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What two people release a batch for: these stations, until then."""
+
+    stations: tuple[str, ...]
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a batch ended; ``jobs`` is the digest over every card's state and chip."""
+
+    good: int
+    suspect: int
+    left: int
+    jobs: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as the log knows it."""
+
+    id: str
+    issuer: str
+    product: str
+    count: int
+    records: str
+    state: BatchState = BatchState.RECEIVED
+    profile: str = ""
+    scripts: str = ""
+    prepared: int = 0
+    """How many of its cards have a script."""
+    keys: tuple[tuple[str, str], ...] = ()
+    approvals: tuple[tuple[str, str], ...] = ()
+    """Person and the statement that he or she signed."""
+    terms: Terms | None = None
+    outcome: Outcome | None = None
+
+
+class Batches:
+    """Every batch by its id, and the jobs of those that are not closed."""
+
+    def __init__(self, journal: Journal, people: People, keys: Keys, issuers: Issuers) -> None:
+        self._journal, self._people, self._keys, self._issuers = journal, people, keys, issuers
+        self.known: dict[str, Batch] = {}
+        self.jobs: dict[str, Jobs] = {}
+        self._names: dict[str, str] = {}
+        self._contents: dict[str, str] = {}
+
+    def require(self, batch: str) -> Batch:
+        """Return a batch, or raise ``BadInput`` (BATCH_STATE)."""
+        if batch not in self.known:
+            raise BadInput(
+                Control.BATCH_STATE, f"There is no batch {batch}. 'kif batch status' lists them."
+            )
+        return self.known[batch]
+
+    def open_jobs(self, batch: str) -> Jobs:
+        """Return the jobs of a batch that is not closed, or raise (BATCH_STATE)."""
+        self.require(batch)
+        if batch not in self.jobs:
+            raise Refused(
+                Control.BATCH_STATE, f"Batch {batch} is closed; nothing happens to its cards."
+            )
+        return self.jobs[batch]
+
+    def received(self, event: BatchReceived) -> None:
+        """Take a batch of a registered issuer whose reference and content never came before."""
+        self._issuers.require(event.issuer)
+        earlier = self.earlier(event.name, event.content)
+        if earlier is not None or event.batch in self.known:
+            raise Refused(
+                Control.FILE_REPLAY,
+                f"This file of {event.issuer}, or one of its reference, was received before, as "
+                f"batch {earlier or event.batch}. Nothing was changed; ask the issuer whether it "
+                "meant a new one.",
+            )
+        if not event.count:
+            raise BadInput(Control.FILE_COUNT, "A batch has at least one card.")
+        batch = Batch(event.batch, event.issuer, event.product, event.count, event.records)
+        self._journal.put(self.known, batch.id, batch)
+        self._journal.put(self.jobs, batch.id, Jobs(batch.count, self._journal, batch.id))
+        self._journal.put(self._names, event.name, batch.id)
+        self._journal.put(self._contents, event.content, batch.id)
+
+    def earlier(self, name: str, content: str) -> str | None:
+        """Return the batch that this file was received as before, or None: by keyed digests."""
+        return self._names.get(name) or self._contents.get(content)
+
+    def prepared(self, event: BatchPrepared) -> None:
+        """Take the scripts of a whole batch, and the keys that they name."""
+        batch = self._in(event.batch, BatchState.RECEIVED, "is prepared")
+        for key, kcv in event.keys.items():
+            self._keys.require_active(key, kcv)
+        count = self.jobs[batch.id].move_all(JobState.RECEIVED, JobState.PREPARED)
+        if not count:
+            raise Refused(
+                Control.BATCH_STATE, f"Batch {batch.id} has no card left that can be made."
+            )
+        self._put(
+            replace(
+                batch,
+                state=BatchState.PREPARED,
+                profile=event.profile,
+                scripts=event.scripts,
+                prepared=count,
+                keys=_key_texts(event.keys),
+            )
+        )
+
+    def approved(self, event: ApprovalGiven, now: datetime) -> None:
+        """Take an operator's signature over the release of a prepared batch, or a lapsed one."""
+        batch = self._lapsed(self.require(event.batch), now)
+        if batch.state is not BatchState.PREPARED:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Batch {batch.id} is {batch.state.value}; only a prepared batch is released.",
+            )
+        self._people.require(event.person, Role.OPERATOR)
+        if event.person in dict(batch.approvals):
+            raise Refused(
+                Control.DUAL_CONTROL,
+                f"{event.person} has approved batch {batch.id} already; a second, different "
+                "operator is needed.",
+            )
+        terms = _terms_of(event.statement)
+        same_statement(event.statement, release_statement(batch, terms), f"batch {batch.id}")
+        if terms.expires <= now:
+            raise Refused(
+                Control.DUAL_CONTROL,
+                f"The terms end at {write_time(terms.expires)}, which is past.",
+            )
+        for person, statement in batch.approvals:
+            if statement != event.statement:
+                raise Refused(
+                    Control.DUAL_CONTROL,
+                    f"{person} signed other terms: {statement}. Both operators sign the same.",
+                )
+        self._people.verify(event.person, RELEASE, event.statement, event.signature)
+        given = (event.person, event.statement)
+        self._put(replace(batch, approvals=(*batch.approvals, given), terms=terms))
+
+    def released(self, event: BatchReleased) -> None:
+        """Release a batch that two people have approved."""
+        batch = self._in(event.batch, BatchState.PREPARED, "is released")
+        if len(batch.approvals) < APPROVERS or event.count != batch.prepared:
+            raise Refused(
+                Control.DUAL_CONTROL,
+                f"Batch {batch.id} has {len(batch.approvals)} approvals for {batch.prepared} "
+                f"cards; two different operators release it, for all of them.",
+            )
+        self._put(replace(batch, state=BatchState.RELEASED))
+
+    def require_released(self, batch: str, station: str, now: datetime) -> Batch:
+        """Require that a station may make cards of a batch now (BATCH_STATE)."""
+        found = self.require(batch)
+        terms = found.terms
+        if found.state is not BatchState.RELEASED or terms is None:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Batch {batch} is {found.state.value}; cards are made of a released batch only. "
+                "Two operators release it with 'kif batch release'.",
+            )
+        if now > terms.expires:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"The release of batch {batch} ended at {write_time(terms.expires)}. Two operators "
+                "renew it with 'kif batch release'.",
+            )
+        if station not in terms.stations:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Batch {batch} was released for {', '.join(terms.stations)}, not for {station}.",
+            )
+        return found
+
+    def dispatched(self, event: BatchDispatched) -> None:
+        """Send off every good card of a released batch; at least one."""
+        batch = self._in(event.batch, BatchState.RELEASED, "is dispatched")
+        count = self.jobs[batch.id].move_all(JobState.GOOD, JobState.DISPATCHED)
+        if not count or count != event.count:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Batch {batch.id} has {count} good cards to send off, and the list has "
+                f"{event.count}. Nothing was dispatched.",
+            )
+
+    def closed(self, event: BatchClosed) -> None:
+        """Close a batch that balances: received = good + suspect + left, none on the line."""
+        batch = self._in(event.batch, BatchState.RELEASED, "is closed")
+        found = self.balance(batch.id)
+        stated = (event.good, event.suspect, event.left)
+        if stated != found or sum(stated) != batch.count:
+            raise CheckFailed(
+                Control.RECONCILIATION,
+                f"Batch {batch.id} received {batch.count} cards, but {found[0]} good, {found[1]} "
+                f"suspect and {found[2]} left over make {sum(found)}. Finish or dispatch the cards "
+                "that are still here, then close it again.",
+            )
+        outcome = Outcome(*stated, self.jobs[batch.id].digest())
+        self._journal.drop(self.jobs, batch.id)
+        self._put(replace(batch, state=BatchState.CLOSED, outcome=outcome))
+
+    def balance(self, batch: str) -> tuple[int, int, int]:
+        """Return how many cards are good (and dispatched), suspect, and left over."""
+        jobs = self.open_jobs(batch)
+        states = (JobState.DISPATCHED, JobState.SUSPECT, JobState.PREPARED)
+        good, suspect, left = (jobs.count(state) for state in states)
+        return good, suspect, left
+
+    def on_the_line(self) -> list[tuple[str, int, JobState]]:
+        """Return batch, number and state of every card that is on the line."""
+        return [
+            (batch, number, jobs.state(number))
+            for batch, jobs in self.jobs.items()
+            for number in sorted(jobs.line)
+        ]
+
+    def _in(self, batch: str, state: BatchState, what: str) -> Batch:
+        found = self.require(batch)
+        if found.state is not state:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Batch {batch} is {found.state.value}; only a {state.value} batch {what}. "
+                "Nothing was changed.",
+            )
+        return found
+
+    def _lapsed(self, batch: Batch, now: datetime) -> Batch:
+        """Return the batch as prepared when its approvals have lapsed."""
+        if batch.terms is None or now <= batch.terms.expires:
+            return batch
+        if batch.state not in (BatchState.PREPARED, BatchState.RELEASED):
+            return batch
+        return replace(batch, state=BatchState.PREPARED, approvals=(), terms=None)
+
+    def _put(self, batch: Batch) -> None:
+        self._journal.put(self.known, batch.id, batch)
+
+    def encode(self) -> list[dict[str, Any]]:
+        """Return every batch as JSON values."""
+        names = {batch: name for name, batch in self._names.items()}
+        contents = {batch: content for content, batch in self._contents.items()}
+        return [
+            _batch_fields(batch)
+            | {
+                "name": names[batch.id],
+                "content": contents[batch.id],
+                "jobs": self.jobs[batch.id].encode() if batch.id in self.jobs else None,
+            }
+            for batch in self.known.values()
+        ]
+
+    def restore(self, fields: Any) -> None:
+        """Take what ``encode`` gave."""
+        for each in fields:
+            name, content, jobs = (each.pop(key) for key in ("name", "content", "jobs"))
+            batch = _batch_of(each)
+            self.known[batch.id] = batch
+            self._names[name] = batch.id
+            self._contents[content] = batch.id
+            if jobs is not None:
+                self.jobs[batch.id] = Jobs.restore(jobs, self._journal, batch.id)
+
+
+def release_statement(batch: Batch, terms: Terms) -> bytes:
+    """Return exactly what a person signs to release a batch on terms (canonical JSON, ASCII)."""
+    return canonical.encode(
+        {
+            "approve": RELEASE,
+            "batch": batch.id,
+            "issuer": batch.issuer,
+            "product": batch.product,
+            "profile": batch.profile,
+            "count": batch.prepared,
+            "records": batch.records,
+            "scripts": batch.scripts,
+            "keys": dict(batch.keys),
+            "stations": list(terms.stations),
+            "expires": write_time(terms.expires),
+        }
+    )
+
+
+def _terms_of(statement: str) -> Terms:
+    try:
+        fields = canonical.decode(statement.encode())
+        expires = datetime.fromisoformat(fields["expires"])
+        write_time(expires)
+        return Terms(_STATIONS.read(fields["stations"]), expires)
+    except (BadInput, KeyError, TypeError, ValueError):
+        raise BadInput(
+            Control.APPROVAL_SIGNATURE,
+            "The statement that was signed is not one of a release: it names no stations and no "
+            "end. Sign exactly what 'kif batch release --statement' prints.",
+        ) from None
+
+
+def _key_texts(keys: Mapping[KeyRef, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(key), kcv) for key, kcv in keys.items()))
+
+
+def _batch_fields(batch: Batch) -> dict[str, Any]:
+    fields = dict(vars(batch))
+    terms, outcome = batch.terms, batch.outcome
+    fields["terms"] = terms and [list(terms.stations), write_time(terms.expires)]
+    fields["outcome"] = outcome and list(vars(outcome).values())
+    return fields
+
+
+def _batch_of(fields: dict[str, Any]) -> Batch:
+    terms, outcome = fields["terms"], fields["outcome"]
+    return Batch(
+        **fields
+        | {
+            "state": BatchState(fields["state"]),
+            "keys": tuple((key, kcv) for key, kcv in fields["keys"]),
+            "approvals": tuple((person, statement) for person, statement in fields["approvals"]),
+            "terms": terms and Terms(tuple(terms[0]), datetime.fromisoformat(terms[1])),
+            "outcome": outcome and Outcome(*outcome),
+        }
+    )

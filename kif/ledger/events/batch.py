@@ -1,0 +1,117 @@
+"""What happens to a batch as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kif.formats.control import Control
+from kif.ledger.event import Event
+from kif.ledger.form import (
+    Armour,
+    BatchId,
+    CheckValues,
+    Count,
+    Digest,
+    KeyedDigest,
+    Name,
+    Pair,
+    Reason,
+    Reference,
+    Sentence,
+    Statement,
+    one_of,
+)
+
+
+@dataclass(frozen=True)
+class FileRefused(Event, kind="file-refused"):
+    """An issuer's file was not taken. ``digest`` is of the file as it came, encrypted."""
+
+    by: Pair
+    digest: Digest
+    control: Annotated[Control, one_of(Control)]
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class BatchReceived(Event, kind="batch-received"):
+    """An issuer's file became a batch."""
+
+    by: Pair
+    batch: BatchId
+    issuer: Name
+    product: Name
+    count: Count
+    file_digest: Digest
+    """Of the file as it came, encrypted."""
+    content: KeyedDigest
+    """Of the clear content, by a key in the HSM: it never comes again."""
+    name: KeyedDigest
+    """Of issuer and reference, by a key in the HSM: they never come together again."""
+    records: Digest
+    """Root over the batch's sealed records: see :mod:`kif.ledger.binding`."""
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class BatchPrepared(Event, kind="batch-prepared"):
+    """Every record of a batch became a personalisation script."""
+
+    by: Pair
+    batch: BatchId
+    profile: Digest
+    """SHA-256 of the product's profile."""
+    scripts: Digest
+    """Root over the batch's sealed scripts."""
+    keys: CheckValues
+    """The keys that its cards are made with, and their check values."""
+
+
+@dataclass(frozen=True)
+class ApprovalGiven(Event, kind="approval-given"):
+    """An operator signed the release of a batch; ``statement`` is exactly what was signed."""
+
+    person: Name
+    batch: BatchId
+    statement: Statement
+    signature: Armour
+
+
+@dataclass(frozen=True)
+class ApprovalRefused(Event, kind="approval-refused"):
+    """An approval was not taken. Person and batch are as they were named, so nobody's word."""
+
+    person: Sentence
+    batch: Sentence
+    control: Annotated[Control, one_of(Control)]
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class BatchReleased(Event, kind="batch-released"):
+    """Two operators approved the same statement: cards may be made by its terms."""
+
+    batch: BatchId
+    count: Count
+
+
+@dataclass(frozen=True)
+class BatchDispatched(Event, kind="batch-dispatched"):
+    """The good cards of a batch left, by a list of pseudonyms and chips."""
+
+    by: Pair
+    batch: BatchId
+    count: Count
+    list_digest: Digest
+
+
+@dataclass(frozen=True)
+class BatchClosed(Event, kind="batch-closed"):
+    """A batch is done: received = good + suspect + left."""
+
+    by: Pair
+    batch: BatchId
+    good: Count
+    suspect: Count
+    left: Count

@@ -1,0 +1,90 @@
+"""What happens to one card job. A job is named by its batch and its number in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kif.formats.control import Control
+from kif.ledger.event import Event
+from kif.ledger.form import (
+    NAME_FORM,
+    BatchId,
+    CardNumber,
+    Chip,
+    Count,
+    Name,
+    Pair,
+    Reason,
+    list_of,
+    one_of,
+)
+
+
+@dataclass(frozen=True)
+class JobClaimed(Event, kind="job-claimed"):
+    """A station took a job."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+    station: Name
+
+
+@dataclass(frozen=True)
+class ClaimWithdrawn(Event, kind="claim-withdrawn"):
+    """A claimed job is ready again: nothing had left for its card."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+
+
+@dataclass(frozen=True)
+class InjectionAuthorised(Event, kind="injection-authorised"):
+    """The chip proved its keys; its protected commands leave the oracle after this."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+    chip: Chip
+    commands: Count
+
+
+@dataclass(frozen=True)
+class InjectionDone(Event, kind="injection-done"):
+    """The chip answered every command of its script, with its R-MAC."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+
+
+@dataclass(frozen=True)
+class CardPrinted(Event, kind="card-printed"):
+    """The card was printed."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+
+
+@dataclass(frozen=True)
+class CardVerified(Event, kind="card-verified"):
+    """The card is good, by these checks; its ARQC verified in the HSM."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+    checks: Annotated[tuple[str, ...], list_of(NAME_FORM, 1, 20)]
+
+
+@dataclass(frozen=True)
+class CardSuspect(Event, kind="card-suspect"):
+    """The card is never tried again."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+    control: Annotated[Control, one_of(Control)]
+    reason: Reason

@@ -1,0 +1,51 @@
+"""What happens to the site as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kif.ledger.event import Event
+from kif.ledger.form import Armour, Digest, Halves, Instant, Label, Name, Pair, Place
+
+
+@dataclass(frozen=True)
+class TokenOpened(Event, kind="token-opened"):
+    """Two operators opened the token for a process."""
+
+    by: Pair
+
+
+@dataclass(frozen=True)
+class LibraryAccepted(Event, kind="library-accepted"):
+    """The two holders of the PIN sealed it anew for another PKCS#11 library."""
+
+    by: Pair
+    library: Place
+    library_digest: Digest
+    halves: Halves
+
+
+@dataclass(frozen=True)
+class ClockCorrected(Event, kind="clock-corrected"):
+    """The clock had been ahead: what follows may be earlier than what stands before."""
+
+    by: Pair
+    was: Instant
+    """The time of the entry before, which the wrong clock gave."""
+
+
+@dataclass(frozen=True)
+class IssuerRegistered(Event, kind="issuer-registered"):
+    """An issuer's files are accepted from here on, when this certificate (PEM) signed them."""
+
+    by: Pair
+    issuer: Name
+    certificate: Armour
+
+
+@dataclass(frozen=True)
+class ResidueDestroyed(Event, kind="residue-destroyed"):
+    """A data key whose batch was never received was destroyed."""
+
+    by: Pair
+    label: Label

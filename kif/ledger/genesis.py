@@ -1,0 +1,217 @@
+"""The genesis on the record: the order in which a site comes to be, and what closes it.
+
+1. People are appointed; 2. each signs the plan; 3. the token is made; 4. keys are generated, or
+formed of components; 5. the site's CA certifies; 6. the PINs are sealed to two people each; 7. the
+closing names the key that signs this log. After it nobody is appointed and no key is made here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from kif.formats import canonical
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.formats.keyref import of_site
+from kif.ledger.approval import CEREMONY
+from kif.ledger.events.ceremony import (
+    CeremonyClosed,
+    CertificateIssued,
+    PersonAppointed,
+    PinSealed,
+    PlanApproved,
+    Role,
+    TokenMade,
+)
+from kif.ledger.events.site import LibraryAccepted
+from kif.ledger.issuers import require_certificate
+from kif.ledger.journal import Journal
+from kif.ledger.keys import Keys
+from kif.ledger.people import People, same_statement
+
+LOG_SIGNER, SITE_CA = of_site("log-signer"), of_site("site-ca")
+_HOLDERS = {"user-pin": Role.OPERATOR, "so-pin": Role.CUSTODIAN}
+_LEAST = 2
+
+
+class Genesis:
+    """What the ceremony has come to; ``closed`` once the site stands."""
+
+    def __init__(self, journal: Journal, people: People, keys: Keys, log_key: bytes) -> None:
+        self._journal, self._people, self._keys = journal, people, keys
+        self._log_key = log_key
+        self.closed = False
+        self.plan: dict[str, str] = {}
+        """The statement that everyone signed: site, ceremony, plan."""
+        self.approved: dict[str, None] = {}
+        self.token: dict[str, str] = {}
+        """Label, library and its digest, as now in force."""
+        self.certificates: dict[str, str] = {}
+        """PEM by the key's reference."""
+        self.sealed: dict[str, list[str]] = {}
+        """Digests of the sealed halves by purpose, each after its holder: name, digest, …"""
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.plan.get("site", "")
+
+    def appoint(self, event: PersonAppointed) -> None:
+        """Appoint somebody, before anyone has signed."""
+        self._before_closing(event.kind)
+        _require(not self.approved, "Nobody is appointed after the plan was signed.")
+        self._people.appoint(event)
+
+    def approve(self, event: PlanApproved) -> None:
+        """Take a person's signature; everyone signs the same plan for the same site."""
+        self._before_closing(event.kind)
+        _require(event.person not in self.approved, f"{event.person} has signed the plan already.")
+        if self.plan:
+            expected = canonical.encode(self.plan)
+        else:
+            expected = plan_statement(*_plan_of(event.statement))
+        same_statement(event.statement, expected, "this ceremony")
+        self._people.verify(event.person, CEREMONY, event.statement, event.signature)
+        self._journal.set(self, "plan", json.loads(expected))
+        self._journal.put(self.approved, event.person, None)
+
+    def make_token(self, event: TokenMade) -> None:
+        """Note the token, once, when everybody has signed and there are two of each role."""
+        self._before_closing(event.kind)
+        _require(not self.token, "The token is made once.")
+        for role in Role:
+            count = len(self._people.of_role(role))
+            _require(count >= _LEAST, f"There are {count} {role.value}s; a site has at least two.")
+        _require(
+            self._people.appointed.keys() == self.approved.keys(),
+            "Not everybody who was appointed has signed the plan.",
+        )
+        token = {
+            "label": event.label,
+            "library": event.library,
+            "library_digest": event.library_digest,
+        }
+        self._journal.set(self, "token", token)
+
+    def require_token(self, kind: str) -> None:
+        """Require that keys can be made now."""
+        self._before_closing(kind)
+        _require(bool(self.token), f"There is no token yet; {kind} comes after it.")
+
+    def certify(self, event: CertificateIssued) -> None:
+        """Note a certificate of a key on the record, signed by the site's CA."""
+        self.require_token(event.kind)
+        _require(str(event.key) not in self.certificates, f"{event.key} is certified already.")
+        certificate = require_certificate(event.certificate)
+        _require(
+            _public(certificate) == self._keys.public_key(event.key),
+            f"The certificate of {event.key} is of another key than the one on the record.",
+        )
+        _require(
+            _signed_by(certificate, self._keys.public_key(SITE_CA)),
+            f"The certificate of {event.key} is not signed by the site's CA.",
+        )
+        self._journal.put(self.certificates, str(event.key), event.certificate)
+
+    def seal(self, event: PinSealed) -> None:
+        """Note a sealed PIN: two holders of the role that it is for."""
+        self.require_token(event.kind)
+        _require(event.purpose not in self.sealed, f"The {event.purpose} is sealed already.")
+        _require(len(set(event.holders)) == _LEAST, "A PIN is split between two people.")
+        for name in event.holders:
+            self._people.require(name, _HOLDERS[event.purpose])
+        self._journal.put(self.sealed, event.purpose, _pairs(event.holders, event.halves))
+
+    def accept_library(self, event: LibraryAccepted) -> None:
+        """Note another library, sealed anew by the holders of the PIN."""
+        self.require_site()
+        _require(
+            sorted(event.by) == sorted(self.sealed["user-pin"][::2]),
+            "A library is accepted by the two holders of the user PIN.",
+        )
+        library = {"library": event.library, "library_digest": event.library_digest}
+        self._journal.set(self, "token", self.token | library)
+        self._journal.put(self.sealed, "user-pin", _pairs(event.by, event.halves))
+
+    def close(self, event: CeremonyClosed) -> None:
+        """Close the genesis when it is complete, and its log is signed by its own key."""
+        self.require_token(event.kind)
+        _require(
+            plan_statement(event.site, event.ceremony, event.plan) == canonical.encode(self.plan),
+            "The closing names another site, ceremony or plan than was signed.",
+        )
+        _require(self.sealed.keys() == _HOLDERS.keys(), "Not every PIN is sealed.")
+        signer = self._keys.public_key(LOG_SIGNER)
+        _require(
+            event.log_key == signer == self._log_key,
+            "The key that signs this log is not the one that the genesis made for it.",
+        )
+        self._keys.activate_all()
+        self._journal.set(self, "closed", True)
+
+    def require_site(self) -> None:
+        """Require that the genesis is closed (SITE)."""
+        _require(self.closed, "The genesis is not closed; nothing else happens before.")
+
+    def _before_closing(self, kind: str) -> None:
+        _require(not self.closed, f"The genesis is closed; {kind} belongs to a ceremony.")
+
+    def encode(self) -> dict[str, Any]:
+        """Return what a closed genesis leaves as JSON values."""
+        return {
+            "plan": self.plan,
+            "token": self.token,
+            "certificates": self.certificates,
+            "sealed": self.sealed,
+        }
+
+    def restore(self, fields: Any) -> None:
+        """Take what ``encode`` gave."""
+        self.closed = True
+        self.plan, self.token = fields["plan"], fields["token"]
+        self.certificates, self.sealed = fields["certificates"], fields["sealed"]
+
+
+def plan_statement(site: str, ceremony: str, plan: str) -> bytes:
+    """Return exactly what everyone signs: canonical JSON; ``plan`` is the plan's SHA-256, hex."""
+    return canonical.encode({"approve": CEREMONY, "ceremony": ceremony, "plan": plan, "site": site})
+
+
+def _plan_of(statement: str) -> tuple[str, str, str]:
+    fields = canonical.decode(statement.encode())
+    return tuple(str(fields.get(name)) for name in ("site", "ceremony", "plan"))  # type: ignore[return-value]
+
+
+def _pairs(holders: tuple[str, ...], halves: tuple[str, ...]) -> list[str]:
+    return [part for pair in zip(holders, halves, strict=True) for part in pair]
+
+
+def _public(certificate: x509.Certificate) -> bytes:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_numbers().n.to_bytes((key.key_size + 7) // 8, "big")
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _signed_by(certificate: x509.Certificate, point: bytes) -> bool:
+    """Return whether a certificate is signed by the P-256 key of this point."""
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        algorithm = certificate.signature_hash_algorithm
+        if algorithm is None:
+            return False
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Refused(Control.SITE, sentence)

@@ -1,0 +1,229 @@
+"""The state machine that every entry obeys: what may happen, given all that happened before.
+
+``State.admit`` decides and judges. The oracle admits an event before it acts on it; verification
+admits the same events afterwards, by this same code, from the log and its verifier key alone.
+
+Invariants:
+
+- the first events are a genesis: people, their signatures over one plan, a token, its keys; its
+  closing names the key that signs this log, and nothing of it happens afterwards;
+- whatever is done is done by two different operators whom the genesis appointed;
+- a batch is released by two operators' signatures over one statement, and a card is claimed by a
+  station of those terms, before they end;
+- a job moves along its states; a chip is used once; a closed batch balances;
+- time does not go back, except where two operators record that the clock was wrong.
+
+>>> state = State(log_key)
+>>> for entry in entries:
+...     state.admit(entry.event, entry.time)
+
+An event that is not admitted raises a ``KifError`` with its control id, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, DeviceFailed, Refused
+from kif.formats.state import JobState
+from kif.ledger.batches import Batches
+from kif.ledger.chips import Chips
+from kif.ledger.event import Event
+from kif.ledger.events import batch as of_batch
+from kif.ledger.events import card as of_card
+from kif.ledger.events import ceremony as of_ceremony
+from kif.ledger.events import site as of_site
+from kif.ledger.events.ceremony import Role
+from kif.ledger.form import write_time
+from kif.ledger.genesis import Genesis
+from kif.ledger.issuers import Issuers
+from kif.ledger.journal import Journal
+from kif.ledger.keys import Keys
+from kif.ledger.people import People
+
+_Rule = Callable[[Any, datetime], None]
+
+
+class State:
+    """All that follows from the log so far. ``log_key`` is the Ed25519 key that signs it."""
+
+    def __init__(self, log_key: bytes) -> None:
+        self.journal = Journal()
+        self.time: datetime | None = None
+        """The time of the last event."""
+        self.people = People(self.journal)
+        self.keys = Keys(self.journal)
+        self.genesis = Genesis(self.journal, self.people, self.keys, log_key)
+        self.issuers = Issuers(self.journal)
+        self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
+        self.chips = Chips()
+        self._rules: dict[type[Event], _Rule] = {
+            **self._ceremony_rules(),
+            **self._site_rules(),
+            **self._batch_rules(),
+            **self._card_rules(),
+        }
+
+    def admit(self, event: Event, time: datetime) -> None:
+        """Take an event at a time, or raise a ``KifError`` and stay as before."""
+        mark = self.journal.mark()
+        try:
+            self._check_time(event, time)
+            self._check_hands(event)
+            self._rules[type(event)](event, time)
+            self.journal.set(self, "time", time)
+        except BaseException:
+            self.journal.back(mark)
+            raise
+
+    def settle(self) -> None:
+        """Make everything that was admitted final: it can't be taken back any more."""
+        self.journal.clear()
+        self.chips.settle()
+
+    def _check_time(self, event: Event, time: datetime) -> None:
+        if self.time is None or time >= self.time:
+            return
+        if isinstance(event, of_site.ClockCorrected) and event.was == self.time:
+            return
+        raise CheckFailed(
+            Control.CLOCK,
+            f"The time {write_time(time)} is behind the ledger's last entry, of "
+            f"{write_time(self.time)}.",
+        )
+
+    def _check_hands(self, event: Event) -> None:
+        """Require that whoever does something may: a site stands, and two operators opened it."""
+        if isinstance(event, _GENESIS):
+            return
+        self.genesis.require_site()
+        by = getattr(event, "by", None)
+        if by is not None:
+            self.people.require_pair(by)
+
+    def _ceremony_rules(self) -> dict[type[Event], _Rule]:
+        genesis = self.genesis
+        return {
+            of_ceremony.CeremonyAborted: lambda e, _: self._before_people(),
+            of_ceremony.PersonAppointed: lambda e, _: genesis.appoint(e),
+            of_ceremony.PlanApproved: lambda e, _: genesis.approve(e),
+            of_ceremony.TokenMade: lambda e, _: genesis.make_token(e),
+            of_ceremony.KeyGenerated: lambda e, _: self._generated(e),
+            of_ceremony.ComponentEntered: lambda e, _: self._component(e),
+            of_ceremony.KeyFormed: lambda e, _: self._formed(e),
+            of_ceremony.Deviation: lambda e, _: self._deviation(e),
+            of_ceremony.CertificateIssued: lambda e, _: genesis.certify(e),
+            of_ceremony.PinSealed: lambda e, _: genesis.seal(e),
+            of_ceremony.CeremonyClosed: lambda e, _: genesis.close(e),
+        }
+
+    def _before_people(self) -> None:
+        if self.people.appointed:
+            raise Refused(
+                Control.SITE, "Earlier attempts are told before anyone is appointed, not later."
+            )
+
+    def _generated(self, event: of_ceremony.KeyGenerated) -> None:
+        self.genesis.require_token(event.kind)
+        self.keys.generated(event)
+
+    def _formed(self, event: of_ceremony.KeyFormed) -> None:
+        self.genesis.require_token(event.kind)
+        self.keys.formed(event)
+
+    def _component(self, event: of_ceremony.ComponentEntered) -> None:
+        self.genesis.require_token(event.kind)
+        self.people.require(event.person, Role.CUSTODIAN)
+        self.keys.component(event)
+
+    def _deviation(self, event: of_ceremony.Deviation) -> None:
+        self.genesis.require_token(event.kind)
+        self.people.require(event.person, Role.CUSTODIAN)
+
+    def _site_rules(self) -> dict[type[Event], _Rule]:
+        return {
+            of_site.TokenOpened: lambda e, _: None,
+            of_site.LibraryAccepted: lambda e, _: self.genesis.accept_library(e),
+            of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
+            of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
+            of_site.ResidueDestroyed: lambda e, _: None,
+        }
+
+    def _corrected(self, event: of_site.ClockCorrected, now: datetime) -> None:
+        if event.was != self.time or now >= event.was:
+            raise Refused(
+                Control.CLOCK,
+                "A correction of the clock names the time of the entry before, which is ahead of "
+                "the right one. This clock is not behind.",
+            )
+
+    def _batch_rules(self) -> dict[type[Event], _Rule]:
+        batches = self.batches
+        return {
+            of_batch.FileRefused: lambda e, _: None,
+            of_batch.BatchReceived: lambda e, _: batches.received(e),
+            of_batch.BatchPrepared: lambda e, _: batches.prepared(e),
+            of_batch.ApprovalGiven: batches.approved,
+            of_batch.ApprovalRefused: lambda e, _: None,
+            of_batch.BatchReleased: lambda e, _: batches.released(e),
+            of_batch.BatchDispatched: lambda e, _: batches.dispatched(e),
+            of_batch.BatchClosed: lambda e, _: batches.closed(e),
+        }
+
+    def _card_rules(self) -> dict[type[Event], _Rule]:
+        def moves(to: JobState) -> _Rule:
+            return lambda e, _: self.batches.open_jobs(e.batch).step(e.number, to)
+
+        return {
+            of_card.JobClaimed: self._claimed,
+            of_card.ClaimWithdrawn: lambda e, _: self._withdrawn(e),
+            of_card.InjectionAuthorised: lambda e, _: self._authorised(e),
+            of_card.InjectionDone: moves(JobState.PERSONALISED),
+            of_card.CardPrinted: moves(JobState.PRINTED),
+            of_card.CardVerified: moves(JobState.GOOD),
+            of_card.CardSuspect: moves(JobState.SUSPECT),
+        }
+
+    def _claimed(self, event: of_card.JobClaimed, now: datetime) -> None:
+        self.batches.require_released(event.batch, event.station, now)
+        self.batches.open_jobs(event.batch).claim(event.number, event.station)
+
+    def _withdrawn(self, event: of_card.ClaimWithdrawn) -> None:
+        jobs = self.batches.open_jobs(event.batch)
+        if jobs.state(event.number) is not JobState.CLAIMED:
+            raise Refused(
+                Control.JOB_STATE,
+                f"Card {event.number} of batch {event.batch} is {jobs.state(event.number).value}; "
+                "only a claim is withdrawn.",
+            )
+        jobs.step(event.number, JobState.PREPARED)
+
+    def _authorised(self, event: of_card.InjectionAuthorised) -> None:
+        chip = bytes.fromhex(event.chip)
+        if chip in self.chips:
+            raise DeviceFailed(
+                Control.CARD_ONCE,
+                f"The card {event.chip} was used for another job before. No key was sent; put it "
+                "in the reject box.",
+            )
+        self.batches.open_jobs(event.batch).use(event.number, chip)
+        self.chips.add(chip, self.journal)
+
+
+_GENESIS = (
+    of_ceremony.CeremonyAborted,
+    of_ceremony.PersonAppointed,
+    of_ceremony.PlanApproved,
+    of_ceremony.TokenMade,
+    of_ceremony.KeyGenerated,
+    of_ceremony.ComponentEntered,
+    of_ceremony.KeyFormed,
+    of_ceremony.Deviation,
+    of_ceremony.CertificateIssued,
+    of_ceremony.PinSealed,
+    of_ceremony.CeremonyClosed,
+)
+"""Events of the genesis, whose own rules say when they may happen."""

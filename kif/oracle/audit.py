@@ -1,0 +1,118 @@
+"""The audit of a home: its whole log, every table, and the files that the log names.
+
+It needs no token and no passphrase: the log's verifier key is enough, which compliance staff keep
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.hsm.library import library_digest
+from kif.ledger.event import Entry
+from kif.ledger.events.batch import BatchReceived
+from kif.ledger.events.card import CardSuspect
+from kif.ledger.state import State
+from kif.ledger.verify import LogReport, verify_log
+from kif.oracle.cache import require_tables
+from kif.oracle.home import Home
+from kif.store.engine import open_store
+from kif.store.models import Site
+
+
+def audit(home: Home, verifier: str | None = None) -> LogReport:
+    """Verify everything that a home holds. Raises ``CheckFailed`` naming what is wrong.
+
+    1. Nobody else can write in the home; 2. the log, entry by entry, against its key, which is
+    taken from the home itself when none is given; 3. every table says what the log says; 4. so do
+    ``hsm.yaml`` and the sealed halves.
+    """
+    home.require_site()
+    store = open_store(home.database)
+    told = _Told()
+    try:
+        with store.reading() as tx:
+            own = tx.session.scalars(select(Site.log_verifier)).first() or ""
+            report = verify_log(tx.ledger, verifier or own, told.note)
+            require_tables(tx.session, report.state, verifier or own, whole=True)
+            _require(list(told.differences(tx.session)))
+    finally:
+        store.close()
+    _require(list(_files(home, report.state)))
+    return report
+
+
+def state_of(home: Home) -> State:
+    """Return what follows from a home's log, after verifying it; no token is needed."""
+    home.require_site()
+    store = open_store(home.database)
+    try:
+        with store.reading() as tx:
+            own = tx.session.scalars(select(Site.log_verifier)).first() or ""
+            return verify_log(tx.ledger, own).state
+    finally:
+        store.close()
+
+
+@dataclass
+class _Told:
+    """What entries tell to those concerned, where it is not erased, and the tables repeat."""
+
+    reasons: dict[tuple[str, int], str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+
+    def note(self, entry: Entry) -> None:
+        """Keep what an entry tells."""
+        event = entry.event
+        if isinstance(event, CardSuspect) and event.reason is not None:
+            self.reasons[event.batch, event.number] = f"{event.reason} [{event.control.value}]"
+        if isinstance(event, BatchReceived) and event.reference is not None:
+            self.references[event.batch] = event.reference
+
+    def differences(self, session: Session) -> Iterator[str]:
+        """Yield which rows tell something else."""
+        for batch, reference in session.execute(text("SELECT id, file_reference FROM batch")):
+            if self.references.get(batch, reference) != reference:
+                yield f"the reference of batch {batch} is not the one in the log"
+        rows = session.execute(
+            text("SELECT batch_id, number, state, reason FROM card_job WHERE reason IS NOT NULL")
+        )
+        for batch, number, state, reason in rows:
+            known = self.reasons.get((batch, number), reason if state == "suspect" else None)
+            if known != reason:
+                yield f"the reason of card {number} of batch {batch} is not the one in the log"
+
+
+def _files(home: Home, state: State) -> Iterator[str]:
+    """Compare where the PIN goes, and who holds it, with what the ceremony recorded."""
+    place, token = home.token_place(), state.genesis.token
+    for what, found, known in (
+        ("the token", place.label, token["label"]),
+        ("the library", str(place.library), token["library"]),
+    ):
+        if found != known:
+            yield f"hsm.yaml names {what} '{found}', not '{known}'"
+    if place.library.exists() and library_digest(place.library) != token["library_digest"]:
+        yield f"the library {place.library} is another file than the one on the record"
+    for purpose, pairs in state.genesis.sealed.items():
+        for person, digest in zip(pairs[::2], pairs[1::2], strict=True):
+            path = home.seal / purpose / f"{person}.json"
+            content = path.read_bytes() if path.is_file() else b""
+            if hashlib.sha256(content).hexdigest() != digest:
+                yield f"the sealed half of {person} ({purpose}) is not the one on the record"
+
+
+def _require(found: list[str]) -> None:
+    if found:
+        raise CheckFailed(
+            Control.LEDGER_TABLES,
+            f"The home differs from the log: {'; '.join(found)}. The log is right; restore the "
+            "home from a backup.",
+        )

@@ -1,0 +1,33 @@
+"""Printing's desk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from kif.formats.secret import Secret
+from kif.formats.state import JobState
+from kif.ledger.events.card import CardPrinted
+from kif.oracle.desk import Desk, moved
+from kif.oracle.interface import JobRef, JobView
+from kif.oracle.record import Step
+
+
+@dataclass(frozen=True)
+class Graphics:
+    """Implements :class:`kif.oracle.interface.GraphicsOracle`."""
+
+    desk: Desk
+
+    def script(self, job: JobRef) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that is to be printed."""
+        return self.desk.script(job, JobState.PERSONALISED)
+
+    def printed(self, job: JobRef) -> JobView:
+        """Record that the card was printed."""
+        return self.desk.record.write(partial(_printed, job))
+
+
+def _printed(job: JobRef, step: Step) -> JobView:
+    step.record(CardPrinted(step.by, job.batch, job.number))
+    return moved(step, job)

@@ -1,0 +1,94 @@
+"""Data preparation's desk: clear records out, one at a time; whole batches of scripts in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import update
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, Refused
+from kif.formats.keyref import KeyRef, of_site
+from kif.formats.secret import Secret
+from kif.formats.state import JobState
+from kif.ledger.binding import BoundScript, root_over, sealed_digest
+from kif.ledger.events.batch import BatchPrepared
+from kif.oracle.desk import Desk, bound_records, moved_batch, record_of
+from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.keys import CARD_MANAGER, EMV_MASTERS
+from kif.oracle.record import Step
+from kif.store.models import CardJob
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Implements :class:`kif.oracle.interface.PreparationOracle`."""
+
+    desk: Desk
+
+    def batch(self, batch: str) -> BatchView:
+        """Return a batch, or raise ``BadInput`` when there is none of that id."""
+        return self.desk.batch(batch)
+
+    def jobs(self, batch: str) -> Sequence[JobView]:
+        """Return the cards of a batch that are to be prepared, in their order.
+
+        Raises ``CheckFailed`` when the table has other records than were received.
+        """
+        with self.desk.record.reading() as (state, tx):
+            root = state.batches.require(batch).records
+            if root_over(bound_records(tx.session, batch)) != root:
+                raise CheckFailed(
+                    Control.LEDGER_TABLES,
+                    f"The records of batch {batch} are not those that were received: their root "
+                    "differs. Nothing was prepared; restore the database from a backup.",
+                )
+        return [job for job in self.desk.jobs(batch) if job.state is not JobState.SUSPECT]
+
+    def record(self, job: JobRef) -> Secret:
+        """Return the clear record (JSON) of a card job that is not yet prepared."""
+        with self.desk.record.reading() as (state, tx):
+            now = state.batches.open_jobs(job.batch).state(job.number)
+            if now is not JobState.RECEIVED:
+                raise Refused(
+                    Control.JOB_STATE,
+                    f"Card {job.number} of batch {job.batch} is {now.value}; a record is given out "
+                    "only before it is prepared.",
+                )
+            sealed = record_of(tx.session, job)
+        return self.desk.reveal(job, sealed, "record")
+
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
+        return self.desk.suspect(job, control, sentence)
+
+    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+        """Keep the scripts (job -> JSON) of a whole batch: it is PREPARED then."""
+        return self.desk.record.write(partial(self._save, batch, profile, scripts))
+
+    def _save(
+        self, batch: str, profile: str, scripts: dict[JobRef, Secret], step: Step
+    ) -> BatchView:
+        jobs = step.state.batches.open_jobs(batch)
+        wanted = [number for number, state, _ in jobs.all() if state is JobState.RECEIVED]
+        if [job.number for job in scripts] != wanted or {job.batch for job in scripts} > {batch}:
+            raise Refused(
+                Control.JOB_STATE,
+                f"Batch {batch} has {len(wanted)} cards to prepare and {len(scripts)} scripts "
+                "came. Prepare the whole batch; nothing was changed.",
+            )
+        sealed = {job: self.desk.protect(job, clear, "script") for job, clear in scripts.items()}
+        bound = [BoundScript(job.number, sealed_digest(each)) for job, each in sealed.items()]
+        step.record(BatchPrepared(step.by, batch, profile, root_over(bound), self._keys(step)))
+        for (job, script), each in zip(sealed.items(), bound, strict=True):
+            this = (CardJob.batch_id == batch) & (CardJob.number == job.number)
+            values = {"state": JobState.PREPARED, "script": script, "script_digest": each.digest}
+            step.session.execute(update(CardJob).where(this).values(**values))
+        return moved_batch(step, batch)
+
+    def _keys(self, step: Step) -> dict[KeyRef, str]:
+        """Return the keys that cards are made with, by reference, with their check values."""
+        keys = map(of_site, (CARD_MANAGER, *EMV_MASTERS))
+        return {key: step.state.keys.check_value(key) for key in keys}

@@ -1,0 +1,59 @@
+"""Quality control's desk: a card is good only with an ARQC that the HSM verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.formats.script import Script
+from kif.formats.secret import Secret
+from kif.formats.state import JobState
+from kif.hsm.emv import verify_arqc
+from kif.ledger.events.card import CardVerified
+from kif.oracle.desk import Desk, moved
+from kif.oracle.interface import JobRef, JobView
+from kif.oracle.record import Step
+
+_MASTER = "emv-ac"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Implements :class:`kif.oracle.interface.QualityOracle`."""
+
+    desk: Desk
+    _verified: set[JobRef] = field(default_factory=set)
+
+    def script(self, job: JobRef) -> Secret:
+        """Return the prepared personalisation script (JSON) of a card that was printed."""
+        return self.desk.script(job, JobState.PRINTED)
+
+    def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
+        """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
+        script = Script.decode(self.script(job))
+        verify_arqc(self.desk.keys.emv[_MASTER], script.pan, script.psn, atc, data, arqc)
+        self._verified.add(job)
+
+    def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
+        """Declare the card good, by these checks. Its ARQC must have verified here."""
+        if job not in self._verified:
+            raise Refused(
+                Control.CHIP_CRYPTOGRAM,
+                f"{job} has no verified ARQC; a card is good only with one. Check it again.",
+            )
+        view = self.desk.record.write(partial(_good, job, tuple(checks)))
+        self._verified.discard(job)
+        return view
+
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        """Declare the card suspect: it is never tried again."""
+        self._verified.discard(job)
+        return self.desk.suspect(job, control, sentence)
+
+
+def _good(job: JobRef, checks: tuple[str, ...], step: Step) -> JobView:
+    step.record(CardVerified(step.by, job.batch, job.number, checks))
+    return moved(step, job, station=None)

@@ -1,0 +1,258 @@
+"""The oracle's record: it follows the log, decides on the state that follows, and writes groups.
+
+A verb hands in its work. Work reads the state, records events and changes rows; all work that waits
+becomes one group: one transaction, one signature over one checkpoint::
+
+    1. catch up with what others added: hash it, check its signature, admit it;
+    2. each work by itself: every event of it is admitted, or the work is taken back alone;
+    3. sign the checkpoint over the group, commit, have the HSM remember the new end;
+    4. only then do the answers leave.
+
+>>> def work(step: Step) -> None:
+...     step.record(JobClaimed(step.by, batch, number, station))
+>>> record.write(work)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, KifError, LedgerUnavailable
+from kif.hsm.memory import Head, LogMemory
+from kif.ledger.event import Boundary, Event, checked, commitment, committed_payload
+from kif.ledger.form import write_time
+from kif.ledger.note import NoteSigner, open_checkpoint, sign_checkpoint
+from kif.ledger.state import State
+from kif.ledger.tail import Tail, broken
+from kif.ledger.verify import follow
+from kif.store.engine import Store, Transaction
+from kif.store.ledger import LedgerTables
+
+_SALT = 32
+_SET_BACK = timedelta(minutes=1)
+"""How far behind its last entry the clock may be: time services set a clock back by seconds."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One work within a group: the state that it decides on, and the rows that it changes."""
+
+    session: Session
+    state: State
+    now: datetime
+    by: tuple[str, ...]
+    """The two operators who opened the token."""
+    _record: Callable[[Event, datetime], int]
+
+    def record(self, event: Event, time: datetime | None = None) -> int:
+        """Admit an event and add it to the log; return its index. Raises what the state says.
+
+        ``time`` is for what happened before there was a log: the group's own time otherwise.
+        """
+        return self._record(event, time or self.now)
+
+
+Work = Callable[[Step], Result]
+
+
+@dataclass
+class _Ticket(Generic[Result]):
+    """Work that waits, and what came of it."""
+
+    work: Work[Result]
+    result: Result | None = None
+    error: BaseException | None = None
+    done: bool = False
+
+
+@dataclass
+class Record:
+    """The log of an open site, as this process knows it. Safe to use from several threads."""
+
+    store: Store
+    tail: Tail
+    signer: NoteSigner
+    memory: LogMemory
+    by: tuple[str, ...]
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    correcting: bool = False
+    """Whether entries may be earlier than the last one: a correction of the clock is recorded."""
+    _waiting: list[_Ticket[Any]] = field(default_factory=list)
+    _queue: threading.Lock = field(default_factory=threading.Lock)
+    _turn: threading.RLock = field(default_factory=threading.RLock)
+    _lost: str = ""
+    """Why the state can't be trusted any more; the site has to be opened again then."""
+
+    def write(self, work: Work[Result]) -> Result:
+        """Do work in the next group and return what it gave, once that is durable.
+
+        Raises what the work or the state machine raised; ``LedgerUnavailable`` when the group can't
+        be written or signed, or the log is not where this process left it. Nothing was done then.
+        """
+        ticket = _Ticket(work)
+        with self._queue:
+            self._waiting.append(ticket)
+        with self._turn:
+            if not ticket.done:
+                self._commit(self._take())
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.result  # type: ignore[return-value]
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[State, Transaction]]:
+        """Look at the state and the rows of one moment: no group is written meanwhile."""
+        with self._turn, self.store.reading() as tx:
+            yield self.tail.state, tx
+
+    def save(self, keep: Callable[[LedgerTables, Tail], None]) -> None:
+        """Have something kept beside the log about its end, while no group is written."""
+        with self._turn, self.store.transaction() as tx:
+            keep(tx.ledger, self.tail)
+
+    def _take(self) -> list[_Ticket[Any]]:
+        with self._queue:
+            taken, self._waiting = self._waiting, []
+        return taken
+
+    def _commit(self, tickets: list[_Ticket[Any]]) -> None:
+        failed: BaseException | None = None
+        try:
+            self._group(tickets)
+        except KifError as exc:
+            failed = _unavailable(exc)
+        except BaseException as exc:
+            failed = exc
+        for ticket in tickets:
+            ticket.done = True
+            ticket.error = ticket.error or failed
+
+    def _group(self, tickets: list[_Ticket[Any]]) -> None:
+        if self._lost:
+            raise CheckFailed(Control.LEDGER_WRITABLE, self._lost)
+        mark = self.tail.mark()
+        try:
+            with self.store.transaction() as tx:
+                self._catch_up(tx.ledger)
+                mark = self.tail.mark()
+                now = self._now()
+                for ticket in tickets:
+                    self._attempt(ticket, tx, now)
+                note = self._sign(tx.ledger)
+        except BaseException:
+            self.tail.back(mark)
+            raise
+        if note:
+            self._finish(note)
+
+    def _attempt(self, ticket: _Ticket[Any], tx: Transaction, now: datetime) -> None:
+        """Do one work; take it back alone when it fails."""
+        mark = self.tail.mark()
+
+        def record(event: Event, time: datetime) -> int:
+            return self._add(tx.ledger, event, time)
+
+        try:
+            with tx.session.begin_nested():
+                step = Step(tx.session, self.tail.state, now, self.by, record)
+                ticket.result = ticket.work(step)
+                tx.session.flush()
+        except IntegrityError as exc:
+            self.tail.back(mark)
+            ticket.error = _unknown_row(exc)
+        except BaseException as exc:
+            self.tail.back(mark)
+            ticket.error = exc
+            if not isinstance(exc, KifError):
+                raise
+
+    def _add(self, ledger: LedgerTables, event: Event, now: datetime) -> int:
+        payload = committed_payload(checked(event))
+        commit, salt = None, b""
+        if payload is not None:
+            salt = self.entropy(_SALT)
+            commit = commitment(salt, payload)
+        entry = self.tail.propose(event, now, commit, Boundary.HSM)
+        ledger.add(entry.index, self.tail.last_leaf)
+        if payload is not None:
+            ledger.add_payload(entry.index, salt, payload)
+        return entry.index
+
+    def _sign(self, ledger: LedgerTables) -> str:
+        """Sign the checkpoint over what was added; nothing when nothing was."""
+        if not self.tail.open:
+            return ""
+        size, root = self.tail.size, self.tail.frontier.root()
+        note = sign_checkpoint(self.signer, size, root).note
+        ledger.add_checkpoint(size, note)
+        return note
+
+    def _finish(self, note: str) -> None:
+        """The group is durable: it is final here, and the HSM remembers it."""
+        self.tail.close_group(open_checkpoint(note, self.tail.verifier))
+        try:
+            self.memory.remember(Head(self.tail.size, self.tail.frontier.root()))
+        except BaseException:
+            self._lost = (
+                "The HSM could not remember the last group of the log. It was written; open the "
+                "site again, and it goes on from there."
+            )
+            raise
+
+    def _catch_up(self, ledger: LedgerTables) -> None:
+        """Follow what other oracles added, and make sure that the log's end is still ours."""
+        if self.tail.size:
+            last = next(ledger.leaves(self.tail.size - 1), None)
+            if last != self.tail.last_leaf:
+                raise broken(f"Entry {self.tail.size - 1} is not the one that was written there.")
+            if (self.tail.size, self.tail.note) not in ledger.checkpoints(self.tail.size - 1):
+                raise broken(f"The checkpoint of size {self.tail.size} is not the one of the log.")
+        try:
+            follow(self.tail, ledger)
+        except BaseException as exc:
+            self._lost = str(exc)
+            raise
+
+    def _now(self) -> datetime:
+        """Return the time, or the last entry's where a clock was set back by less than a minute."""
+        now, last = self.clock(), self.tail.state.time
+        if self.correcting:
+            return now
+        if last is not None and last > now + _SET_BACK:
+            raise CheckFailed(Control.CLOCK, clock_behind(now, last))
+        return now if last is None else max(now, last)
+
+
+def clock_behind(now: datetime, last: datetime) -> str:
+    """Return the sentence for a clock that is behind the log."""
+    return (
+        f"The clock says {write_time(now)}, but the ledger's last entry is of {write_time(last)}. "
+        "If the clock is wrong, set it right. If it had been ahead, let two operators record that: "
+        "'kif log correct-clock'."
+    )
+
+
+def _unknown_row(exc: IntegrityError) -> CheckFailed:
+    return CheckFailed(
+        Control.LEDGER_TABLES,
+        f"A table has a row that the log knows nothing of, so nothing was done ({exc.orig}). 'kif "
+        "log verify' compares them all.",
+    )
+
+
+def _unavailable(exc: KifError) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        exc.control, f"The ledger can't be continued, so nothing was done: {exc.sentence}"
+    )

@@ -1,0 +1,880 @@
+"""What the state machine admits, and what it refuses: each rule by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kif.formats.control import Control
+from kif.formats.error import KifError
+from kif.formats.keyref import of_site
+from kif.formats.state import BatchState, JobState
+from kif.ledger.event import Event
+from kif.ledger.events.batch import ApprovalGiven, BatchReleased
+from kif.ledger.events.card import ClaimWithdrawn
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CertificateIssued,
+    ComponentEntered,
+    Deviation,
+    KeyFormed,
+    KeyGenerated,
+    PersonAppointed,
+    PinSealed,
+    Role,
+)
+from kif.ledger.events.site import ClockCorrected, IssuerRegistered, LibraryAccepted, TokenOpened
+from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
+from kif.ledger.keys import KeyState
+from kif.ledger.snapshot import encode_snapshot
+from kif.ledger.tail import Tail
+from tests.ledger.history import (
+    BY,
+    CUSTODIANS,
+    DIGEST,
+    EXPIRES,
+    ISSUER,
+    KEYS,
+    MASTER,
+    OPERATORS,
+    PLAN,
+    RECIPIENT,
+    SIGNER,
+    SITE,
+    START,
+    B,
+    C,
+    SoftwareSigner,
+    World,
+    appointed,
+    approval,
+    approved,
+    authorised,
+    ca_certificate,
+    ceremony_closed,
+    certified,
+    chip,
+    claimed,
+    closed,
+    dispatched,
+    done,
+    flat,
+    genesis,
+    keys_made,
+    made,
+    opened,
+    plan_approved,
+    prepared,
+    printed,
+    received,
+    recipient_certificate,
+    registered,
+    released,
+    sealed,
+    site,
+    suspect,
+    token_made,
+    verified,
+)
+from tests.ledger.people import SoftwarePerson
+
+FIRST, SECOND = OPERATORS
+
+
+def everything(state: object) -> str:
+    """Return all that a state holds, to be compared."""
+
+    def told(value: object) -> object:
+        if isinstance(value, dict):
+            return {str(key): told(each) for key, each in value.items()}
+        if isinstance(value, Enum) or not hasattr(value, "__dict__"):
+            return repr(value)
+        kept = {k: v for k, v in vars(value).items() if k not in ("_rules", "journal", "_journal")}
+        return {name: told(each) for name, each in kept.items()}
+
+    return repr(told(state))
+
+
+def refused(world: World, event: Event, words: str) -> KifError:
+    """Require that an event is refused with a sentence, and changes nothing at all."""
+    before = everything(world.state)
+    with pytest.raises(KifError, match=words) as error:
+        world.admit(event)
+    assert everything(world.state) == before
+    return error.value
+
+
+# -- genesis ----------------------------------------------------------------------------------
+
+
+def test_a_genesis_makes_a_site() -> None:
+    state = World(genesis()).state
+    assert (state.genesis.closed, state.genesis.site) == (True, SITE)
+    assert state.people.of_role(Role.CUSTODIAN) == ["custodian-1", "custodian-2"]
+    assert {entry.state for entry in state.keys.known.values()} == {KeyState.ACTIVE}
+    assert state.keys.check_value(MASTER) == KEYS[MASTER]
+    assert state.genesis.certificates.keys() == {str(SITE_CA), str(RECIPIENT)}
+
+
+def test_no_key_is_active_before_the_closing() -> None:
+    world = World(genesis()[:-1])
+    assert {entry.state for entry in world.state.keys.known.values()} == {KeyState.PRE_ACTIVE}
+
+
+@pytest.mark.parametrize("length", range(len(genesis())))
+def test_every_prefix_of_a_genesis_is_no_site(length: int) -> None:
+    world = World(genesis()[:length])
+    refused(world, opened(), "genesis is not closed")
+    if length:
+        after = genesis()[length:]
+        assert World(genesis()[:length], after).state.genesis.closed
+
+
+def aborted() -> CeremonyAborted:
+    return CeremonyAborted(SITE, "genesis", PLAN, START, ("custodian-1",), 3, "Somebody left.")
+
+
+def up_to(*parts: object) -> World:
+    return World(*parts)  # type: ignore[arg-type]
+
+
+def appointed_as(name: str, key: str, role: Role = Role.OPERATOR) -> PersonAppointed:
+    return PersonAppointed(name, role, key)
+
+
+STRANGER = SoftwarePerson("stranger")
+OTHER_PLAN = plan_statement(SITE, "genesis", "ba" * 32)
+MADE = (appointed(), approved(), token_made(), keys_made())
+
+GENESIS: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
+    "a name twice": (
+        lambda: up_to(appointed()),
+        lambda: appointed_as("operator-1", STRANGER.public_key),
+        "operator-1 and operator-1 are one person",
+    ),
+    "a key twice": (
+        lambda: up_to(appointed()),
+        lambda: appointed_as("operator-3", FIRST.public_key),
+        "operator-3 and operator-1 are one person",
+    ),
+    "a key that is none": (
+        lambda: up_to(),
+        lambda: appointed_as("operator-3", "ssh-ed25519 AAAA"),
+        "not an OpenSSH public key",
+    ),
+    "somebody after the signing began": (
+        lambda: up_to(appointed(), approved()[0]),
+        lambda: appointed_as("operator-3", STRANGER.public_key),
+        "after the plan was signed",
+    ),
+    "a signature of nobody": (
+        lambda: up_to(appointed()),
+        lambda: plan_approved(STRANGER),
+        "stranger was not appointed",
+    ),
+    "a signature twice": (
+        lambda: up_to(appointed(), approved()[0]),
+        lambda: approved()[0],
+        "custodian-1 has signed the plan already",
+    ),
+    "a signature over another plan": (
+        lambda: up_to(appointed(), approved()[0]),
+        lambda: plan_approved(CUSTODIANS[1], OTHER_PLAN),
+        "not the one of this ceremony",
+    ),
+    "a signature over something else": (
+        lambda: up_to(appointed()),
+        lambda: plan_approved(CUSTODIANS[0], b'{"approve":"that"}'),
+        "not the one of this ceremony",
+    ),
+    "another's signature": (
+        lambda: up_to(appointed()),
+        lambda: replace(plan_approved(CUSTODIANS[0]), person="custodian-2"),
+        "made with another key",
+    ),
+    "a token before everybody signed": (
+        lambda: up_to(appointed(), approved()[:-1]),
+        token_made,
+        "Not everybody who was appointed has signed",
+    ),
+    "a token with one custodian": (
+        lambda: up_to(appointed()[1:], approved()[1:]),
+        token_made,
+        "There are 1 custodians",
+    ),
+    "a token with one operator": (
+        lambda: up_to(appointed()[:-1], approved()[:-1]),
+        token_made,
+        "There are 1 operators",
+    ),
+    "a token twice": (
+        lambda: up_to(appointed(), approved(), token_made()),
+        token_made,
+        "The token is made once",
+    ),
+    "a key before the token": (
+        lambda: up_to(appointed(), approved()),
+        lambda: keys_made()[0],
+        "no token yet",
+    ),
+    "a component before the token": (
+        lambda: up_to(appointed(), approved()),
+        lambda: keys_made()[3],
+        "no token yet",
+    ),
+    "a key formed before the token": (
+        lambda: up_to(appointed(), approved()),
+        lambda: keys_made()[5],
+        "no token yet",
+    ),
+    "a deviation before the token": (
+        lambda: up_to(appointed(), approved()),
+        lambda: Deviation("custodian-1", MASTER, Control.COMPONENT, "x"),
+        "no token yet",
+    ),
+    "a deviation of an operator": (
+        lambda: up_to(appointed(), approved(), token_made()),
+        lambda: Deviation("operator-1", MASTER, Control.COMPONENT, "x"),
+        "operator-1 is not a registered custodian",
+    ),
+    "a key twice on the record": (
+        lambda: up_to(*MADE),
+        lambda: keys_made()[0],
+        "site/log-signer/1 is on the record already",
+    ),
+    "a component of an operator": (
+        lambda: up_to(appointed(), approved(), token_made()),
+        lambda: ComponentEntered("operator-1", MASTER, 1, "gp-aes-01:000001"),
+        "operator-1 is not a registered custodian",
+    ),
+    "two components of one custodian": (
+        lambda: up_to(appointed(), approved(), token_made(), keys_made()[3]),
+        lambda: ComponentEntered("custodian-1", MASTER, 2, "gp-aes-01:000001"),
+        "by custodian-1",
+    ),
+    "one component twice": (
+        lambda: up_to(appointed(), approved(), token_made(), keys_made()[3]),
+        lambda: ComponentEntered("custodian-2", MASTER, 1, "gp-aes-01:000001"),
+        "Component 1 of site/card-manager/1 was entered before",
+    ),
+    "a key formed of one component": (
+        lambda: up_to(appointed(), approved(), token_made(), keys_made()[:4]),
+        lambda: keys_made()[5],
+        "formed of 1 components",
+    ),
+    "a key formed of another's components": (
+        lambda: up_to(appointed(), approved(), token_made(), keys_made()[:5]),
+        lambda: KeyFormed(of_site("other"), "u", "AES-128", "gp-aes-01:504A77"),
+        "formed of 0 components",
+    ),
+    "a certificate before its key": (
+        lambda: up_to(appointed(), approved(), token_made(), keys_made()[:2]),
+        lambda: certified()[1],
+        "no key pair site/envelope-recipient/1",
+    ),
+    "a certificate of another key": (
+        lambda: up_to(*MADE),
+        lambda: CertificateIssued(RECIPIENT, ca_certificate()),
+        "of another key than the one on the record",
+    ),
+    "a certificate by another CA": (
+        lambda: up_to(*MADE),
+        lambda: CertificateIssued(
+            RECIPIENT, recipient_certificate(ec.generate_private_key(ec.SECP256R1()))
+        ),
+        "not signed by the site's CA",
+    ),
+    "a certificate twice": (
+        lambda: up_to(*MADE, certified()),
+        lambda: certified()[1],
+        "is certified already",
+    ),
+    "a certificate that is none": (
+        lambda: up_to(*MADE),
+        lambda: CertificateIssued(RECIPIENT, "hello"),
+        "not a certificate in PEM form",
+    ),
+    "a seal before the token": (
+        lambda: up_to(appointed(), approved()),
+        lambda: sealed()[0],
+        "no token yet",
+    ),
+    "a seal twice": (
+        lambda: up_to(*MADE, sealed()),
+        lambda: sealed()[0],
+        "user-pin is sealed already",
+    ),
+    "a seal for one person": (
+        lambda: up_to(*MADE),
+        lambda: PinSealed("user-pin", ("operator-1", "operator-1"), (DIGEST, DIGEST)),
+        "split between two people",
+    ),
+    "the operators' PIN for a custodian": (
+        lambda: up_to(*MADE),
+        lambda: PinSealed("user-pin", ("operator-1", "custodian-1"), (DIGEST, DIGEST)),
+        "custodian-1 is not a registered operator",
+    ),
+    "the officer's PIN for an operator": (
+        lambda: up_to(*MADE),
+        lambda: PinSealed("so-pin", ("custodian-1", "operator-1"), (DIGEST, DIGEST)),
+        "operator-1 is not a registered custodian",
+    ),
+    "a closing without its seals": (
+        lambda: up_to(*MADE, certified(), sealed()[0]),
+        ceremony_closed,
+        "Not every PIN is sealed",
+    ),
+    "a closing for another site": (
+        lambda: up_to(genesis()[:-1]),
+        lambda: replace(ceremony_closed(), site="other"),
+        "another site, ceremony or plan",
+    ),
+    "a closing of another ceremony": (
+        lambda: up_to(genesis()[:-1]),
+        lambda: replace(ceremony_closed(), ceremony="other"),
+        "another site, ceremony or plan",
+    ),
+    "a closing of another plan": (
+        lambda: up_to(genesis()[:-1]),
+        lambda: replace(ceremony_closed(), plan="ba" * 32),
+        "another site, ceremony or plan",
+    ),
+    "a closing that names another key": (
+        lambda: up_to(genesis()[:-1]),
+        lambda: replace(ceremony_closed(), log_key=bytes(32)),
+        "The key that signs this log",
+    ),
+    "a log that another key signs": (
+        lambda: World(genesis()[:-1], key=SoftwareSigner().public_key),
+        ceremony_closed,
+        "The key that signs this log",
+    ),
+    "a closing without a log key": (
+        lambda: up_to(appointed(), approved(), token_made(), sealed()),
+        ceremony_closed,
+        "no key pair site/log-signer/1",
+    ),
+    "an earlier attempt told too late": (
+        lambda: up_to(appointed()),
+        aborted,
+        "before anyone is appointed",
+    ),
+}
+
+for _late in (
+    "a token twice",
+    "a key twice on the record",
+    "a seal twice",
+):
+    GENESIS[f"{_late}, after the closing"] = (
+        lambda: up_to(genesis()),
+        GENESIS[_late][1],
+        "The genesis is closed",
+    )
+GENESIS["somebody appointed after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: appointed_as("operator-3", STRANGER.public_key),
+    "The genesis is closed",
+)
+GENESIS["a component after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: ComponentEntered("custodian-1", of_site("new"), 1, "gp-aes-01:000001"),
+    "The genesis is closed",
+)
+GENESIS["a plan signed after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: approved()[0],
+    "The genesis is closed",
+)
+GENESIS["a certificate after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: certified()[0],
+    "The genesis is closed",
+)
+GENESIS["a key formed after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: keys_made()[5],
+    "The genesis is closed",
+)
+GENESIS["a closing twice"] = (lambda: up_to(genesis()), ceremony_closed, "The genesis is closed")
+GENESIS["a new key after the closing"] = (
+    lambda: up_to(genesis()),
+    lambda: KeyGenerated(of_site("new"), "u", "AES-128", "gp-aes-01:504A77", None),
+    "The genesis is closed",
+)
+
+
+@pytest.mark.control("KIF-CER-05", "KIF-LOG-03")
+@pytest.mark.parametrize("case", GENESIS)
+def test_a_genesis_that_is_out_of_order_is_refused(case: str) -> None:
+    world, event, words = GENESIS[case]
+    refused(world(), event(), words)
+
+
+def test_earlier_attempts_come_first() -> None:
+    assert World(aborted(), aborted(), genesis()).state.genesis.closed
+
+
+# -- hands and time ---------------------------------------------------------------------------
+
+
+NOT_TWO = {
+    "one operator for two": (("operator-1", "operator-1"), "stands for both"),
+    "a custodian": (("operator-1", "custodian-1"), "custodian-1 is not a registered operator"),
+    "a stranger": (("stranger", "operator-1"), "stranger is not a registered operator"),
+}
+
+
+@pytest.mark.control("KIF-ORA-01")
+@pytest.mark.parametrize("case", NOT_TWO)
+@pytest.mark.parametrize(
+    "event",
+    [opened(), registered(), received(1), claimed(1), closed(0, 0, 1)],
+    ids=lambda e: e.kind,
+)
+def test_whatever_is_done_is_done_by_two_operators(event: Event, case: str) -> None:
+    by, words = NOT_TWO[case]
+    error = refused(site(), replace(event, by=by), words)  # type: ignore[type-var]
+    assert error.control is Control.DUAL_CONTROL
+
+
+@pytest.mark.control("KIF-LOG-06")
+def test_time_does_not_go_back() -> None:
+    world = site()
+    world.clock.time -= timedelta(hours=1)
+    error = refused(world, opened(), "behind the ledger's last entry")
+    assert error.control is Control.CLOCK
+
+
+@pytest.mark.control("KIF-LOG-06")
+def test_two_operators_record_that_the_clock_was_ahead() -> None:
+    world = site()
+    was = world.state.time
+    assert was is not None
+    world.clock.time -= timedelta(days=1)
+    refused(world, ClockCorrected(BY, was - timedelta(seconds=1)), "behind the ledger's last entry")
+    refused(world, ClockCorrected(("operator-1", "stranger"), was), "not a registered operator")
+    world.admit(ClockCorrected(BY, was), opened())
+    assert world.state.time is not None
+    assert world.state.time < was
+
+
+def test_a_clock_that_is_right_is_not_corrected() -> None:
+    world = site()
+    was = world.state.time
+    assert was is not None
+    refused(world, ClockCorrected(BY, was), "not behind")
+
+
+# -- issuers and libraries --------------------------------------------------------------------
+
+
+@pytest.mark.control("KIF-GW-04")
+def test_an_issuer_is_registered_once_with_a_certificate() -> None:
+    world = site()
+    refused(world, IssuerRegistered(BY, ISSUER, "hello"), "not a certificate")
+    world.admit(registered())
+    refused(world, registered(), "registered already")
+
+
+def test_the_holders_of_the_pin_accept_another_library() -> None:
+    world = site()
+    accepted = LibraryAccepted(BY, "/opt/new.so", "ef" * 32, ("01" * 32, "02" * 32))
+    world.admit(accepted)
+    assert world.state.genesis.token == {
+        "label": SITE,
+        "library": "/opt/new.so",
+        "library_digest": "ef" * 32,
+    }
+    assert world.state.genesis.sealed["user-pin"] == [BY[0], "01" * 32, BY[1], "02" * 32]
+
+
+def test_only_the_holders_of_the_pin_accept_a_library() -> None:
+    extra = SoftwarePerson("operator-3")
+    people = [*appointed(), appointed_as(extra.name, extra.public_key)]
+    signed = [*approved(), plan_approved(extra)]
+    world = World(
+        people, signed, token_made(), keys_made(), certified(), sealed(), ceremony_closed()
+    )
+    event = LibraryAccepted(("operator-1", "operator-3"), "/x.so", DIGEST, (DIGEST, DIGEST))
+    refused(world, event, "two holders of the user PIN")
+
+
+# -- batches ----------------------------------------------------------------------------------
+
+
+def with_issuer() -> World:
+    world = site()
+    world.admit(registered())
+    return world
+
+
+def with_received(count: int = 3) -> World:
+    world = with_issuer()
+    world.admit(received(count))
+    return world
+
+
+def with_prepared(count: int = 3) -> World:
+    world = with_received(count)
+    world.admit(prepared())
+    return world
+
+
+def with_approval() -> World:
+    world = with_prepared()
+    world.admit(approval(world.state, FIRST))
+    return world
+
+
+def lapsed(world: World) -> World:
+    world.clock.time = EXPIRES + timedelta(seconds=5)
+    return world
+
+
+def resigned(event: ApprovalGiven, old: str, new: str) -> ApprovalGiven:
+    """Change a statement and sign it again."""
+    statement = event.statement.replace(old, new)
+    assert statement != event.statement
+    from kif.ledger.approval import RELEASE
+
+    return replace(event, statement=statement, signature=FIRST.sign(RELEASE, statement.encode()))
+
+
+OTHER_KEYS = {MASTER: "gp-aes-01:000000"}
+
+BATCHES: dict[str, tuple[Callable[[], World], Callable[[World], Event], str]] = {
+    "a batch of nobody": (site, lambda w: received(1), "'bank' is not registered"),
+    "an empty batch": (with_issuer, lambda w: received(0), "at least one card"),
+    "a batch twice": (
+        with_received,
+        lambda w: received(1, B, "other", "ee" * 16),
+        f"as batch {B}",
+    ),
+    "a reference twice": (
+        with_received,
+        lambda w: received(1, C, B),
+        f"received before, as batch {B}",
+    ),
+    "a content twice": (
+        with_received,
+        lambda w: received(1, C, content=B * 2),
+        f"received before, as batch {B}",
+    ),
+    "a batch prepared that never came": (with_issuer, lambda w: prepared(), "There is no batch"),
+    "a batch prepared twice": (with_prepared, lambda w: prepared(), "only a received batch"),
+    "a batch without a card to prepare": (
+        lambda: World(genesis(), opened(), registered(), received(1), suspect(1)),
+        lambda w: prepared(),
+        "no card left",
+    ),
+    "a key that is not there": (
+        with_received,
+        lambda w: replace(prepared(), keys={of_site("other"): "gp-aes-01:504A77"}),
+        "site/other/1 is unknown",
+    ),
+    "a key of another check value": (
+        with_received,
+        lambda w: replace(prepared(), keys=OTHER_KEYS),
+        "has the check value gp-aes-01:504A77 on the record, not gp-aes-01:000000",
+    ),
+    "an approval of what is not prepared": (
+        with_received,
+        lambda w: approval(w.state, FIRST),
+        "only a prepared batch is released",
+    ),
+    "an approval by a custodian": (
+        with_prepared,
+        lambda w: approval(w.state, CUSTODIANS[0]),
+        "custodian-1 is not a registered operator",
+    ),
+    "an approval by a stranger": (
+        with_prepared,
+        lambda w: approval(w.state, STRANGER),
+        "stranger is not a registered operator",
+    ),
+    "an approval twice by one": (
+        with_approval,
+        lambda w: approval(w.state, FIRST),
+        "a second, different operator",
+    ),
+    "an approval in another's name": (
+        with_prepared,
+        lambda w: replace(approval(w.state, FIRST), person="operator-2"),
+        "made with another key",
+    ),
+    "another batch's approval": (
+        lambda: two_prepared(),
+        lambda w: replace(approval(w.state, FIRST, C), batch=B),
+        f"not the one of batch {B}",
+    ),
+    "an approval of other terms": (
+        with_approval,
+        lambda w: approval(w.state, SECOND, stations=("station-2",)),
+        "operator-1 signed other terms",
+    ),
+    "an approval that ends otherwise": (
+        with_approval,
+        lambda w: approval(w.state, SECOND, expires=EXPIRES + timedelta(days=1)),
+        "operator-1 signed other terms",
+    ),
+    "an approval of more cards": (
+        with_prepared,
+        lambda w: resigned(approval(w.state, FIRST), '"count":3', '"count":4'),
+        f"not the one of batch {B}",
+    ),
+    "an approval of no station": (
+        with_prepared,
+        lambda w: approval(w.state, FIRST, stations=()),
+        "names no stations and no end",
+    ),
+    "an approval whose end is no time": (
+        with_prepared,
+        lambda w: resigned(approval(w.state, FIRST), '"expires":"2026', '"expires":"x026'),
+        "names no stations and no end",
+    ),
+    "an approval that has ended": (
+        with_prepared,
+        lambda w: approval(w.state, FIRST, expires=START),
+        "which is past",
+    ),
+    "an approval that is no statement": (
+        with_prepared,
+        lambda w: replace(approval(w.state, FIRST), statement="{}"),
+        "names no stations and no end",
+    ),
+    "an approval whose signature is of another statement": (
+        with_prepared,
+        lambda w: replace(
+            approval(w.state, FIRST),
+            signature=approval(w.state, FIRST, stations=("x",)).signature,
+        ),
+        "not over this statement",
+    ),
+    "an approval of a released batch": (
+        released,
+        lambda w: approval(w.state, FIRST),
+        "only a prepared batch is released",
+    ),
+    "a release by one": (
+        with_approval,
+        lambda w: BatchReleased(B, 3),
+        "has 1 approvals for 3 cards",
+    ),
+    "a release of another number": (
+        lambda: twice_approved(),
+        lambda w: BatchReleased(B, 4),
+        "has 2 approvals for 3 cards",
+    ),
+    "a release twice": (released, lambda w: BatchReleased(B, 3), "only a prepared batch"),
+    "a dispatch of what is not released": (
+        with_prepared,
+        lambda w: dispatched(1),
+        "only a released batch is dispatched",
+    ),
+    "a dispatch of nothing": (released, lambda w: dispatched(0), "0 good cards"),
+    "a dispatch of more than is good": (
+        lambda: World(released().events, made(1)),
+        lambda w: dispatched(2),
+        "has 1 good cards",
+    ),
+    "a closing of what is not released": (
+        with_prepared,
+        lambda w: closed(0, 0, 3),
+        "only a released batch is closed",
+    ),
+    "a closing with a wrong count": (
+        lambda: World(released().events, made(1), dispatched(1)),
+        lambda w: closed(0, 1, 2),
+        "received 3 cards, but 1 good, 0 suspect and 2 left over make 3",
+    ),
+    "a closing with a card on the line": (
+        lambda: World(released().events, claimed(1)),
+        lambda w: closed(0, 0, 2),
+        "0 good, 0 suspect and 2 left over make 2",
+    ),
+    "a closing with a good card that is still here": (
+        lambda: World(released().events, made(1)),
+        lambda w: closed(0, 0, 2),
+        "Finish or dispatch the cards",
+    ),
+    "a closing twice": (
+        lambda: World(released().events, closed(0, 0, 3)),
+        lambda w: closed(0, 0, 3),
+        "only a released batch is closed",
+    ),
+}
+
+
+def two_prepared() -> World:
+    world = with_prepared()
+    world.admit(received(3, C), prepared(C))
+    return world
+
+
+def twice_approved() -> World:
+    world = with_approval()
+    world.admit(approval(world.state, SECOND))
+    return world
+
+
+@pytest.mark.control("KIF-LOG-03", "KIF-ORA-04")
+@pytest.mark.parametrize("case", BATCHES)
+def test_a_batch_that_goes_another_way_is_refused(case: str) -> None:
+    build, event, words = BATCHES[case]
+    world = build()
+    refused(world, event(world), words)
+
+
+def test_a_batch_goes_from_file_to_closing() -> None:
+    world = released(3)
+    assert world.state.batches.known[B].state is BatchState.RELEASED
+    world.admit(made(1), flat(made(2)[:2], suspect(2)), dispatched(1), closed(1, 1, 1))
+    batch = world.state.batches.known[B]
+    assert batch.outcome is not None
+    assert (batch.outcome.good, batch.outcome.suspect, batch.outcome.left) == (1, 1, 1)
+    assert world.state.batches.jobs == {}
+    refused(world, claimed(3), "closed; cards are made of a released batch only")
+    refused(world, suspect(3), "is closed; nothing happens")
+
+
+def test_a_release_that_has_lapsed_is_renewed_by_two() -> None:
+    world = lapsed(released())
+    refused(world, claimed(1), "release of batch .* ended at")
+    later = EXPIRES + timedelta(days=30)
+    world.admit(approval(world.state, FIRST, expires=later))
+    assert world.state.batches.known[B].state is BatchState.PREPARED
+    refused(world, claimed(1), "is prepared; cards are made of a released batch only")
+    world.admit(approval(world.state, SECOND, expires=later), BatchReleased(B, 3), claimed(1))
+    assert world.state.batches.jobs[B].state(1) is JobState.CLAIMED
+
+
+def test_an_approval_that_has_lapsed_does_not_count() -> None:
+    world = lapsed(with_approval())
+    later = EXPIRES + timedelta(days=30)
+    world.admit(approval(world.state, SECOND, expires=later))
+    refused(world, BatchReleased(B, 3), "has 1 approvals")
+    world.admit(approval(world.state, FIRST, expires=later), BatchReleased(B, 3))
+
+
+def test_a_release_holds_to_its_last_moment() -> None:
+    world = released()
+    world.clock.time = EXPIRES - timedelta(seconds=1)
+    world.admit(claimed(1))
+    refused(world, claimed(2), "ended at")
+
+
+def test_a_closed_batch_is_not_renewed() -> None:
+    world = World(released().events, closed(0, 0, 3))
+    lapsed(world)
+    event = approval(world.state, FIRST, expires=EXPIRES + timedelta(days=30))
+    refused(world, event, "is closed; only a prepared batch")
+
+
+def test_two_batches_side_by_side_are_each_their_own() -> None:
+    world = released(1)
+    world.release(1, C)
+    world.admit(made(1), made(1, C), dispatched(1), dispatched(1, C), closed(1, 0, 0, C))
+    assert world.state.batches.known[B].state is BatchState.RELEASED
+
+
+# -- cards ------------------------------------------------------------------------------------
+
+
+CARDS: dict[str, tuple[list[Event], Event, str]] = {
+    "a card claimed twice": ([claimed(1)], claimed(1), "is claimed; it can't become claimed"),
+    "a card of another station": ([], claimed(1, station="station-2"), "not for station-2"),
+    "card number 0": ([], claimed(4), "there is no card 4"),
+    "a batch that is not there": ([], claimed(1, C), "There is no batch"),
+    "keys for a card that nobody claimed": ([], authorised(1), "is prepared; it can't become"),
+    "keys twice": ([claimed(1), authorised(1)], authorised(1, serial=chip(9)), "is personalising"),
+    "a chip twice": (
+        [claimed(1), authorised(1), claimed(2)],
+        authorised(2, serial=chip(1)),
+        f"The card {chip(1)} was used",
+    ),
+    "a chip of a suspect card": (
+        [claimed(1), authorised(1), suspect(1), claimed(2)],
+        authorised(2, serial=chip(1)),
+        "was used for another job",
+    ),
+    "done without keys": ([claimed(1)], done(1), "is claimed; it can't become personalised"),
+    "done twice": (made(1)[:3], done(1), "is personalised; it can't become personalised"),
+    "printed before it is done": (made(1)[:2], printed(1), "is personalising; it can't become"),
+    "good without a print": (made(1)[:3], verified(1), "is personalised; it can't become good"),
+    "good twice": (made(1), verified(1), "is good; it can't become good"),
+    "good and suspect": (made(1), suspect(1), "is good; it can't become suspect"),
+    "suspect twice": ([suspect(1)], suspect(1), "is suspect; it can't become suspect"),
+    "suspect and made": ([suspect(1)], claimed(1), "is suspect; it can't become claimed"),
+    "suspect and done": ([*made(1)[:2], suspect(1)], done(1), "is suspect"),
+    "dispatched and made": ([*made(1), dispatched(1)], claimed(1), "is dispatched"),
+    "a claim withdrawn after keys": (
+        made(1)[:2],
+        ClaimWithdrawn(BY, B, 1),
+        "only a claim is withdrawn",
+    ),
+    "a claim withdrawn that was none": ([], ClaimWithdrawn(BY, B, 1), "only a claim is withdrawn"),
+}
+
+
+@pytest.mark.control("KIF-LOG-03", "KIF-ORA-03", "KIF-CHIP-06")
+@pytest.mark.parametrize("case", CARDS)
+def test_a_card_that_goes_another_way_is_refused(case: str) -> None:
+    before, event, words = CARDS[case]
+    refused(World(released().events, before), event, words)
+
+
+def test_a_claim_that_is_withdrawn_leaves_the_card_for_another() -> None:
+    world = World(released().events, claimed(1))
+    assert world.state.batches.jobs[B].line == {1: "station-1"}
+    world.admit(ClaimWithdrawn(BY, B, 1))
+    assert world.state.batches.jobs[B].line == {}
+    world.admit(made(1))
+    assert world.state.batches.jobs[B].state(1) is JobState.GOOD
+
+
+def test_a_card_can_be_suspect_from_every_state_on_the_line_and_before() -> None:
+    for length in range(5):
+        world = World(released().events, made(1)[:length], suspect(1))
+        assert world.state.batches.jobs[B].state(1) is JobState.SUSPECT
+        assert world.state.batches.jobs[B].line == {}
+    assert World(with_received().events, suspect(1)).state.batches.jobs[B].count(JobState.SUSPECT)
+
+
+def test_a_suspect_card_is_not_prepared_and_not_released() -> None:
+    world = World(with_received().events, suspect(2), prepared())
+    batch = world.state.batches.known[B]
+    assert (batch.prepared, world.state.batches.jobs[B].state(2)) == (2, JobState.SUSPECT)
+    for person in OPERATORS:
+        world.admit(approval(world.state, person))
+    refused(world, BatchReleased(B, 3), "approvals for 2 cards")
+    world.admit(BatchReleased(B, 2), closed(0, 1, 2))
+
+
+def test_a_token_may_be_opened_by_each_pair_in_any_order() -> None:
+    site().admit(TokenOpened(("operator-2", "operator-1")))
+
+
+def test_what_is_taken_back_leaves_no_trace() -> None:
+    """A proposal of many events that fails at its end: the journal undoes each kind of change."""
+    world = released()
+    before = everything(world.state)
+    mark = world.state.journal.mark()
+    world.admit(made(1), claimed(2), suspect(2), claimed(3), dispatched(1))
+    world.admit(received(2, C), suspect(1, C), prepared(C))
+    world.state.journal.back(mark)
+    world.state.time = None
+    assert everything(world.state).count(chip(1)) == 0
+    assert world.state.batches.jobs[B].count(JobState.PREPARED) == 3
+    assert before.count(C) == everything(world.state).count(C) == 0
+
+
+def test_a_snapshot_is_of_a_site_at_a_checkpoint() -> None:
+    with pytest.raises(ValueError, match="at a checkpoint"):
+        encode_snapshot(Tail.of(SIGNER.verifier))
+    assert SIGNER.public_key.hex() == World(genesis()).state.keys.public_key(LOG_SIGNER).hex()
