@@ -505,7 +505,7 @@ LABELS = {
     "emv-ac": "no key with the label 'emv-ac'",
     "data-protection": "no key with the label 'data-protection'",
     "log-signer": "no key with the label 'log-signer'",
-    "log-head": "The HSM remembers no log",
+    "kif log-head": "The HSM remembers no log",
 }
 
 
@@ -516,7 +516,10 @@ def test_a_token_object_that_is_gone_is_a_sentence(
 ) -> None:
     site = target.copy(tmp_path / "home")
     with Token.open(site.home.token_place(), site.pin()) as token:
-        for native in token.session.get_objects({Attribute.LABEL: label}):
+        name = Attribute.APPLICATION if label == "kif log-head" else Attribute.LABEL
+        found = list(token.session.get_objects({name: label}))
+        assert found
+        for native in found:
             native.destroy()
     with pytest.raises(KifError, match=LABELS[label]) as refused:
         opened(site)

@@ -174,7 +174,7 @@ def _close(room: Room, machinery: Machinery) -> None:
     store = make_store(room.folder / "kif.sqlite")
     try:
         tail = Tail.of(verifier)
-        memory = LogMemory(machinery.token)
+        memory = LogMemory.create(machinery.token)
         record = Record(store, tail, signer, memory, (), room.clock, os.urandom)
         events: list[tuple[Event, datetime]] = [*room.events, (closing, room.clock())]
         record.write(lambda step: _write(step, events, verifier))

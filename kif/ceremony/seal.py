@@ -62,10 +62,22 @@ def seal(
     ``holders`` maps a person to his or her passphrase. Returns the files' SHA-256 (hex) in their
     order. Raises ``BadInput`` (SEAL) for a passphrase below 12 characters.
     """
+    return seal_beside(folder, purpose, purpose, secret, holders, to)
+
+
+def seal_beside(
+    folder: Path,
+    place: str,
+    purpose: str,
+    secret: Secret,
+    holders: Mapping[str, Secret],
+    to: Destination,
+) -> list[str]:
+    """Do the same under another name than the purpose's, for ``put_in_place``."""
     first, second = holders
     mask = os.urandom(len(secret))
     halves = {first: mask, second: xor(secret.reveal(), mask)}
-    (folder / purpose).mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / place).mkdir(mode=0o700, parents=True, exist_ok=True)
     for person in holders:
         if len(holders[person]) < SHORTEST:
             raise BadInput(
@@ -73,8 +85,15 @@ def seal(
             )
     for person, half in halves.items():
         sealed = _sealed(purpose, person, half, holders[person], to)
-        _write(_file(folder, purpose, person), sealed)
-    return [half_digest(folder, purpose, person) for person in holders]
+        _write(_file(folder, place, person), sealed)
+    return [half_digest(folder, place, person) for person in holders]
+
+
+def put_in_place(folder: Path, place: str, purpose: str) -> None:
+    """Put halves that were sealed beside those of a purpose in their place, one by one."""
+    for new in sorted((folder / place).glob("*.json")):
+        new.replace(_file(folder, purpose, new.stem))
+    (folder / place).rmdir()
 
 
 def unseal(

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import click
 
+from kif.ceremony.acceptance import accept_library
+from kif.ceremony.genesis import USER_PIN
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
+from kif.console.terminal import ask_holders
 from kif.hsm import softhsm
 from kif.hsm.doctor import examine
 from kif.hsm.library import softhsm_library
@@ -39,3 +42,15 @@ def doctor(app: App, library: Path | None, as_json: bool) -> None:
     show(rows, as_json, "Nothing was examined.")
     if not all(each.available for each in findings):
         raise SystemExit(1)
+
+
+@hsm.command("accept-library")
+@click.option("--digest", required=True, help="The SHA-256 (hex) that the new library file has.")
+@pass_app
+def accept(app: App, digest: str) -> None:
+    """Accept an updated PKCS#11 library: both holders of the PIN seal it anew for this file."""
+    app.home.require_site()
+    with app.home.alone():
+        holders = ask_holders(app.home.seal, USER_PIN)
+        accepted = accept_library(app.home, holders, digest)
+    click.echo(f"The PIN is sealed for {accepted.library} ({accepted.library_digest}).")

@@ -1,12 +1,14 @@
 """What the HSM remembers of the log: the size and root that were last signed in it.
 
-A data object can't be changed on every token, so a new one is made before the old one goes: a
-process that is killed between the two leaves both, and the later one counts. Whoever puts the
-database back in time does not put the HSM back (but SoftHSM is a folder: docs/threat-model.md).
+Two data objects take turns, so that a process that is killed while it writes one leaves the other.
+The head stands in CKA_LABEL, the one attribute of a data object that a token lets its user change
+(PKCS#11 v2.40, 4.4; SoftHSM refuses CKA_VALUE). Whoever puts the database back in time does not put
+the HSM back (but SoftHSM is a folder: docs/threat-model.md).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +19,9 @@ from kif.formats.error import DeviceFailed
 from kif.hsm.library import calling
 from kif.hsm.token import Token
 
-_LABEL = "log-head"
-_SIZE, _ROOT = 8, 32
+_APPLICATION = "kif log-head"
+_OBJECTS = 2
+_HEAD = re.compile(r"([0-9]{1,18}) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -28,51 +31,77 @@ class Head:
     size: int
     root: bytes
 
-    def encode(self) -> bytes:
-        """Return size (8 bytes, big-endian) and root."""
-        return self.size.to_bytes(_SIZE, "big") + self.root
+    def __str__(self) -> str:
+        return f"{self.size} {self.root.hex()}"
+
+    @classmethod
+    def parse(cls, label: str) -> Head | None:
+        """Read what ``str`` gave; None for anything else."""
+        found = _HEAD.fullmatch(label)
+        return None if found is None else cls(int(found[1]), bytes.fromhex(found[2]))
+
+
+EMPTY = Head(0, bytes(32))
+"""The head of a log that has no entry yet."""
 
 
 class LogMemory:
-    """The object of an open token, which this process alone writes."""
+    """The objects of an open token, which this process alone writes."""
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self._kept: list[Any] = []
-        """The objects that a new one takes the place of."""
+        self._turns: list[Any] = []
+        """The objects, the one that is written next first."""
+
+    @classmethod
+    def create(cls, token: Token) -> LogMemory:
+        """Make the objects, which remember an empty log."""
+        memory = cls(token)
+        memory._turns = [memory._make() for _ in range(_OBJECTS)]
+        return memory
 
     def recall(self) -> Head:
-        """Return what is remembered. Raises ``DeviceFailed`` (LEDGER_ROLLBACK) when nothing is."""
+        """Return what is remembered. Raises ``DeviceFailed`` (LEDGER_ROLLBACK) when nothing is.
+
+        An object that is gone or damaged is made anew, as long as the other one is there.
+        """
         with calling("reading what the HSM remembers of the log"):
-            self._kept = self._token.data_objects(_LABEL)
-            values = [bytes(native[Attribute.VALUE]) for native in self._kept]
-        heads = [
-            Head(int.from_bytes(value[:_SIZE], "big"), value[_SIZE:])
-            for value in values
-            if len(value) == _SIZE + _ROOT
-        ]
-        if not heads:
+            found = self._token.data_objects({Attribute.APPLICATION: _APPLICATION})
+            heads = [(Head.parse(native[Attribute.LABEL]), native) for native in found]
+        known = sorted(
+            ((head, native) for head, native in heads if head is not None),
+            key=lambda each: each[0].size,
+        )
+        if not known:
             raise DeviceFailed(
                 Control.LEDGER_ROLLBACK,
-                f"The HSM remembers no log: its object '{_LABEL}' is gone or damaged. Nothing was "
-                "done. With the custodians, restore a backup of the token that fits the database.",
+                "The HSM remembers no log: its objects of the log's head are gone or damaged. "
+                "Nothing was done. With the custodians, restore a backup of the token that fits "
+                "the database.",
             )
-        return max(heads, key=lambda head: head.size)
+        spare = [native for head, native in heads if head is None]
+        self._turns = [*spare, *(native for _, native in known)]
+        while len(self._turns) < _OBJECTS:
+            self._turns.insert(0, self._make())
+        return known[-1][0]
 
     def remember(self, head: Head) -> None:
-        """Keep a head in place of the one before."""
+        """Keep a head, in the object whose turn it is."""
+        native = self._turns.pop(0)
+        self._turns.append(native)
         with calling("writing what the HSM remembers of the log"):
-            made = self._token.session.create_object(
+            native[Attribute.LABEL] = str(head)
+
+    def _make(self) -> Any:
+        with calling("making an object that remembers the log"):
+            return self._token.session.create_object(
                 {
                     Attribute.CLASS: ObjectClass.DATA,
                     Attribute.TOKEN: True,
                     Attribute.PRIVATE: True,
-                    Attribute.MODIFIABLE: False,
-                    Attribute.APPLICATION: "kif",
-                    Attribute.LABEL: _LABEL,
-                    Attribute.VALUE: head.encode(),
+                    Attribute.MODIFIABLE: True,
+                    Attribute.APPLICATION: _APPLICATION,
+                    Attribute.LABEL: str(EMPTY),
+                    Attribute.VALUE: b"",
                 }
             )
-            for native in self._kept:
-                native.destroy()
-        self._kept = [made]

@@ -126,13 +126,13 @@ class Token:
     def public_value(self, label: str) -> bytes:
         """Return what ``keep_public`` kept. Raises ``DeviceFailed`` (KEY_FOUND)."""
         with library.calling(f"reading {label}"):
-            for each in self.data_objects(label):
+            for each in self.data_objects({Attribute.LABEL: label}):
                 return bytes(each[Attribute.VALUE])
         raise DeviceFailed(Control.KEY_FOUND, f"The token has no data object '{label}'.")
 
-    def data_objects(self, label: str) -> list[Any]:
-        """Return every data object with a label."""
-        return self._objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: label})
+    def data_objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
+        """Return every data object with these attributes."""
+        return self._objects({Attribute.CLASS: ObjectClass.DATA, **attributes})
 
     def _objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
         """Search to the end: python-pkcs11 leaves a search that is broken off open in the token."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import LargeBinary, Text, cast, func, select, update
+from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
@@ -77,7 +77,7 @@ class Desk:
                 f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
             )
         bound = self._bound_scripts(session, state.batches.require(job.batch))
-        sealed = job_row(session, job).script or b""
+        _, _, sealed = sealed_of(session, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise _not_bound(job, "script")
         return self.reveal(job, sealed, "script")
@@ -127,10 +127,10 @@ def _not_bound(job: JobRef, what: str) -> CheckFailed:
 
 def record_of(session: Session, job: JobRef) -> bytes:
     """Return a card's sealed record, which is the one whose digest stands beside it."""
-    row = job_row(session, job)
-    if sealed_digest(row.record) != row.record_digest:
+    record, digest, _ = sealed_of(session, job)
+    if sealed_digest(record) != digest:
         raise _not_bound(job, "record")
-    return row.record
+    return record
 
 
 def bound_records(session: Session, batch: str) -> list[BoundRecord]:
@@ -166,9 +166,8 @@ def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> Jo
 def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     """Bring a card's row up to the state of the log; return the view of it."""
     state = step.state.batches.open_jobs(job.batch).state(job.number)
-    this = (CardJob.batch_id == job.batch) & (CardJob.number == job.number)
-    step.session.execute(update(CardJob).where(this).values(state=state, **more))
-    return job_view(job_row(step.session, job))
+    step.session.execute(update(CardJob).where(_is(job)).values(state=state, **more))
+    return job_view(step.session, job)
 
 
 def moved_batch(step: Step, batch: str, **more: Any) -> BatchView:
@@ -179,12 +178,22 @@ def moved_batch(step: Step, batch: str, **more: Any) -> BatchView:
     return batch_view(step.session, batch)
 
 
-def job_row(session: Session, job: JobRef) -> CardJob:
-    """Return a card job's row. Raises ``BadInput`` when there is none."""
-    row = session.get(CardJob, (job.batch, job.number), populate_existing=True)
+def sealed_of(session: Session, job: JobRef) -> tuple[bytes, bytes, bytes]:
+    """Return a card's sealed record, the digest beside it, and its sealed script."""
+    columns = (CardJob.record, CardJob.record_digest, CardJob.script)
+    sealed = (func.coalesce(cast(column, LargeBinary), b"") for column in columns)
+    row = session.execute(select(*sealed).where(_is(job))).first()
     if row is None:
-        raise BadInput(Control.JOB_STATE, f"{job} is not there.")
-    return row
+        raise _not_there(job)
+    return row[0], row[1], row[2]
+
+
+def _is(job: JobRef) -> ColumnElement[bool]:
+    return (CardJob.batch_id == job.batch) & (CardJob.number == job.number)
+
+
+def _not_there(job: JobRef) -> BadInput:
+    return BadInput(Control.JOB_STATE, f"{job} is not there.")
 
 
 def batch_view(session: Session, batch: str) -> BatchView:
@@ -215,15 +224,33 @@ def batch_views(session: Session) -> list[BatchView]:
     return list(map(partial(batch_view, session), ids))
 
 
+_VIEW = (
+    CardJob.batch_id,
+    CardJob.number,
+    CardJob.bin,
+    CardJob.pseudonym,
+    CardJob.state,
+    CardJob.card_serial,
+    CardJob.reason,
+)
+
+
 def job_views(session: Session, batch: str) -> list[JobView]:
     """Return the cards of a batch, in their order. Raises ``BadInput`` when there is no batch."""
     batch_view(session, batch)
-    wanted = select(CardJob).where(CardJob.batch_id == batch).order_by(CardJob.number)
-    return [job_view(row) for row in session.scalars(wanted)]
+    wanted = select(*_VIEW).where(CardJob.batch_id == batch).order_by(CardJob.number)
+    return [_view(row) for row in session.execute(wanted)]
 
 
-def job_view(row: CardJob) -> JobView:
-    """Return what anyone may see of a card job."""
+def job_view(session: Session, job: JobRef) -> JobView:
+    """Return what anyone may see of a card job. Raises ``BadInput`` when there is none."""
+    row = session.execute(select(*_VIEW).where(_is(job))).first()
+    if row is None:
+        raise _not_there(job)
+    return _view(row)
+
+
+def _view(row: Any) -> JobView:
     return JobView(
         JobRef(row.batch_id, row.number),
         row.batch_id,

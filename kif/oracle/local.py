@@ -65,7 +65,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
     were on the line are accounted for. Raises ``Refused`` (SITE) without a site, ``DeviceFailed``
     for the HSM, ``CheckFailed`` naming what differs.
     """
-    with _open_record(home, pin, by) as (keys, record):
+    with open_record(home, pin, by) as (keys, record):
         record.write(lambda step: step.record(TokenOpened(step.by)))
         desk = Desk(keys, record)
         recover(desk)
@@ -92,14 +92,15 @@ def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetim
         step.record(ClockCorrected(step.by, was))
         return was, step.now
 
-    with _open_record(home, pin, by, correcting=True) as (_, record):
+    with open_record(home, pin, by, correcting=True) as (_, record):
         return record.write(work)
 
 
 @contextmanager
-def _open_record(
+def open_record(
     home: Home, pin: Secret, by: tuple[str, ...], *, correcting: bool = False
 ) -> Iterator[tuple[SiteKeys, Record]]:
+    """Open token and log of a site, followed to its end and compared with everything else."""
     home.require_site()
     store = open_store(home.database)
     try:

@@ -131,8 +131,6 @@ class Record:
         failed: BaseException | None = None
         try:
             self._group(tickets)
-        except KifError as exc:
-            failed = _unavailable(exc)
         except BaseException as exc:
             failed = exc
         for ticket in tickets:
@@ -140,43 +138,47 @@ class Record:
             ticket.error = ticket.error or failed
 
     def _group(self, tickets: list[_Ticket[Any]]) -> None:
-        if self._lost:
-            raise CheckFailed(Control.LEDGER_WRITABLE, self._lost)
         mark = self.tail.mark()
         try:
             with self.store.transaction() as tx:
-                self._catch_up(tx.ledger)
-                mark = self.tail.mark()
-                now = self._now()
-                for ticket in tickets:
-                    self._attempt(ticket, tx, now)
-                note = self._sign(tx.ledger)
+                with _continuing():
+                    self._catch_up(tx.ledger)
+                    mark = self.tail.mark()
+                    now = self._now()
+                if len(tickets) == 1:  # the transaction itself is taken back when it fails
+                    tickets[0].result = self._attempt(tickets[0], tx, now)
+                else:
+                    self._attempt_each(tickets, tx, now)
+                with _continuing():
+                    note = self._sign(tx.ledger)
         except BaseException:
             self.tail.back(mark)
             raise
         if note:
-            self._finish(note)
+            with _continuing():
+                self._finish(note)
 
-    def _attempt(self, ticket: _Ticket[Any], tx: Transaction, now: datetime) -> None:
-        """Do one work; take it back alone when it fails."""
-        mark = self.tail.mark()
+    def _attempt_each(self, tickets: list[_Ticket[Any]], tx: Transaction, now: datetime) -> None:
+        """Do each work by itself; take one that fails back alone."""
+        for ticket in tickets:
+            mark = self.tail.mark()
+            try:
+                with tx.session.begin_nested():
+                    ticket.result = self._attempt(ticket, tx, now)
+            except KifError as exc:
+                self.tail.back(mark)
+                ticket.error = exc
 
+    def _attempt(self, ticket: _Ticket[Any], tx: Transaction, now: datetime) -> Any:
         def record(event: Event, time: datetime) -> int:
             return self._add(tx.ledger, event, time)
 
         try:
-            with tx.session.begin_nested():
-                step = Step(tx.session, self.tail.state, now, self.by, record)
-                ticket.result = ticket.work(step)
-                tx.session.flush()
+            result = ticket.work(Step(tx.session, self.tail.state, now, self.by, record))
+            tx.session.flush()
         except IntegrityError as exc:
-            self.tail.back(mark)
-            ticket.error = _unknown_row(exc)
-        except BaseException as exc:
-            self.tail.back(mark)
-            ticket.error = exc
-            if not isinstance(exc, KifError):
-                raise
+            raise _unknown_row(exc) from exc
+        return result
 
     def _add(self, ledger: LedgerTables, event: Event, now: datetime) -> int:
         payload = committed_payload(checked(event))
@@ -213,17 +215,24 @@ class Record:
 
     def _catch_up(self, ledger: LedgerTables) -> None:
         """Follow what other oracles added, and make sure that the log's end is still ours."""
-        if self.tail.size:
-            last = next(ledger.leaves(self.tail.size - 1), None)
-            if last != self.tail.last_leaf:
-                raise broken(f"Entry {self.tail.size - 1} is not the one that was written there.")
-            if (self.tail.size, self.tail.note) not in ledger.checkpoints(self.tail.size - 1):
-                raise broken(f"The checkpoint of size {self.tail.size} is not the one of the log.")
+        if self._lost:
+            raise CheckFailed(Control.LEDGER_WRITABLE, self._lost)
         try:
-            follow(self.tail, ledger)
+            if self.tail.size and not self._is_the_end(ledger):
+                follow(self.tail, ledger)
         except BaseException as exc:
             self._lost = str(exc)
             raise
+
+    def _is_the_end(self, ledger: LedgerTables) -> bool:
+        """Return whether nothing was added since. Raises when our last group is not there."""
+        before = self.tail.size - 1
+        leaves, checkpoints = ledger.leaves(before), ledger.checkpoints(before)
+        if next(leaves, None) != self.tail.last_leaf:
+            raise broken(f"Entry {before} is not the one that was written there.")
+        if next(checkpoints, None) != (self.tail.size, self.tail.note):
+            raise broken(f"The checkpoint of size {self.tail.size} is not the one of the log.")
+        return next(leaves, None) is None and next(checkpoints, None) is None
 
     def _now(self) -> datetime:
         """Return the time, or the last entry's where a clock was set back by less than a minute."""
@@ -252,7 +261,14 @@ def _unknown_row(exc: IntegrityError) -> CheckFailed:
     )
 
 
-def _unavailable(exc: KifError) -> LedgerUnavailable:
-    return LedgerUnavailable(
-        exc.control, f"The ledger can't be continued, so nothing was done: {exc.sentence}"
-    )
+@contextmanager
+def _continuing() -> Iterator[None]:
+    """Make what goes wrong with the log itself, and not with a work, ``LedgerUnavailable``."""
+    try:
+        yield
+    except LedgerUnavailable:
+        raise
+    except KifError as exc:
+        raise LedgerUnavailable(
+            exc.control, f"The ledger can't be continued, so nothing was done: {exc.sentence}"
+        ) from exc

@@ -1,10 +1,7 @@
 """The genesis ceremony: a whole site or none."""
 
 import os
-import signal
 import subprocess
-import sys
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,13 +14,15 @@ from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.formats.error import BadInput, Refused
 from kif.ledger.event import Boundary, Entry
-from kif.ledger.events.ceremony import CeremonyClosed, Deviation
+from kif.ledger.events.ceremony import CeremonyAborted, CeremonyClosed, Deviation
 from kif.ledger.verify import verify_log
+from kif.oracle.audit import audit
 from kif.oracle.home import Home
 from kif.oracle.keys import CARD_MANAGER
 from kif.store.engine import open_store
 from kif.store.models import KeyRecord, Person, Site
-from tests.site import PLAN, make_site, rehearsing_people
+from tests.killing import killed_at
+from tests.site import PLAN, TestSite, make_site, rehearsing_people
 
 DEFAULT_TEST_KEY_KCV = "gp-aes-01:504A77"
 
@@ -166,25 +165,119 @@ def test_three_misses_end_the_ceremony_and_leave_nothing(tmp_path: Path) -> None
     assert not Home(tmp_path).exists
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from tests.site import make_site
-make_site(Path(sys.argv[1]))
-"""
+PLACES = [
+    "kif.ceremony.genesis:_appoint",
+    "kif.ceremony.genesis:_approve",
+    "kif.ceremony.genesis:make_token",
+    "kif.ceremony.genesis:generate",
+    "kif.ceremony.genesis:form",
+    "kif.ceremony.genesis:_certify",
+    "kif.ceremony.genesis:_seal",
+    "kif.ceremony.genesis:write_token_place",
+    "kif.ceremony.genesis:make_store",
+    "kif.ceremony.genesis:_write",
+    "kif.hsm.memory:LogMemory.remember",
+    "kif.ceremony.genesis:_close",
+    "kif.ceremony.genesis:close_token",
+    "kif.ceremony.genesis:sync_tree",
+    "pathlib:Path.rename",
+    "kif.ceremony.genesis:forget_attempts",
+]
+_STEPS = {place: step for step, place in enumerate(PLACES[:7], start=1)}
+"""The step of the plan that a place belongs to, as far as each is one of its own."""
 
 
 @pytest.mark.control("KIF-CER-05")
-@pytest.mark.parametrize("seconds", [0.5, 0.7, 0.9, 1.1])
-def test_a_ceremony_that_is_killed_leaves_a_whole_site_or_none(
-    tmp_path: Path, seconds: float
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_genesis_that_is_killed_anywhere_leaves_a_whole_site_or_none(
+    tmp_path: Path, place: str, when: str
 ) -> None:
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)])
-    time.sleep(seconds)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    folder = tmp_path / "home"
+    # The test people's keys are renamed as well; they are made beforehand.
+    people = rehearsing_people(folder)
+    for role in ("custodian", "operator"):
+        for number in (1, 2):
+            people.appoint(role, number)
+    assert killed_at(folder, "genesis", place, when)
+    home = Home(folder)
+    renamed = PLACES.index(place) > 14 or (place == "pathlib:Path.rename" and when == "after")
+    assert home.exists == renamed
+    if not renamed:
+        assert len(list(home.attempts.glob("*.json"))) == 1
+        make_site(folder)
+    assert not list(home.attempts.glob("*")) or renamed
+    told = [each.event for each in entries(home) if isinstance(each.event, CeremonyAborted)]
+    assert len(told) == (0 if renamed else 1)
+    if place in _STEPS and told:
+        assert told[0].step == _STEPS[place]
+    audit(home)
+    with TestSite(home, people).oracle():
+        pass
+
+
+@pytest.mark.control("KIF-CER-05")
+def test_aborted_ceremonies_stand_in_the_log_of_the_next(tmp_path: Path) -> None:
+    people = rehearsing_people(tmp_path)
+    with pytest.raises(Refused):
+        hold(tmp_path, Forger(people.folder, people.components, people.listener), "first-try")
+    with pytest.raises(BadInput):
+        hold(tmp_path, Fumbler(people.folder, people.components, people.listener, [1, 2, 3]))
+    home = hold(tmp_path, people)
+    with open_store(home.database).reading() as tx:
+        log = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
+        told = [each.disclosed(*(tx.ledger.payload(each.index) or (b"", b""))) for each in log[:2]]
+    first, second = (each.event for each in told)
+    assert isinstance(first, CeremonyAborted)
+    assert isinstance(second, CeremonyAborted)
+    assert (first.site, first.step, len(first.people)) == ("first-try", 2, 4)
+    assert "not over this statement" in (first.reason or "")
+    assert (second.site, second.step) == ("kif-test-site", 5)
+    assert "read it from the sheet again" in (second.reason or "")
+    assert not list(home.attempts.iterdir())
+    audit(home)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"site": "x"}'])
+def test_the_record_of_an_attempt_that_can_not_be_read_stops_the_next(
+    tmp_path: Path, content: str
+) -> None:
     home = Home(tmp_path)
-    if not home.exists:
-        home = make_site(tmp_path).home
-    assert isinstance(entries(home)[-1].event, CeremonyClosed)
-    assert not (tmp_path / "site.partial").exists()
+    home.attempts.mkdir()
+    (home.attempts / "0001.json").write_text(content)
+    with pytest.raises(Refused, match="record of an earlier attempt, but it can't be read"):
+        hold(tmp_path, rehearsing_people(tmp_path))
+    assert not home.exists
+
+
+def test_everything_that_a_genesis_writes_is_on_the_disk_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file and folder of the site was synced after its last change."""
+    synced: dict[int, int] = {}
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_mtime_ns
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    home = make_site(tmp_path / "home").home
+    paths = [home.site, *home.site.rglob("*")]
+    assert len(paths) > 20
+    for path in paths:
+        found = path.stat()
+        assert synced.get(found.st_ino) == found.st_mtime_ns, path
+    assert synced[home.path.stat().st_ino] <= home.path.stat().st_mtime_ns
+
+
+def test_a_link_where_the_site_would_be_made_is_not_followed(tmp_path: Path) -> None:
+    prey, home = tmp_path / "prey", tmp_path / "home"
+    prey.mkdir()
+    (prey / "precious").write_text("x")
+    home.mkdir(mode=0o700)
+    (home / "site.partial").symlink_to(prey)
+    with pytest.raises(Refused, match="is a link"):
+        hold(home, rehearsing_people(home))
+    assert (prey / "precious").exists()

@@ -1,0 +1,63 @@
+"""A process that is killed with -9 at one exact place: just before or just after a call.
+
+Run as ``python -m tests.killing HOME WORK MODULE:NAME before|after``; it ends by SIGKILL when the
+place is reached, and with 0 when it is not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.site import TestSite, make_site, received_file, rehearsing_people
+
+ROOT = Path(__file__).parents[1]
+
+
+def killed_at(home: Path, work: str, place: str, when: str) -> bool:
+    """Do some work in a process that is killed there; return whether it was."""
+    command = [sys.executable, "-m", "tests.killing", str(home), work, place, when]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+def arm(place: str, when: str) -> None:
+    """Replace a function or method by one that kills this process, before or after its work."""
+    module, _, path = place.partition(":")
+    owner: Any = importlib.import_module(module)
+    *outer, name = path.split(".")
+    for each in outer:
+        owner = getattr(owner, each)
+    real = getattr(owner, name)
+
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        if when == "after":
+            real(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, deadly)
+
+
+def _genesis(home: Path, armed: Callable[[], None]) -> None:
+    armed()
+    make_site(home)
+
+
+def _admit(home: Path, armed: Callable[[], None]) -> None:
+    from kif.oracle.home import Home
+
+    with TestSite(Home(home), rehearsing_people(home)).oracle() as oracle:
+        armed()
+        oracle.gateway.admit(received_file("KILLED", 2, 700))
+
+
+if __name__ == "__main__":
+    folder, chosen, spot, moment = sys.argv[1:]
+    {"genesis": _genesis, "admit": _admit}[chosen](Path(folder), lambda: arm(spot, moment))
