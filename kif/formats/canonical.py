@@ -8,12 +8,15 @@ whose names are ASCII, sorted JSON without blanks *is* the canonical form.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 
 _LARGEST = 2**53 - 1
+_LONG_NUMBER = re.compile(rb"[0-9]{16}")
+"""Where there is none, no integer can be too large, and none has to be looked at."""
 _write = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 ).encode
@@ -27,7 +30,7 @@ def encode(value: Any) -> bytes:
 def decode(raw: bytes) -> Any:
     """Read bytes that must be canonical JSON. Raises ``BadInput`` for any other form of it."""
     try:
-        value = _read(raw.decode())
+        value = (_read_large if _LONG_NUMBER.search(raw) else _read)(raw.decode())
         canonical = encode(value)
     except (ValueError, RecursionError):
         raise BadInput(Control.BYTES, "The bytes are not JSON.") from None
@@ -47,6 +50,7 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not an integer")
 
 
-_read = json.JSONDecoder(
+_read = json.JSONDecoder(parse_float=_no_number, parse_constant=_no_number).decode
+_read_large = json.JSONDecoder(
     parse_int=_integer, parse_float=_no_number, parse_constant=_no_number
 ).decode

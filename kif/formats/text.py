@@ -6,6 +6,7 @@ whether a number is a PAN, and nothing is refused because a serial number looks 
 """
 
 import re
+from functools import lru_cache
 
 _BETWEEN = r"[\s._/:,-]*"
 _MANY_DIGITS = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{11,}}")
@@ -16,6 +17,7 @@ SENTENCE = 400
 """Characters that a sentence on the record has at most."""
 
 
+@lru_cache(4096)
 def is_name(text: str) -> bool:
     """Return whether text is a name: 1 to 64 letters, digits, spaces and ``. _ @ -``."""
     return _NAME.fullmatch(text) is not None and _MANY_DIGITS.search(text) is None

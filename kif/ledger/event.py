@@ -21,7 +21,7 @@ from typing import Any, ClassVar, get_type_hints
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.ledger.form import COMMITTED, Form, write_time
+from kif.ledger.form import COMMITTED, Form, read_time, write_time
 
 _FIELDS = frozenset({"boundary", "event", "group", "index", "kind", "time"})
 
@@ -31,6 +31,9 @@ class Boundary(StrEnum):
 
     HSM = "hsm"
     HOST = "host"
+
+
+_BOUNDARIES = {each.value: each for each in Boundary}
 
 
 class Event:
@@ -108,11 +111,11 @@ class Entry:
             raise ValueError(sorted(fields))
         if bool(shape.committed) != isinstance(commit, str):
             raise ValueError("commit")
-        time = datetime.fromisoformat(fields["time"])
-        if write_time(time) != fields["time"]:
-            raise ValueError(fields["time"])
-        event = _read(kind, shape.public, fields["event"], dict.fromkeys(shape.committed))
-        return cls(index, group, time, Boundary(fields["boundary"]), event, commit)
+        values = _values(shape.public, fields["event"])
+        event = kind(**values, **dict.fromkeys(shape.committed))
+        return cls(
+            index, group, read_time(fields["time"]), _BOUNDARIES[fields["boundary"]], event, commit
+        )
 
     def disclosed(self, salt: bytes, payload: bytes) -> Entry:
         """Return the entry with its committed fields. Raises ``BadInput`` when they don't fit."""
@@ -184,9 +187,3 @@ def _values(forms: dict[str, Form], fields: dict[str, Any]) -> dict[str, Any]:
     if fields.keys() != forms.keys():
         raise ValueError(sorted(fields))
     return {name: form.read(fields[name]) for name, form in forms.items()}
-
-
-def _read(
-    kind: type[Event], forms: dict[str, Form], fields: dict[str, Any], rest: dict[str, None]
-) -> Event:
-    return kind(**_values(forms, fields), **rest)

@@ -29,6 +29,9 @@ class _Mark(Enum):
 
 
 COMMITTED: Final = _Mark.COMMITTED
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00:00"
+).fullmatch
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,11 @@ def encoded(size: int) -> Form:
     return Form(read, lambda value: base64.b64encode(value).decode())
 
 
-def _read_time(value: Any) -> datetime:
-    time = datetime.fromisoformat(value)
-    if write_time(time) != value:
-        raise ValueError(value)
-    return time
+def read_time(value: Any) -> datetime:
+    """Return a time that ``write_time`` wrote. Raises ``ValueError``."""
+    if not isinstance(value, str) or not _TIME(value):
+        raise ValueError("a time in UTC with six decimals")
+    return datetime.fromisoformat(value)
 
 
 def write_time(time: datetime) -> str:
@@ -178,7 +181,7 @@ Armour = Annotated[str, matching(r"[ -~\n]{1,4000}")]
 """A certificate or an SSH signature in its text form."""
 Statement = Annotated[str, matching(r"\{[ -~]{1,4000}\}")]
 """What a person signed: canonical JSON, ASCII."""
-Instant = Annotated[datetime, Form(_read_time, write_time)]
+Instant = Annotated[datetime, Form(read_time, write_time)]
 Pair = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 2)]
 """The two people who opened the token for this."""
 Halves = Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{64}"), 2, 2)]

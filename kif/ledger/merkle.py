@@ -34,12 +34,12 @@ class Frontier:
 
     def append(self, leaf: bytes) -> Frontier:
         """Return the frontier with one more leaf (the leaf's bytes, not its hash)."""
-        node, hashes = leaf_hash(leaf), list(self.hashes)
-        size = self.size
+        node, kept, size = leaf_hash(leaf), len(self.hashes), self.size
         while size & 1:
-            node = node_hash(hashes.pop(), node)
+            kept -= 1
+            node = hashlib.sha256(b"\x01" + self.hashes[kept] + node).digest()
             size >>= 1
-        return Frontier(self.size + 1, (*hashes, node))
+        return Frontier(self.size + 1, (*self.hashes[:kept], node))
 
     def root(self) -> bytes:
         """Return the tree's root."""

@@ -27,6 +27,8 @@ class People:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.appointed: dict[str, Person] = {}
+        self._pairs: set[tuple[str, ...]] = set()
+        """Pairs that were found to be operators; nobody is dismissed or changes a role."""
 
     def appoint(self, event: PersonAppointed) -> None:
         """Appoint somebody who is nobody else, neither by name nor by key."""
@@ -57,6 +59,8 @@ class People:
 
     def require_pair(self, names: tuple[str, ...]) -> None:
         """Require two different operators, or raise ``Refused`` (DUAL_CONTROL)."""
+        if names in self._pairs:
+            return
         first, second = names
         if first == second:
             raise Refused(
@@ -64,6 +68,7 @@ class People:
             )
         for name in names:
             self.require(name, Role.OPERATOR)
+        self._pairs.add(names)
 
     def verify(self, name: str, namespace: str, statement: str, signature: str) -> None:
         """Verify a person's signature over a statement under the key of the appointment."""

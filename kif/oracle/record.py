@@ -74,6 +74,25 @@ class _Ticket(Generic[Result]):
     result: Result | None = None
     error: BaseException | None = None
     done: bool = False
+    turn: threading.Event = field(default_factory=threading.Event)
+    """Set when the work is done, or when it is this one's turn to lead."""
+
+
+@dataclass
+class _Added:
+    """Leaves and payloads of a group, written together at its end."""
+
+    leaves: list[tuple[int, bytes]] = field(default_factory=list)
+    payloads: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+
+    def mark(self) -> tuple[int, int]:
+        """Return where the lists end now, for ``back``."""
+        return len(self.leaves), len(self.payloads)
+
+    def back(self, mark: tuple[int, int]) -> None:
+        """Drop what came since a mark."""
+        del self.leaves[mark[0] :]
+        del self.payloads[mark[1] :]
 
 
 @dataclass
@@ -90,6 +109,10 @@ class Record:
     correcting: bool = False
     """Whether entries may be earlier than the last one: a correction of the clock is recorded."""
     _waiting: list[_Ticket[Any]] = field(default_factory=list)
+    _added: _Added = field(default_factory=_Added)
+    """What the group that is being made adds to the log."""
+    _led: bool = False
+    """Whether somebody is committing a group, or about to."""
     _queue: threading.Lock = field(default_factory=threading.Lock)
     _turn: threading.RLock = field(default_factory=threading.RLock)
     _lost: str = ""
@@ -104,9 +127,11 @@ class Record:
         ticket = _Ticket(work)
         with self._queue:
             self._waiting.append(ticket)
-        with self._turn:
-            if not ticket.done:
-                self._commit(self._take())
+            leads, self._led = not self._led, True
+        if not leads:
+            ticket.turn.wait()
+        if not ticket.done:
+            self._lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.result  # type: ignore[return-value]
@@ -122,10 +147,21 @@ class Record:
         with self._turn, self.store.transaction() as tx:
             keep(tx.ledger, self.tail)
 
-    def _take(self) -> list[_Ticket[Any]]:
+    def _lead(self) -> None:
+        """Commit all that waits, the caller's own work among it; then the next that waits leads.
+
+        Nobody waits for the lock itself: whoever just got an answer would always be first again.
+        """
+        with self._turn:
+            with self._queue:
+                tickets, self._waiting = self._waiting, []
+            self._commit(tickets)
         with self._queue:
-            taken, self._waiting = self._waiting, []
-        return taken
+            self._led = bool(self._waiting)
+            if self._led:
+                self._waiting[0].turn.set()
+        for ticket in tickets:
+            ticket.turn.set()
 
     def _commit(self, tickets: list[_Ticket[Any]]) -> None:
         failed: BaseException | None = None
@@ -138,7 +174,7 @@ class Record:
             ticket.error = ticket.error or failed
 
     def _group(self, tickets: list[_Ticket[Any]]) -> None:
-        mark = self.tail.mark()
+        mark, self._added = self.tail.mark(), _Added()
         try:
             with self.store.transaction() as tx:
                 with _continuing():
@@ -160,44 +196,47 @@ class Record:
 
     def _attempt_each(self, tickets: list[_Ticket[Any]], tx: Transaction, now: datetime) -> None:
         """Do each work by itself; take one that fails back alone."""
+        connection = tx.session.connection()
         for ticket in tickets:
-            mark = self.tail.mark()
+            mark, added = self.tail.mark(), self._added.mark()
+            connection.exec_driver_sql("SAVEPOINT work")
             try:
-                with tx.session.begin_nested():
-                    ticket.result = self._attempt(ticket, tx, now)
+                ticket.result = self._attempt(ticket, tx, now)
+                connection.exec_driver_sql("RELEASE work")
             except KifError as exc:
+                tx.session.expunge_all()
+                connection.exec_driver_sql("ROLLBACK TO work")
                 self.tail.back(mark)
+                self._added.back(added)
                 ticket.error = exc
 
     def _attempt(self, ticket: _Ticket[Any], tx: Transaction, now: datetime) -> Any:
-        def record(event: Event, time: datetime) -> int:
-            return self._add(tx.ledger, event, time)
-
+        step = Step(tx.session, self.tail.state, now, self.by, self._add)
         try:
-            result = ticket.work(Step(tx.session, self.tail.state, now, self.by, record))
+            result = ticket.work(step)
             tx.session.flush()
         except IntegrityError as exc:
             raise _unknown_row(exc) from exc
         return result
 
-    def _add(self, ledger: LedgerTables, event: Event, now: datetime) -> int:
-        payload = committed_payload(checked(event))
-        commit, salt = None, b""
+    def _add(self, event: Event, now: datetime) -> int:
+        payload, commit = committed_payload(checked(event)), None
         if payload is not None:
             salt = self.entropy(_SALT)
             commit = commitment(salt, payload)
         entry = self.tail.propose(event, now, commit, Boundary.HSM)
-        ledger.add(entry.index, self.tail.last_leaf)
+        self._added.leaves.append((entry.index, self.tail.last_leaf))
         if payload is not None:
-            ledger.add_payload(entry.index, salt, payload)
+            self._added.payloads.append((entry.index, salt, payload))
         return entry.index
 
     def _sign(self, ledger: LedgerTables) -> str:
-        """Sign the checkpoint over what was added; nothing when nothing was."""
+        """Write what was added, and a signed checkpoint over it; nothing when nothing was."""
         if not self.tail.open:
             return ""
         size, root = self.tail.size, self.tail.frontier.root()
         note = sign_checkpoint(self.signer, size, root).note
+        ledger.add(self._added.leaves, self._added.payloads)
         ledger.add_checkpoint(size, note)
         return note
 

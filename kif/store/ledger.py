@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, LargeBinary, Text, cast, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kif.store.models import LedgerCheckpoint, LedgerEntry, LedgerPayload, LedgerSnapshot
-
-_AT_ONCE = 1000
 
 
 def _bytes(column: InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
@@ -18,10 +26,24 @@ def _bytes(column: InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
     return func.coalesce(cast(column, LargeBinary), b"")
 
 
-_LEAF = _bytes(LedgerEntry.leaf)
+_AT_ONCE = {"yield_per": 1000}
 _NOTE = func.coalesce(cast(LedgerCheckpoint.note, Text), "")
 _HIDDEN = (_bytes(LedgerPayload.salt), _bytes(LedgerPayload.payload))
 _SNAPSHOT = (LedgerSnapshot.size, _bytes(LedgerSnapshot.content), _bytes(LedgerSnapshot.mac))
+# The statements that every group runs are built once.
+_LEAVES = (
+    select(_bytes(LedgerEntry.leaf))
+    .where(LedgerEntry.index >= bindparam("first"))
+    .order_by(LedgerEntry.index)
+)
+_CHECKPOINTS = (
+    select(LedgerCheckpoint.size, _NOTE)
+    .where(LedgerCheckpoint.size > bindparam("above"))
+    .order_by(LedgerCheckpoint.size)
+)
+_ADD_LEAF = insert(LedgerEntry.__table__)  # type: ignore[arg-type]
+_ADD_PAYLOAD = insert(LedgerPayload.__table__)  # type: ignore[arg-type]
+_ADD_CHECKPOINT = insert(LedgerCheckpoint.__table__)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -30,29 +52,30 @@ class LedgerTables:
 
     session: Session
 
-    def add(self, index: int, leaf: bytes) -> None:
-        """Add a leaf."""
-        self.session.execute(insert(LedgerEntry).values(index=index, leaf=leaf))
-
-    def add_payload(self, index: int, salt: bytes, payload: bytes) -> None:
-        """Keep what an entry's commitment hides."""
-        hidden = {"index": index, "salt": salt, "payload": payload}
-        self.session.execute(insert(LedgerPayload).values(hidden))
+    def add(
+        self, leaves: Sequence[tuple[int, bytes]], payloads: Sequence[tuple[int, bytes, bytes]] = ()
+    ) -> None:
+        """Add leaves by their index, and payloads: index, salt, and what a commitment hides."""
+        connection = self.session.connection()
+        connection.execute(_ADD_LEAF, [{"index": index, "leaf": leaf} for index, leaf in leaves])
+        if payloads:
+            names = ("index", "salt", "payload")
+            hidden = [dict(zip(names, each, strict=True)) for each in payloads]
+            connection.execute(_ADD_PAYLOAD, hidden)
 
     def add_checkpoint(self, size: int, note: str) -> None:
         """Keep a checkpoint."""
-        self.session.execute(insert(LedgerCheckpoint).values(size=size, note=note))
+        self.session.connection().execute(_ADD_CHECKPOINT, {"size": size, "note": note})
 
     def leaves(self, first: int = 0) -> Iterator[bytes]:
         """Yield every leaf from an index on, without holding them all."""
-        wanted = select(_LEAF).where(LedgerEntry.index >= first).order_by(LedgerEntry.index)
-        yield from self.session.scalars(wanted.execution_options(yield_per=_AT_ONCE))
+        connection = self.session.connection()
+        yield from connection.scalars(_LEAVES, {"first": first}, execution_options=_AT_ONCE)
 
     def checkpoints(self, above: int = 0) -> Iterator[tuple[int, str]]:
         """Yield size and note of every checkpoint of a size above this."""
-        columns = select(LedgerCheckpoint.size, _NOTE).where(LedgerCheckpoint.size > above)
-        wanted = columns.order_by(LedgerCheckpoint.size)
-        yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
+        connection = self.session.connection()
+        yield from connection.execute(_CHECKPOINTS, {"above": above}, execution_options=_AT_ONCE)
 
     def payload(self, index: int) -> tuple[bytes, bytes] | None:
         """Return salt and payload of an entry, or None when there is none (any more)."""
@@ -63,7 +86,7 @@ class LedgerTables:
     def payloads(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield index, salt and payload of every payload that there still is."""
         wanted = select(LedgerPayload.index, *_HIDDEN).order_by(LedgerPayload.index)
-        yield from self.session.execute(wanted.execution_options(yield_per=_AT_ONCE))
+        yield from self.session.execute(wanted.execution_options(**_AT_ONCE))
 
     def snapshot(self) -> tuple[int, bytes, bytes] | None:
         """Return size, content and MAC of the snapshot, or None."""

@@ -70,9 +70,8 @@ def write_group(
         payload = committed_payload(event)
         commit = None if payload is None else commitment(SALT, payload)
         entry = tail.propose(event, clock(), commit, Boundary.HSM)
-        ledger.add(entry.index, tail.last_leaf)
-        if payload is not None:
-            ledger.add_payload(entry.index, SALT, payload)
+        hidden = [] if payload is None else [(entry.index, SALT, payload)]
+        ledger.add([(entry.index, tail.last_leaf)], hidden)
     checkpoint = sign_checkpoint(signer, tail.size, tail.frontier.root())
     ledger.add_checkpoint(tail.size, checkpoint.note)
     tail.close_group(checkpoint)

@@ -86,6 +86,9 @@ from tests.ledger.people import SoftwarePerson
 FIRST, SECOND = OPERATORS
 
 
+CACHES = ("_rules", "journal", "_journal", "_pairs")
+
+
 def everything(state: object) -> str:
     """Return all that a state holds, to be compared."""
 
@@ -94,7 +97,7 @@ def everything(state: object) -> str:
             return {str(key): told(each) for key, each in value.items()}
         if isinstance(value, Enum) or not hasattr(value, "__dict__"):
             return repr(value)
-        kept = {k: v for k, v in vars(value).items() if k not in ("_rules", "journal", "_journal")}
+        kept = {k: v for k, v in vars(value).items() if k not in CACHES}
         return {name: told(each) for name, each in kept.items()}
 
     return repr(told(state))

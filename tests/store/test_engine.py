@@ -117,7 +117,7 @@ def test_it_is_as_durable_as_sqlite_can_be(store: Store) -> None:
 )
 def test_the_ledger_is_append_only(store: Store, table: str, change: str) -> None:
     with store.transaction() as tx:
-        tx.ledger.add(0, b"leaf")
+        tx.ledger.add([(0, b"leaf")])
         tx.ledger.add_checkpoint(1, "note")
     with pytest.raises(IntegrityError, match="append-only"), store.transaction() as tx:
         tx.session.execute(text(change.format(table)))
@@ -135,7 +135,7 @@ def test_a_database_that_is_full_is_a_sentence_and_nothing_is_done(store: Store)
         store.transaction() as tx,
     ):
         tx.session.execute(text(f"PRAGMA max_page_count = {pages}"))
-        tx.ledger.add(0, bytes(100_000))
+        tx.ledger.add([(0, bytes(100_000))])
         tx.session.flush()
     assert full.value.exit_code == 5
     with store.reading() as tx:
@@ -149,7 +149,7 @@ def test_a_database_that_is_read_only_is_a_sentence(store: Store) -> None:
         store.transaction() as tx,
     ):
         tx.session.execute(text("PRAGMA query_only = ON"))
-        tx.ledger.add(0, b"leaf")
+        tx.ledger.add([(0, b"leaf")])
         tx.session.flush()
 
 
@@ -164,7 +164,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 try:
     with open_store(Path(sys.argv[1])).transaction() as tx:
         tx.session.add(Issuer(name="i", certificate="c"))
-        tx.ledger.add(0, bytes(200_000))
+        tx.ledger.add([(0, bytes(200_000))])
         tx.session.flush()
         print("all that is left is to commit")
 except LedgerUnavailable as error:

@@ -34,7 +34,7 @@ def test_a_difference_would_be_seen(tmp_path: Path) -> None:
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     store = make_store(tmp_path / "db")
     with store.transaction() as tx:
-        tx.ledger.add(0, b"leaf")
+        tx.ledger.add([(0, b"leaf")])
     store.migrate()
     assert differences(store) == []
     with store.reading() as tx:
