@@ -129,7 +129,7 @@ def _passes(mutant: Mutant, tests: str) -> bool:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 1)
         os.dup2(nothing, 2)
-        sys.meta_path.insert(0, _Changed(mutant))
+        sys.meta_path.insert(0, _Changed(mutant))  # type: ignore[arg-type]
         options = ["-x", "-q", "-o", "addopts=--strict-markers", "-p", "no:cacheprovider"]
         os._exit(int(pytest.main([*options, tests]) != 0))
     end = time.monotonic() + SECONDS
@@ -147,7 +147,9 @@ def main(modules: list[str]) -> None:
     """Try every mutant of the modules, two at a time, and print those that survive."""
     for module in modules:
         if not survives(Mutant(module, 0, "", (LEDGER / f"{module}.py").read_text())):
-            sys.exit(f"kif/ledger/{module}.py fails its tests as it is; mutants would prove nothing")
+            sys.exit(
+                f"kif/ledger/{module}.py fails its tests as it is; mutants would prove nothing"
+            )
     made = [mutant for module in modules for mutant in mutants(module)]
     with ThreadPoolExecutor(2) as pool:
         alive = [m for m, lives in zip(made, pool.map(survives, made), strict=True) if lives]

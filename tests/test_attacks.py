@@ -24,6 +24,7 @@ from kif.oracle.interface import Claim, JobView
 from kif.oracle.local import open_oracle
 from kif.store.engine import open_store
 from tests.attacks import Target, good_card, in_database, make_target, sql, swap
+from tests.cli.kif import kif
 from tests.ledger.history import SoftwareSigner
 from tests.ledger.people import SoftwarePerson
 from tests.ledger.stored import cut_back
@@ -621,3 +622,48 @@ def test_a_pin_alone_is_no_pair_of_operators(target: Target, tmp_path: Path) -> 
         open_oracle(site.home, Secret(b"0000"), OPERATORS),
     ):
         pass
+
+
+# -- what is told without a passphrase ----------------------------------------------------------
+
+
+@pytest.mark.control("KIF-LOG-02")
+def test_the_recipient_that_issuers_are_told_is_the_one_of_the_genesis(
+    target: Target, tmp_path: Path
+) -> None:
+    """Whoever could have another certificate sent to issuers would get their files."""
+    site = target.copy(tmp_path / "home")
+    real = kif(site.home.path, "issuer", "recipient").out
+    assert real.startswith("-----BEGIN CERTIFICATE-----")
+    in_database(site.home.path, sql("UPDATE site SET recipient_certificate = 'evil'"))
+    assert kif(site.home.path, "issuer", "recipient", "--verifier", target.verifier).out == real
+    in_database(
+        site.home.path,
+        sql("UPDATE ledger_entry SET leaf = replace(leaf, 'MII', 'MIJ') WHERE \"index\" < 24"),
+    )
+    refused = kif(site.home.path, "issuer", "recipient", "--verifier", target.verifier)
+    assert refused.code == 1
+    assert refused.out == ""
+
+
+def test_an_auditors_copy_that_can_not_be_written_is_audited(
+    target: Target, tmp_path: Path
+) -> None:
+    site = target.copy(tmp_path / "home")
+    for path in [site.home.path, *site.home.path.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = sorted(path.name for path in site.home.path.rglob("*"))
+    for command in (("log", "verify"), ("batch", "status"), ("key", "list"), ("log", "show")):
+        result = kif(site.home.path, *command)
+        assert (result.code, result.err) == (0, "")
+    assert sorted(path.name for path in site.home.path.rglob("*")) == before
+    for path in [site.home.path, *site.home.path.rglob("*")]:
+        path.chmod(0o755)
+
+
+def test_what_operators_sign_is_shown_out_of_the_log(target: Target, tmp_path: Path) -> None:
+    site, batch = target.copy(tmp_path / "home"), target.batches["prepared"]
+    told = kif(site.home.path, "batch", "release", batch, "--statement").out
+    in_database(site.home.path, sql("UPDATE batch SET count = 9, product = 'gold'"))
+    assert kif(site.home.path, "batch", "release", batch, "--statement").out == told
+    assert f'"batch":"{batch}"' in told

@@ -24,6 +24,7 @@ from kif.ceremony.seal import Destination, seal
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.keyref import of_site
+from kif.formats.text import is_name
 from kif.hsm import library
 from kif.hsm.certificate import ca_certificate, recipient_certificate
 from kif.hsm.memory import LogMemory
@@ -63,11 +64,11 @@ def hold_genesis(home: Home, plan: Plan, digest: str, site: str, people: People)
         raise Refused(
             Control.SITE, f"There is a site in {home.path} already. A site has one genesis."
         )
-    if not _NAME.fullmatch(site):
+    if not (_NAME.fullmatch(site) and is_name(site)):
         raise BadInput(
             Control.SITE,
-            "A site's name has 1 to 32 letters, digits, dots and hyphens: it is the token's label "
-            "and the log's name. Choose another.",
+            "A site's name has 1 to 32 letters, digits, dots and hyphens, and no number as long as "
+            "a card's: it is the token's label and the log's name. Choose another.",
         )
     folder = home.path / "site.partial"
     shutil.rmtree(folder, ignore_errors=True)

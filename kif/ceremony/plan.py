@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.text import is_name
 from kif.hsm.key import Algorithm
 from kif.oracle.keys import ENVELOPE_RECIPIENT, LOG_SIGNER, MASTERS, SITE_CA
 
@@ -106,6 +107,12 @@ def load_plan(path: Path) -> tuple[Plan, str]:
 
 def check_plan(plan: Plan) -> None:
     """Refuse a plan that can't work: steps out of order, a key missing or made twice."""
+    if not is_name(plan.ceremony):
+        raise BadInput(
+            Control.PLAN,
+            f"The plan's name '{plan.ceremony:.70}' is none: it has 1 to 64 letters, digits, "
+            "spaces and . _ @ -.",
+        )
     once = [step.action for step in plan.steps if step.action in _ORDER]
     if tuple(once) != _ORDER:
         raise BadInput(

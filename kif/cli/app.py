@@ -14,7 +14,7 @@ from kif.console.terminal import OpenedPin, ask_pin
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle
-from kif.store.engine import Store, open_store
+from kif.store.engine import Store, read_store
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class App:
     def store(self) -> Store:
         """Open the database for reading, without the token."""
         self.home.require_site()
-        return open_store(self.home.database)
+        return read_store(self.home.database)
 
 
 pass_app = click.make_pass_decorator(App)

@@ -7,7 +7,10 @@ from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
-from kif.store.models import Issuer, Site
+from kif.formats.keyref import of_site
+from kif.oracle.audit import genesis_of
+from kif.oracle.keys import ENVELOPE_RECIPIENT
+from kif.store.models import Issuer
 
 
 @click.group()
@@ -37,8 +40,12 @@ def list_issuers(app: App, as_json: bool) -> None:
 
 
 @issuer.command()
+@click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
 @pass_app
-def recipient(app: App) -> None:
-    """Print the certificate (PEM) that issuers encrypt their files to."""
-    with app.store().reading() as tx:
-        click.echo(tx.session.scalars(select(Site)).one().recipient_certificate, nl=False)
+def recipient(app: App, verifier: str | None) -> None:
+    """Print the certificate (PEM) that issuers encrypt their files to, out of the genesis.
+
+    Without --verifier the log's key is taken from the very database that it comes from.
+    """
+    certificates = genesis_of(app.home, verifier).certificates
+    click.echo(certificates[str(of_site(ENVELOPE_RECIPIENT))], nl=False)

@@ -22,7 +22,7 @@ from kif.oracle.audit import audit
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, now
-from kif.store.engine import open_store
+from kif.store.engine import read_store
 
 _CARDS = 200
 _SPECIMEN = Artwork("9999 9900 0000 0000", "SPECIMEN", "12/99")
@@ -75,7 +75,7 @@ def _reconcile(view: BatchView, log: LogReport) -> None:
 def _report(
     home: Home, view: BatchView, jobs: Sequence[JobView], log: LogReport, seconds: float
 ) -> Report:
-    store = open_store(home.database)
+    store = read_store(home.database)
     with store.reading() as tx:
         entries = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
     store.close()

@@ -14,6 +14,8 @@ from kif.ceremony.seal import SHORTEST, Destination, holders, unseal
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.secret import Secret
+from kif.formats.text import is_name
+from kif.ledger.approval import fingerprint
 
 
 class TerminalPeople:
@@ -23,14 +25,22 @@ class TerminalPeople:
         self._keys: dict[str, Path] = {}
 
     def appoint(self, role: str, number: int) -> Appointment:
-        """Ask for name and public key file."""
+        """Ask for name and public key file, until both are what they should be."""
         click.echo(f"\n{role.capitalize()} {number}")
-        name = click.prompt("  name")
-        path = click.prompt(
-            "  OpenSSH Ed25519 public key file", type=click.Path(path_type=Path, exists=True)
-        )
+        while not is_name(name := click.prompt("  name")):
+            click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
+        while True:
+            path = click.prompt(
+                "  OpenSSH Ed25519 public key file", type=click.Path(path_type=Path, exists=True)
+            )
+            try:
+                line = path.read_text(errors="replace").strip()
+                fingerprint(line)
+                break
+            except (BadInput, OSError) as wrong:
+                click.echo(f"  {getattr(wrong, 'sentence', 'It is not a file.')} Try again.")
         self._keys[name] = path
-        return Appointment(name, role, path.read_text(errors="replace").strip())
+        return Appointment(name, role, line)
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Show the statement and have ssh-keygen sign it."""

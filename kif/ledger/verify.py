@@ -61,6 +61,20 @@ def verify_log(reader: LedgerReader, verifier: str, seen: Seen = lambda entry: N
     return LogReport(tail.size, tail.frontier.root(), tail.groups, last, verifier, tail.state)
 
 
+def verify_genesis(reader: LedgerReader, verifier: str) -> State:
+    """Verify the first group of a log, its genesis, and return the site as it began."""
+    tail, first = Tail.of(verifier), next(reader.checkpoints(), None)
+    if first is None:
+        raise broken("The log has no checkpoint.")
+    checkpoint = open_checkpoint(first[1], verifier)
+    for leaf in reader.leaves():
+        tail.follow(leaf)
+        if tail.size == first[0]:
+            tail.close_group(checkpoint)
+            return tail.state
+    raise broken(f"The log has {tail.size} entries, but its first checkpoint covers {first[0]}.")
+
+
 def follow(tail: Tail, reader: LedgerReader, seen: Seen = lambda entry: None) -> Checkpoint | None:
     """Follow a log from where ``tail`` stands to its end; None when there is nothing more.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import select, text
@@ -19,11 +20,13 @@ from kif.hsm.library import library_digest
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchReceived
 from kif.ledger.events.card import CardSuspect
+from kif.ledger.genesis import Genesis
 from kif.ledger.state import State
-from kif.ledger.verify import LogReport, verify_log
+from kif.ledger.verify import LogReport, verify_genesis, verify_log
 from kif.oracle.cache import require_tables
 from kif.oracle.home import Home
-from kif.store.engine import open_store
+from kif.store.engine import read_store
+from kif.store.ledger import LedgerTables
 from kif.store.models import Site
 
 
@@ -35,7 +38,7 @@ def audit(home: Home, verifier: str | None = None) -> LogReport:
     ``hsm.yaml`` and the sealed halves.
     """
     home.require_site()
-    store = open_store(home.database)
+    store = read_store(home.database)
     told = _Told()
     try:
         with store.reading() as tx:
@@ -51,12 +54,24 @@ def audit(home: Home, verifier: str | None = None) -> LogReport:
 
 def state_of(home: Home) -> State:
     """Return what follows from a home's log, after verifying it; no token is needed."""
+    with _log_of(home) as (ledger, own):
+        return verify_log(ledger, own).state
+
+
+def genesis_of(home: Home, verifier: str | None = None) -> Genesis:
+    """Return what a home's genesis left, after verifying the first group of its log alone."""
+    with _log_of(home) as (ledger, own):
+        return verify_genesis(ledger, verifier or own).genesis
+
+
+@contextmanager
+def _log_of(home: Home) -> Iterator[tuple[LedgerTables, str]]:
     home.require_site()
-    store = open_store(home.database)
+    store = read_store(home.database)
     try:
         with store.reading() as tx:
             own = tx.session.scalars(select(Site.log_verifier)).first() or ""
-            return verify_log(tx.ledger, own).state
+            yield tx.ledger, own
     finally:
         store.close()
 

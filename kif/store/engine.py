@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command
@@ -14,7 +16,7 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from kif.formats.control import Control
 from kif.formats.error import LedgerUnavailable, Refused
@@ -140,14 +142,34 @@ def make_store(path: Path) -> Store:
 
 def open_store(path: Path) -> Store:
     """Open the SQLite database at a path. Raises ``Refused`` (SITE) when there is none of ours."""
+    _require_file(path)
+    store = _store(path)
+    store.require_version()
+    return store
+
+
+def read_store(path: Path) -> Store:
+    """Do the same for reading alone: also a copy on a medium that can't be written."""
+    _require_file(path)
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if alone else ''}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, isolation_level=None)
+
+    engine = sqlalchemy.create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begun)
+    store = Store(engine)
+    store.require_version()
+    return store
+
+
+def _require_file(path: Path) -> None:
     if not path.is_file():
         raise Refused(
             Control.SITE,
             f"There is no database at {path}. Restore it from a backup; nothing was done.",
         )
-    store = _store(path)
-    store.require_version()
-    return store
 
 
 def _store(path: Path) -> Store:

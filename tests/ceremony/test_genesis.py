@@ -93,7 +93,7 @@ def test_a_site_has_one_genesis(home: Home) -> None:
 
 
 @pytest.mark.control("KIF-CER-05")
-@pytest.mark.parametrize("name", ["", "two words", "a+b", "x" * 33, "line\n"])
+@pytest.mark.parametrize("name", ["", "two words", "a+b", "x" * 33, "line\n", "9" * 16, "-a"])
 def test_a_name_that_neither_token_nor_log_can_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match="1 to 32 letters"):
         hold(tmp_path, rehearsing_people(tmp_path), name)
