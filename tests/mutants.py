@@ -25,7 +25,7 @@ import pytest
 
 LEDGER = Path(__file__).parents[1] / "kif" / "ledger"
 MODULES = (
-    "state", "genesis", "people", "keys", "issuers", "batches", "jobs", "chips", "journal",
+    "state", "batch", "genesis", "people", "keys", "issuers", "batches", "jobs", "chips", "journal",
     "tail", "verify", "snapshot", "binding", "event", "form", "approval", "merkle", "note",
 )  # fmt: skip
 TESTS = ("tests/ledger/test_state.py", "tests/ledger")
@@ -151,11 +151,13 @@ def main(modules: list[str]) -> None:
                 f"kif/ledger/{module}.py fails its tests as it is; mutants would prove nothing"
             )
     made = [mutant for module in modules for mutant in mutants(module)]
+    alive = 0
     with ThreadPoolExecutor(2) as pool:
-        alive = [m for m, lives in zip(made, pool.map(survives, made), strict=True) if lives]
-    for each in alive:
-        print(f"kif/ledger/{each.module}.py:{each.line}: {each.what}")
-    print(f"{len(made)} mutants, {len(alive)} survive")
+        for each, lives in zip(made, pool.map(survives, made), strict=True):
+            if lives:
+                alive += 1
+                print(f"kif/ledger/{each.module}.py:{each.line}: {each.what}", flush=True)
+    print(f"{len(made)} mutants, {alive} survive")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from pkcs11 import Attribute
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from kif.formats.error import KifError
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
+from kif.fulfilment.dispatch import dispatch_batch
 from kif.hsm.token import Token
 from kif.oracle.audit import audit
 from kif.oracle.interface import Claim, JobView
@@ -360,6 +362,37 @@ def test_a_record_that_is_not_the_one_received_makes_its_card_suspect(
     with site.oracle() as oracle:
         view = prepare_batch(batch, oracle.preparation, lambda: None)
         assert view.jobs == {JobState.PREPARED: 1, JobState.SUSPECT: 2}
+
+
+@pytest.mark.control("KIF-LOG-04")
+def test_rows_that_are_changed_while_the_site_is_open_go_on_no_dispatch_list(
+    target: Target, tmp_path: Path
+) -> None:
+    site, batch = target.copy(tmp_path / "home"), target.batches["made"]
+    with site.oracle() as oracle:
+        store = oracle.gateway.desk.record.store
+        for change in (
+            "UPDATE card_job SET pseudonym = 'ab' WHERE number = 1 AND batch_id = :batch",
+            "UPDATE card_job SET state = 'good' WHERE number = 2 AND batch_id = :batch",
+        ):
+            with store.transaction() as tx:
+                tx.session.execute(text(change), {"batch": batch})
+            with pytest.raises(KifError, match="The tables differ from the log"):
+                dispatch_batch(batch, oracle.fulfilment, tmp_path / "lists")
+        assert not (tmp_path / "lists").exists()
+
+
+@pytest.mark.control("KIF-CER-05")
+def test_a_home_of_0_1_0_is_refused_before_anybody_types_a_passphrase(
+    target: Target, tmp_path: Path
+) -> None:
+    site = target.copy(tmp_path / "home")
+    in_database(site.home.path, sql("UPDATE alembic_version SET version_num = '0001'"))
+    for command in (("batch", "status"), ("log", "verify"), ("batch", "receive", "x"), ("demo",)):
+        result = kif(site.home.path, *command)
+        assert result.code == 4
+        assert "made by kif 0.1.0, whose log does not decide" in result.err
+        assert result.err.count("\n") == 1
 
 
 # -- what the tables tell beside ----------------------------------------------------------------

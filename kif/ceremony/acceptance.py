@@ -10,9 +10,9 @@ from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.secret import Secret
 from kif.ledger.events.site import LibraryAccepted
+from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.local import open_record
-from kif.oracle.record import Step
 
 _NEW = "user-pin.new"
 

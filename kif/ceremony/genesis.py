@@ -43,9 +43,10 @@ from kif.ledger.genesis import plan_statement
 from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import rows_of
+from kif.oracle.group import Step
 from kif.oracle.home import Home, sync, sync_tree, write_token_place
 from kif.oracle.keys import ENVELOPE_RECIPIENT, SITE_CA
-from kif.oracle.record import Record, Step
+from kif.oracle.record import Record
 from kif.store.engine import make_store
 from kif.store.models import Base
 

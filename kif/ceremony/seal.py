@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,14 @@ class Destination:
     library: str
     library_digest: str
     """SHA-256 of the library's file, hex."""
+    own_folder: bool
+    """Whether the token is SoftHSM's, in the site's own folder."""
 
     @classmethod
     def of(cls, place: TokenPlace) -> Destination:
         """Return the destination that a token's place is now. Raises ``DeviceFailed``."""
-        return cls(place.label, str(place.library), library_digest(place.library))
+        own = place.softhsm_directory is not None
+        return cls(place.label, str(place.library), library_digest(place.library), own)
 
 
 def new_pin() -> Secret:
@@ -164,7 +167,7 @@ def _compare(sealed_for: Destination, to: Destination) -> None:
     """Require that the PIN goes where it was sealed for."""
     if sealed_for == to:
         return
-    if (sealed_for.label, sealed_for.library) == (to.label, to.library):
+    if replace(sealed_for, library_digest=to.library_digest) == to:
         raise Refused(
             Control.SEAL,
             f"The file of the PKCS#11 library {to.library} is another one than the PIN was sealed "
@@ -173,10 +176,14 @@ def _compare(sealed_for: Destination, to: Destination) -> None:
         )
     raise Refused(
         Control.SEAL,
-        f"hsm.yaml names the token '{to.label}' and the library {to.library}, but the PIN was "
-        f"sealed for '{sealed_for.label}' and {sealed_for.library}. The PIN was not opened. Put "
-        "hsm.yaml right.",
+        f"hsm.yaml names {_named(to)}, but the PIN was sealed for {_named(sealed_for)}. The PIN "
+        "was not opened. Put hsm.yaml right.",
     )
+
+
+def _named(to: Destination) -> str:
+    where = "in the site" if to.own_folder else "outside of the site"
+    return f"the token '{to.label}' {where} and the library {to.library}"
 
 
 def _read(path: Path, person: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         people = _people(app.home, screen)
         if not app.home.exists:
             _hold_genesis(app.home, people)
+        app.home.require_site()
         passphrases = {name: people.passphrase(name, USER_PIN) for name in _OPERATORS}
         destination = Destination.of(app.home.token_place())
         pin = unseal(app.home.seal, USER_PIN, passphrases, destination)

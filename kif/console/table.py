@@ -30,11 +30,16 @@ def show(rows: Sequence[Mapping[str, object]], as_json: bool, empty: str) -> Non
     console.print(table)
 
 
+def _within(value: object) -> str:
+    """Return a value that stands among others, whose commas would be taken for theirs."""
+    return " & ".join(map(str, value)) if isinstance(value, list | tuple) else _text(value)
+
+
 def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+        return ", ".join(f"{name} {_within(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
+from kif.ledger.batch import (
+    Batch,
+    Outcome,
+    batch_fields,
+    batch_of,
+    release_statement,
+    terms_of,
+)
 from kif.ledger.events.batch import (
     ApprovalGiven,
     BatchClosed,
@@ -22,7 +29,7 @@ from kif.ledger.events.batch import (
     BatchReleased,
 )
 from kif.ledger.events.ceremony import Role
-from kif.ledger.form import NAME_FORM, list_of, write_time
+from kif.ledger.form import write_time
 from kif.ledger.issuers import Issuers
 from kif.ledger.jobs import Jobs
 from kif.ledger.journal import Journal
@@ -30,46 +37,6 @@ from kif.ledger.keys import Keys
 from kif.ledger.people import People, same_statement
 
 APPROVERS = 2
-_STATIONS = list_of(NAME_FORM, 1, 100)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What two people release a batch for: these stations, until then."""
-
-    stations: tuple[str, ...]
-    expires: datetime
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a batch ended; ``jobs`` is the digest over every card's state and chip."""
-
-    good: int
-    suspect: int
-    left: int
-    jobs: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch as the log knows it."""
-
-    id: str
-    issuer: str
-    product: str
-    count: int
-    records: str
-    state: BatchState = BatchState.RECEIVED
-    profile: str = ""
-    scripts: str = ""
-    prepared: int = 0
-    """How many of its cards have a script."""
-    keys: tuple[tuple[str, str], ...] = ()
-    approvals: tuple[tuple[str, str], ...] = ()
-    """Person and the statement that he or she signed."""
-    terms: Terms | None = None
-    outcome: Outcome | None = None
 
 
 class Batches:
@@ -158,7 +125,7 @@ class Batches:
                 f"{event.person} has approved batch {batch.id} already; a second, different "
                 "operator is needed.",
             )
-        terms = _terms_of(event.statement)
+        terms = terms_of(event.statement)
         same_statement(event.statement, release_statement(batch, terms), f"batch {batch.id}")
         if terms.expires <= now:
             raise Refused(
@@ -277,7 +244,7 @@ class Batches:
         names = {batch: name for name, batch in self._names.items()}
         contents = {batch: content for content, batch in self._contents.items()}
         return [
-            _batch_fields(batch)
+            batch_fields(batch)
             | {
                 "name": names[batch.id],
                 "content": contents[batch.id],
@@ -290,7 +257,7 @@ class Batches:
         """Take what ``encode`` gave."""
         for each in fields:
             name, content, jobs = (each.pop(key) for key in ("name", "content", "jobs"))
-            batch = _batch_of(each)
+            batch = batch_of(each)
             self.known[batch.id] = batch
             self._names[name] = batch.id
             self._contents[content] = batch.id
@@ -298,60 +265,5 @@ class Batches:
                 self.jobs[batch.id] = Jobs.restore(jobs, self._journal, batch.id)
 
 
-def release_statement(batch: Batch, terms: Terms) -> bytes:
-    """Return exactly what a person signs to release a batch on terms (canonical JSON, ASCII)."""
-    return canonical.encode(
-        {
-            "approve": RELEASE,
-            "batch": batch.id,
-            "issuer": batch.issuer,
-            "product": batch.product,
-            "profile": batch.profile,
-            "count": batch.prepared,
-            "records": batch.records,
-            "scripts": batch.scripts,
-            "keys": dict(batch.keys),
-            "stations": list(terms.stations),
-            "expires": write_time(terms.expires),
-        }
-    )
-
-
-def _terms_of(statement: str) -> Terms:
-    try:
-        fields = canonical.decode(statement.encode())
-        expires = datetime.fromisoformat(fields["expires"])
-        write_time(expires)
-        return Terms(_STATIONS.read(fields["stations"]), expires)
-    except (BadInput, KeyError, TypeError, ValueError):
-        raise BadInput(
-            Control.APPROVAL_SIGNATURE,
-            "The statement that was signed is not one of a release: it names no stations and no "
-            "end. Sign exactly what 'kif batch release --statement' prints.",
-        ) from None
-
-
 def _key_texts(keys: Mapping[KeyRef, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((str(key), kcv) for key, kcv in keys.items()))
-
-
-def _batch_fields(batch: Batch) -> dict[str, Any]:
-    fields = dict(vars(batch))
-    terms, outcome = batch.terms, batch.outcome
-    fields["terms"] = terms and [list(terms.stations), write_time(terms.expires)]
-    fields["outcome"] = outcome and list(vars(outcome).values())
-    return fields
-
-
-def _batch_of(fields: dict[str, Any]) -> Batch:
-    terms, outcome = fields["terms"], fields["outcome"]
-    return Batch(
-        **fields
-        | {
-            "state": BatchState(fields["state"]),
-            "keys": tuple((key, kcv) for key, kcv in fields["keys"]),
-            "approvals": tuple((person, statement) for person, statement in fields["approvals"]),
-            "terms": terms and Terms(tuple(terms[0]), datetime.fromisoformat(terms[1])),
-            "outcome": outcome and Outcome(*outcome),
-        }
-    )

@@ -16,7 +16,7 @@ from kif.formats.error import CheckFailed
 from kif.formats.keyref import of_site
 from kif.formats.state import JobState
 from kif.ledger.approval import fingerprint
-from kif.ledger.batches import Batch
+from kif.ledger.batch import Batch
 from kif.ledger.binding import root_over, sealed_digest
 from kif.ledger.genesis import SITE_CA
 from kif.ledger.jobs import digest_of
@@ -108,12 +108,16 @@ def require_tables(session: Session, state: State, verifier: str, *, whole: bool
     """
     found = list(differences(session, state, verifier, whole=whole))
     if found:
-        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise CheckFailed(
-            Control.LEDGER_TABLES,
-            f"The tables differ from the log: {'; '.join(found[:_SHOWN])}{more}. The log is right. "
-            "Nothing was done; restore the database from a backup.",
-        )
+        raise _differ(found)
+
+
+def _differ(found: list[str]) -> CheckFailed:
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return CheckFailed(
+        Control.LEDGER_TABLES,
+        f"The tables differ from the log: {'; '.join(found[:_SHOWN])}{more}. The log is right. "
+        "Nothing was done; restore the database from a backup.",
+    )
 
 
 def differences(session: Session, state: State, verifier: str, *, whole: bool) -> Iterator[str]:
@@ -181,6 +185,13 @@ def _chip(serial: Any) -> bytes | None:
         return None if serial is None else bytes.fromhex(serial)
     except (TypeError, ValueError):
         return b"?"
+
+
+def require_open_cards(session: Session, state: State, batch: str) -> None:
+    """Require that the cards of an open batch stand as the log says (LEDGER_TABLES)."""
+    known = state.batches.require(batch)
+    if batch in state.batches.jobs and (found := list(_open_cards(session, state, known))):
+        raise _differ(found)
 
 
 def _open_cards(session: Session, state: State, batch: Batch) -> Iterator[str]:

@@ -19,8 +19,8 @@ from kif.hsm.library import calling
 from kif.hsm.scp03 import Channel, static_keys
 from kif.ledger.events.card import InjectionAuthorised, InjectionDone, JobClaimed
 from kif.oracle.desk import Desk, mark_suspect, moved
+from kif.oracle.group import Step
 from kif.oracle.interface import Claim, JobRef, JobView, Segment
-from kif.oracle.record import Step
 
 _SELECT_BY_NAME = 0x04
 _INSTALL_FOR_PERSONALIZATION = 0x20

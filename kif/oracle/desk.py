@@ -19,13 +19,14 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
 from kif.hsm import data
-from kif.ledger.batches import Batch as Known
+from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
 from kif.ledger.events.card import CardSuspect
 from kif.ledger.state import State
+from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import SiteKeys
-from kif.oracle.record import Record, Step
+from kif.oracle.record import Record
 from kif.store.models import Approval, Batch, CardJob
 
 _GONE = frozenset({Control.KEY_FOUND, Control.DATA_AT_REST})

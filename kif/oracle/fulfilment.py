@@ -10,9 +10,10 @@ from sqlalchemy import update
 
 from kif.formats.state import JobState
 from kif.ledger.events.batch import BatchDispatched
-from kif.oracle.desk import Desk, moved_batch
+from kif.oracle.cache import require_open_cards
+from kif.oracle.desk import Desk, job_views, moved_batch
+from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobView
-from kif.oracle.record import Step
 from kif.store.models import CardJob
 
 
@@ -27,8 +28,13 @@ class Fulfilment:
         return self.desk.batch(batch)
 
     def jobs(self, batch: str) -> Sequence[JobView]:
-        """Return the cards of a batch, in their order."""
-        return self.desk.jobs(batch)
+        """Return the cards of a batch, in their order, as the log says that they stand.
+
+        Raises ``CheckFailed`` (LEDGER_TABLES) when their rows say something else.
+        """
+        with self.desk.record.reading() as (state, tx):
+            require_open_cards(tx.session, state, batch)
+            return job_views(tx.session, batch)
 
     def dispatched(self, batch: str, count: int, list_digest: str) -> BatchView:
         """Record that the good cards left, by a list of as many with this SHA-256 (hex)."""

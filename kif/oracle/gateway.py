@@ -18,9 +18,9 @@ from kif.hsm.envelope import ContentKey, unwrap_content_key
 from kif.ledger.binding import BoundRecord, root_over, sealed_digest
 from kif.ledger.events.batch import BatchReceived, FileRefused
 from kif.oracle.desk import Desk, batch_view
+from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import ENVELOPE_RECIPIENT
-from kif.oracle.record import Step
 from kif.store.models import Batch, CardJob
 
 

@@ -9,8 +9,8 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.events.card import CardPrinted
 from kif.oracle.desk import Desk, moved
+from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
-from kif.oracle.record import Step
 
 
 @dataclass(frozen=True)

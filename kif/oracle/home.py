@@ -25,6 +25,7 @@ import yaml
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, Refused
 from kif.hsm.token import TokenPlace
+from kif.store.engine import read_store
 
 _PATIENCE = 5.0
 """Seconds to wait for a process that is just ending."""
@@ -62,7 +63,7 @@ class Home:
         return self.site.is_dir()
 
     def require_site(self) -> None:
-        """Raise ``Refused``: SITE when the genesis was not held, HOME when others write here."""
+        """Raise ``Refused``: SITE without a site of this version, HOME when others write here."""
         if not self.exists:
             raise Refused(
                 Control.SITE,
@@ -70,6 +71,7 @@ class Home:
                 "'kif ceremony run ceremonies/genesis.yaml'.",
             )
         self.require_own()
+        read_store(self.database).close()
 
     def require_own(self) -> None:
         """Require that nobody else can write in the home, and that no link leads out of it."""

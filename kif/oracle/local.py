@@ -26,12 +26,13 @@ from kif.oracle.desk import Desk
 from kif.oracle.fulfilment import Fulfilment
 from kif.oracle.gateway import Gateway
 from kif.oracle.graphics import Graphics
+from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.keys import SiteKeys
 from kif.oracle.opening import log_at_rest
 from kif.oracle.preparation import Preparation
 from kif.oracle.quality import Quality
-from kif.oracle.record import Record, Step
+from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
 from kif.oracle.supervision import Supervision

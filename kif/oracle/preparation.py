@@ -16,9 +16,9 @@ from kif.formats.state import JobState
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
 from kif.oracle.desk import Desk, bound_records, moved_batch, record_of
+from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import CARD_MANAGER, EMV_MASTERS
-from kif.oracle.record import Step
 from kif.store.models import CardJob
 
 

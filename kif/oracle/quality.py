@@ -14,8 +14,8 @@ from kif.formats.state import JobState
 from kif.hsm.emv import verify_arqc
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk, moved
+from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
-from kif.oracle.record import Step
 
 _MASTER = "emv-ac"
 

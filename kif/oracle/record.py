@@ -20,10 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, KifError, LedgerUnavailable
@@ -34,65 +33,13 @@ from kif.ledger.note import NoteSigner, open_checkpoint, sign_checkpoint
 from kif.ledger.state import State
 from kif.ledger.tail import Tail, broken
 from kif.ledger.verify import follow
+from kif.oracle.group import Added, Result, Step, Ticket, Work
 from kif.store.engine import Store, Transaction
 from kif.store.ledger import LedgerTables
 
 _SALT = 32
 _SET_BACK = timedelta(minutes=1)
 """How far behind its last entry the clock may be: time services set a clock back by seconds."""
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One work within a group: the state that it decides on, and the rows that it changes."""
-
-    session: Session
-    state: State
-    now: datetime
-    by: tuple[str, ...]
-    """The two operators who opened the token."""
-    _record: Callable[[Event, datetime], int]
-
-    def record(self, event: Event, time: datetime | None = None) -> int:
-        """Admit an event and add it to the log; return its index. Raises what the state says.
-
-        ``time`` is for what happened before there was a log: the group's own time otherwise.
-        """
-        return self._record(event, time or self.now)
-
-
-Work = Callable[[Step], Result]
-
-
-@dataclass
-class _Ticket(Generic[Result]):
-    """Work that waits, and what came of it."""
-
-    work: Work[Result]
-    result: Result | None = None
-    error: BaseException | None = None
-    done: bool = False
-    turn: threading.Event = field(default_factory=threading.Event)
-    """Set when the work is done, or when it is this one's turn to lead."""
-
-
-@dataclass
-class _Added:
-    """Leaves and payloads of a group, written together at its end."""
-
-    leaves: list[tuple[int, bytes]] = field(default_factory=list)
-    payloads: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-
-    def mark(self) -> tuple[int, int]:
-        """Return where the lists end now, for ``back``."""
-        return len(self.leaves), len(self.payloads)
-
-    def back(self, mark: tuple[int, int]) -> None:
-        """Drop what came since a mark."""
-        del self.leaves[mark[0] :]
-        del self.payloads[mark[1] :]
 
 
 @dataclass
@@ -108,8 +55,8 @@ class Record:
     entropy: Callable[[int], bytes]
     correcting: bool = False
     """Whether entries may be earlier than the last one: a correction of the clock is recorded."""
-    _waiting: list[_Ticket[Any]] = field(default_factory=list)
-    _added: _Added = field(default_factory=_Added)
+    _waiting: list[Ticket[Any]] = field(default_factory=list)
+    _added: Added = field(default_factory=Added)
     """What the group that is being made adds to the log."""
     _led: bool = False
     """Whether somebody is committing a group, or about to."""
@@ -124,7 +71,7 @@ class Record:
         Raises what the work or the state machine raised; ``LedgerUnavailable`` when the group can't
         be written or signed, or the log is not where this process left it. Nothing was done then.
         """
-        ticket = _Ticket(work)
+        ticket = Ticket(work)
         with self._queue:
             self._waiting.append(ticket)
             leads, self._led = not self._led, True
@@ -163,7 +110,7 @@ class Record:
         for ticket in tickets:
             ticket.turn.set()
 
-    def _commit(self, tickets: list[_Ticket[Any]]) -> None:
+    def _commit(self, tickets: list[Ticket[Any]]) -> None:
         failed: BaseException | None = None
         try:
             self._group(tickets)
@@ -173,8 +120,8 @@ class Record:
             ticket.done = True
             ticket.error = ticket.error or failed
 
-    def _group(self, tickets: list[_Ticket[Any]]) -> None:
-        mark, self._added = self.tail.mark(), _Added()
+    def _group(self, tickets: list[Ticket[Any]]) -> None:
+        mark, self._added = self.tail.mark(), Added()
         try:
             with self.store.transaction() as tx:
                 with _continuing():
@@ -194,7 +141,7 @@ class Record:
             with _continuing():
                 self._finish(note)
 
-    def _attempt_each(self, tickets: list[_Ticket[Any]], tx: Transaction, now: datetime) -> None:
+    def _attempt_each(self, tickets: list[Ticket[Any]], tx: Transaction, now: datetime) -> None:
         """Do each work by itself; take one that fails back alone."""
         connection = tx.session.connection()
         for ticket in tickets:
@@ -210,7 +157,7 @@ class Record:
                 self._added.back(added)
                 ticket.error = exc
 
-    def _attempt(self, ticket: _Ticket[Any], tx: Transaction, now: datetime) -> Any:
+    def _attempt(self, ticket: Ticket[Any], tx: Transaction, now: datetime) -> Any:
         step = Step(tx.session, self.tail.state, now, self.by, self._add)
         try:
             result = ticket.work(step)

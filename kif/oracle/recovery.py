@@ -13,8 +13,8 @@ from kif.hsm.data import BATCH_KEYS, batches_with_key, find_batch_key
 from kif.ledger.events.card import ClaimWithdrawn
 from kif.ledger.events.site import ResidueDestroyed
 from kif.oracle.desk import Desk, mark_suspect, moved
+from kif.oracle.group import Step
 from kif.oracle.interface import JobRef
-from kif.oracle.record import Step
 
 _INTERRUPTED = (
     "The line stopped while this card was being made ({state}). Nobody can say what reached the "

@@ -13,7 +13,8 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError
 from kif.formats.state import BatchState
 from kif.formats.text import for_the_record, is_name
-from kif.ledger.batches import APPROVERS, Terms, release_statement
+from kif.ledger.batch import Terms, release_statement
+from kif.ledger.batches import APPROVERS
 from kif.ledger.events.batch import (
     ApprovalGiven,
     ApprovalRefused,
@@ -24,8 +25,8 @@ from kif.ledger.events.site import IssuerRegistered
 from kif.ledger.issuers import require_certificate
 from kif.ledger.state import State
 from kif.oracle.desk import Desk, batch_view, batch_views, moved_batch
+from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobView
-from kif.oracle.record import Step
 from kif.store.models import Approval, Issuer
 
 VALID = timedelta(days=30)

@@ -30,7 +30,7 @@ from kif.formats.control import Control
 from kif.formats.state import BatchState, JobState
 from kif.hsm.memory import Head
 from kif.ledger.approval import RELEASE
-from kif.ledger.batches import Terms, release_statement
+from kif.ledger.batch import Terms, release_statement
 from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
 from kif.ledger.chips import Chips
 from kif.ledger.event import Boundary, Event, commitment, committed_payload
@@ -54,9 +54,10 @@ from kif.ledger.jobs import Jobs
 from kif.ledger.journal import Journal
 from kif.ledger.note import sign_checkpoint
 from kif.oracle.audit import audit
+from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.local import LocalOracle, now, open_record
-from kif.oracle.record import Record, Step
+from kif.oracle.record import Record
 from kif.oracle.snapshots import save_snapshot
 from kif.store.models import Approval, Batch, CardJob, LedgerCheckpoint
 from tests.certificate import issuer_certificate

@@ -12,7 +12,7 @@ from kif.formats import canonical
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
 
-TO = Destination("TEST token", "/usr/lib/hsm.so", "ab" * 32)
+TO = Destination("TEST token", "/usr/lib/hsm.so", "ab" * 32, own_folder=True)
 FIRST, SECOND = Secret(b"TEST passphrase one"), Secret(b"TEST passphrase two")
 BOTH = {"one": FIRST, "two": SECOND}
 
@@ -78,6 +78,7 @@ def test_the_files_do_not_hold_the_pin(sealed: tuple[Path, Secret]) -> None:
 OTHER = {
     "another library": (replace(TO, library="/tmp/x.so"), "library /tmp/x.so, but the PIN"),  # noqa: S108
     "another token": (replace(TO, label="other"), "the token 'other'"),
+    "a token elsewhere": (replace(TO, own_folder=False), "'TEST token' outside of the site"),
     "an updated library": (replace(TO, library_digest="cd" * 32), "accept-library"),
 }
 

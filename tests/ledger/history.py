@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from kif.formats.control import Control
 from kif.formats.keyref import KeyRef, of_site
 from kif.ledger.approval import CEREMONY, RELEASE
-from kif.ledger.batches import Terms, release_statement
+from kif.ledger.batch import Terms, release_statement
 from kif.ledger.event import Event
 from kif.ledger.events.batch import (
     ApprovalGiven,

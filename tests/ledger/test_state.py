@@ -636,6 +636,21 @@ BATCHES: dict[str, tuple[Callable[[], World], Callable[[World], Event], str]] = 
         lambda w: approval(w.state, FIRST, stations=()),
         "names no stations and no end",
     ),
+    "an approval of more stations than there can be": (
+        with_prepared,
+        lambda w: approval(w.state, FIRST, stations=tuple(f"s-{n}" for n in range(101))),
+        "names no stations and no end",
+    ),
+    "an approval whose end has no offset": (
+        with_prepared,
+        lambda w: resigned(approval(w.state, FIRST), ".000000+00:00", ".000000"),
+        "names no stations and no end",
+    ),
+    "an approval that ends at this moment": (
+        with_prepared,
+        lambda w: approval(w.state, FIRST, expires=w.clock.time + timedelta(seconds=1)),
+        "which is past",
+    ),
     "an approval whose end is no time": (
         with_prepared,
         lambda w: resigned(approval(w.state, FIRST), '"expires":"2026', '"expires":"x026'),
@@ -765,6 +780,14 @@ def test_an_approval_that_has_lapsed_does_not_count() -> None:
     world.admit(approval(world.state, FIRST, expires=later), BatchReleased(B, 3))
 
 
+def test_a_release_may_name_a_hundred_stations() -> None:
+    world = with_prepared()
+    stations = tuple(f"s-{number}" for number in range(100))
+    for person in OPERATORS:
+        world.admit(approval(world.state, person, stations=stations))
+    world.admit(BatchReleased(B, 3), claimed(1, station="s-99"))
+
+
 def test_a_release_holds_to_its_last_moment() -> None:
     world = released()
     world.clock.time = EXPIRES - timedelta(seconds=1)
@@ -794,6 +817,7 @@ CARDS: dict[str, tuple[list[Event], Event, str]] = {
     "a card of another station": ([], claimed(1, station="station-2"), "not for station-2"),
     "card number 0": ([], claimed(4), "there is no card 4"),
     "a batch that is not there": ([], claimed(1, C), "There is no batch"),
+    "a suspect card of a batch that is not there": ([], suspect(1, C), "There is no batch"),
     "keys for a card that nobody claimed": ([], authorised(1), "is prepared; it can't become"),
     "keys twice": ([claimed(1), authorised(1)], authorised(1, serial=chip(9)), "is personalising"),
     "a chip twice": (

@@ -13,8 +13,8 @@ from kif.formats.error import KifError, LedgerUnavailable, Refused
 from kif.ledger.events.batch import FileRefused
 from kif.oracle import local
 from kif.oracle.audit import audit
+from kif.oracle.group import Step
 from kif.oracle.local import correct_clock, now
-from kif.oracle.record import Step
 from tests.certificate import issuer_certificate
 from tests.ledger.stored import drop_triggers
 from tests.site import ISSUER, OPERATORS, make_site, received_file

@@ -20,8 +20,9 @@ from kif.ledger.events.card import ClaimWithdrawn
 from kif.ledger.events.site import IssuerRegistered
 from kif.ledger.tail import Tail
 from kif.ledger.verify import follow
+from kif.oracle.group import Step
 from kif.oracle.local import LocalOracle, now
-from kif.oracle.record import Record, Step
+from kif.oracle.record import Record
 from kif.store.models import Issuer
 from tests.certificate import issuer_certificate
 from tests.site import OPERATORS, TestSite
