@@ -21,8 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+# What the tests import is imported once, here; each mutant's process is a copy of this one.
+import alembic.command
+import cryptography.x509
+import hypothesis
 import pytest
+import sqlalchemy.orm
 
+LOADED = (alembic.command, cryptography.x509, hypothesis, sqlalchemy.orm)
 LEDGER = Path(__file__).parents[1] / "kif" / "ledger"
 MODULES = (
     "state", "batch", "genesis", "people", "keys", "issuers", "batches", "jobs", "chips", "journal",

@@ -130,7 +130,6 @@ class Genesis:
 
     def accept_library(self, event: LibraryAccepted) -> None:
         """Note another library, sealed anew by the holders of the PIN."""
-        self.require_site()
         _require(
             sorted(event.by) == sorted(self.sealed["user-pin"][::2]),
             "A library is accepted by the two holders of the user PIN.",

@@ -82,10 +82,6 @@ class Jobs:
         """Return how many cards stand in these states."""
         return sum(self._states.count(_CODES[state]) for state in states)
 
-    def counts(self) -> dict[JobState, int]:
-        """Return how many cards stand in each state that any stands in."""
-        return {state: count for state in JobState if (count := self.count(state))}
-
     def first(self, state: JobState) -> int | None:
         """Return the lowest number that stands in a state, or None."""
         place = self._states.find(_CODES[state])

@@ -85,7 +85,10 @@ class Record:
 
     @contextmanager
     def reading(self) -> Iterator[tuple[State, Transaction]]:
-        """Look at the state and the rows of one moment: no group is written meanwhile."""
+        """Look at the state and the rows of one moment: no group is written meanwhile.
+
+        Nobody writes from within: whoever leads the next group would wait for this to end.
+        """
         with self._turn, self.store.reading() as tx:
             yield self.tail.state, tx
 

@@ -14,6 +14,7 @@ from kif.formats.control import Control
 from kif.formats.error import KifError
 from kif.formats.keyref import of_site
 from kif.formats.state import BatchState, JobState
+from kif.ledger import chips as chips_module
 from kif.ledger.event import Event
 from kif.ledger.events.batch import ApprovalGiven, BatchReleased
 from kif.ledger.events.card import ClaimWithdrawn
@@ -122,6 +123,16 @@ def test_a_genesis_makes_a_site() -> None:
     assert {entry.state for entry in state.keys.known.values()} == {KeyState.ACTIVE}
     assert state.keys.check_value(MASTER) == KEYS[MASTER]
     assert state.genesis.certificates.keys() == {str(SITE_CA), str(RECIPIENT)}
+
+
+def test_only_a_secret_key_has_a_check_value_and_only_a_pair_a_public_key() -> None:
+    keys = World(genesis()).state.keys
+    for key in (LOG_SIGNER, of_site("other")):
+        with pytest.raises(KifError, match=r"no key .* with a check value"):
+            keys.check_value(key)
+    for key in (MASTER, of_site("other")):
+        with pytest.raises(KifError, match="no key pair"):
+            keys.public_key(key)
 
 
 def test_no_key_is_active_before_the_closing() -> None:
@@ -472,6 +483,8 @@ def test_a_clock_that_is_right_is_not_corrected() -> None:
     was = world.state.time
     assert was is not None
     refused(world, ClockCorrected(BY, was), "not behind")
+    with pytest.raises(KifError, match="not behind"):
+        world.state.admit(ClockCorrected(BY, was), was)
 
 
 # -- issuers and libraries --------------------------------------------------------------------
@@ -792,6 +805,10 @@ def test_a_release_holds_to_its_last_moment() -> None:
     world = released()
     world.clock.time = EXPIRES - timedelta(seconds=1)
     world.admit(claimed(1))
+    later = approval(world.state, FIRST, expires=EXPIRES + timedelta(days=30))
+    world.clock.time = EXPIRES - timedelta(seconds=1)
+    refused(world, later, "only a prepared batch is released")
+    world.clock.time = EXPIRES
     refused(world, claimed(2), "ended at")
 
 
@@ -905,3 +922,13 @@ def test_a_snapshot_is_of_a_site_at_a_checkpoint() -> None:
     with pytest.raises(ValueError, match="at a checkpoint"):
         encode_snapshot(Tail.of(SIGNER.verifier))
     assert SIGNER.public_key.hex() == World(genesis()).state.keys.public_key(LOG_SIGNER).hex()
+
+
+def test_what_is_settled_is_final_and_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chips_module, "_RECENT", 1)
+    world = World(released().events, made(1))
+    assert world.state.journal.mark() > 0
+    world.state.settle()
+    assert world.state.journal.mark() == 0
+    assert world.state.chips._recent == {}
+    assert bytes.fromhex(chip(1)) in world.state.chips
