@@ -79,6 +79,41 @@ def test_every_event_says_that_no_key_left_the_hsm(oracle: LocalOracle, batch: B
     assert {entry.boundary.value for entry in entries(oracle, batch)} == {"hsm"}
 
 
+@pytest.mark.control("KIF-ORA-03", "KIF-ORA-07")
+def test_clear_data_goes_only_to_the_stage_whose_turn_it_is(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    """Printing while it is personalised, quality control while it is printed; else nobody."""
+
+    def given(job: JobRef) -> list[bool]:
+        found = []
+        for verb in (oracle.preparation.record, oracle.graphics.script, oracle.quality.script):
+            try:
+                verb(job)
+                found.append(True)
+            except Refused:
+                found.append(False)
+        return found
+
+    chip, job = card(), JobRef(batch.id, 1)
+    assert given(job) == [False, False, False]  # prepared and released
+    claim = oracle.chip.claim(batch.id, "station-1")
+    assert isinstance(claim, Claim)
+    assert given(job) == [False, False, False]
+    personalise(claim, Wire(chip), oracle.chip)
+    assert given(job) == [False, True, False]
+    oracle.graphics.printed(job)
+    assert given(job) == [False, False, True]
+    check_chip(job, Wire(chip), oracle.quality, bytes)
+    assert given(job) == [False, False, False]
+    for _ in range(2):
+        make(oracle, batch, card("wrong-cryptogram@1"))
+    oracle.fulfilment.dispatched(batch.id, 1, "ab" * 32)
+    assert given(job) == [False, False, False]
+    oracle.supervision.close_batch(batch.id)
+    assert given(job) == [False, False, False]
+
+
 FAULTS = {
     "wrong-cryptogram@1": ("KIF-CHIP-02", "its keys are not ours"),
     "bad-rmac@1": ("KIF-CHIP-05", "R-MAC"),
