@@ -25,8 +25,7 @@ from kif.ledger.state import State
 from kif.ledger.verify import LogReport, verify_genesis, verify_log
 from kif.oracle.cache import require_tables
 from kif.oracle.home import Home
-from kif.store.engine import read_store
-from kif.store.ledger import LedgerTables
+from kif.store.engine import Transaction, read_store
 from kif.store.models import Site
 
 
@@ -37,41 +36,35 @@ def audit(home: Home, verifier: str | None = None) -> LogReport:
     taken from the home itself when none is given; 3. every table says what the log says; 4. so do
     ``hsm.yaml`` and the sealed halves.
     """
-    home.require_site()
-    store = read_store(home.database)
     told = _Told()
-    try:
-        with store.reading() as tx:
-            own = tx.session.scalars(select(Site.log_verifier)).first() or ""
-            report = verify_log(tx.ledger, verifier or own, told.note)
-            require_tables(tx.session, report.state, verifier or own, whole=True)
-            _require(list(told.differences(tx.session)))
-    finally:
-        store.close()
+    with _log_of(home) as (tx, own):
+        report = verify_log(tx.ledger, verifier or own, told.note)
+        require_tables(tx.session, report.state, verifier or own, whole=True)
+        _require(list(told.differences(tx.session)))
     _require(list(_files(home, report.state)))
     return report
 
 
 def state_of(home: Home) -> State:
     """Return what follows from a home's log, after verifying it; no token is needed."""
-    with _log_of(home) as (ledger, own):
-        return verify_log(ledger, own).state
+    with _log_of(home) as (tx, own):
+        return verify_log(tx.ledger, own).state
 
 
 def genesis_of(home: Home, verifier: str | None = None) -> Genesis:
     """Return what a home's genesis left, after verifying the first group of its log alone."""
-    with _log_of(home) as (ledger, own):
-        return verify_genesis(ledger, verifier or own).genesis
+    with _log_of(home) as (tx, own):
+        return verify_genesis(tx.ledger, verifier or own).genesis
 
 
 @contextmanager
-def _log_of(home: Home) -> Iterator[tuple[LedgerTables, str]]:
+def _log_of(home: Home) -> Iterator[tuple[Transaction, str]]:
     home.require_site()
     store = read_store(home.database)
     try:
         with store.reading() as tx:
             own = tx.session.scalars(select(Site.log_verifier)).first() or ""
-            yield tx.ledger, own
+            yield tx, own
     finally:
         store.close()
 

@@ -41,11 +41,6 @@ class Desk:
     _scripts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     """Digests of the sealed scripts of a batch, once they were compared with its root."""
 
-    @property
-    def by(self) -> tuple[str, ...]:
-        """The two operators who opened the token."""
-        return self.record.by
-
     def batch(self, batch: str) -> BatchView:
         """Return a batch, or raise ``BadInput`` when there is none of that id."""
         with self.record.reading() as (_, tx):
@@ -171,11 +166,11 @@ def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     return job_view(step.session, job)
 
 
-def moved_batch(step: Step, batch: str, **more: Any) -> BatchView:
+def moved_batch(step: Step, batch: str) -> BatchView:
     """Bring a batch's row up to the state of the log; return the view of it."""
     known = step.state.batches.require(batch)
     values = {"state": known.state, "profile": known.profile, "scripts": known.scripts}
-    step.session.execute(update(Batch).where(Batch.id == batch).values(**values, **more))
+    step.session.execute(update(Batch).where(Batch.id == batch).values(**values))
     return batch_view(step.session, batch)
 
 

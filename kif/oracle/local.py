@@ -106,7 +106,7 @@ def open_record(
     store = open_store(home.database)
     try:
         with Token.open(home.token_place(), pin) as token:
-            keys, memory = SiteKeys.find(token, home.token_place().label), LogMemory(token)
+            keys, memory = SiteKeys.find(token, token.place.label), LogMemory(token)
             tail, followed = _follow(store, keys, memory.recall())
             record = Record(store, tail, keys.log_signer, memory, by, now, os.urandom, correcting)
             started = tail.size - followed

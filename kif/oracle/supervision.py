@@ -24,7 +24,7 @@ from kif.ledger.events.batch import (
 from kif.ledger.events.site import IssuerRegistered
 from kif.ledger.issuers import require_certificate
 from kif.ledger.state import State
-from kif.oracle.desk import Desk, batch_view, batch_views, moved_batch
+from kif.oracle.desk import Desk, batch_views, moved_batch
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobView
 from kif.store.models import Approval, Issuer
@@ -139,5 +139,4 @@ def _approve(batch: str, person: str, statement: str, signature: str, step: Step
 
 def _close(batch: str, step: Step) -> BatchView:
     step.record(BatchClosed(step.by, batch, *step.state.batches.balance(batch)))
-    moved_batch(step, batch)
-    return batch_view(step.session, batch)
+    return moved_batch(step, batch)

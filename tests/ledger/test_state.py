@@ -87,7 +87,7 @@ from tests.ledger.people import SoftwarePerson
 FIRST, SECOND = OPERATORS
 
 
-CACHES = ("_rules", "journal", "_journal", "_pairs")
+CACHES = ("_rules", "_of_genesis", "journal", "_journal", "_pairs")
 
 
 def everything(state: object) -> str:
