@@ -21,7 +21,7 @@ from kif.store.engine import open_store
 from tests.certificate import issuer_certificate
 from tests.ledger.stored import drop_triggers
 from tests.oracle.test_chip import Wire, card
-from tests.site import ISSUER, OPERATORS, TestSite, make_site, received_file, released_batch
+from tests.site import OPERATORS, TestSite, make_site, received_file, released_batch
 
 STAGES = ("received", "prepared", "approved", "released", "made", "closed")
 
@@ -45,7 +45,6 @@ def make_target(folder: Path) -> Target:
     site = make_site(folder)
     batches: dict[str, str] = {}
     with site.oracle() as oracle:
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
         oracle.supervision.register_issuer("other", issuer_certificate())
         for place, stage in enumerate(STAGES):
             batches[stage] = _bring(site, oracle, stage, 100 * place + 1)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.site import TestSite, make_site, received_file, rehearsing_people
+from tests.site import TestSite, make_bare_site, received_file, rehearsing_people
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +47,17 @@ def arm(place: str, when: str) -> None:
 
 def _genesis(home: Path, armed: Callable[[], None]) -> None:
     armed()
-    make_site(home)
+    make_bare_site(home)
+
+
+def _vendor_keys(home: Path, armed: Callable[[], None]) -> None:
+    from kif.oracle.home import Home
+    from kif.simulator.vendor import TEST_VENDOR
+
+    site = TestSite(Home(home), rehearsing_people(home))
+    with site.oracle() as oracle:
+        armed()
+        site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
 
 
 def _admit(home: Path, armed: Callable[[], None]) -> None:
@@ -60,4 +70,5 @@ def _admit(home: Path, armed: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     folder, chosen, spot, moment = sys.argv[1:]
-    {"genesis": _genesis, "admit": _admit}[chosen](Path(folder), lambda: arm(spot, moment))
+    works = {"genesis": _genesis, "vendor-keys": _vendor_keys, "admit": _admit}
+    works[chosen](Path(folder), lambda: arm(spot, moment))

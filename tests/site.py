@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from kif.ceremony.genesis import USER_PIN, hold_genesis
+from kif.ceremony.keys import hold_key_ceremony
 from kif.ceremony.people import Component
-from kif.ceremony.plan import load_plan
+from kif.ceremony.plan import GenesisPlan, KeyPlan, load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import Destination, unseal
 from kif.formats import canonical
-from kif.formats.pan import hash_total, with_check_digit
+from kif.formats.keyref import KeyRef
+from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
 from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView, ReceivedCard, ReceivedFile
-from kif.oracle.keys import CARD_MANAGER
+from kif.oracle.interface import BatchView, ReceivedCard, ReceivedFile, Subject
 from kif.oracle.local import LocalOracle, open_oracle
 from kif.preparation.prepare import prepare_batch
-from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
-from tests.certificate import issuer_certificate
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.sheets import test_sheets
+from kif.simulator.vendor import TEST_VENDOR
 
 PLAN = Path(__file__).parents[1] / "ceremonies" / "genesis.yaml"
 OPERATORS = ("operator-1", "operator-2")
@@ -52,6 +58,10 @@ class TestSite:
         with self.home.alone(), open_oracle(self.home, self.pin(), OPERATORS) as opened:
             yield opened
 
+    def load_keys(self, oracle: LocalOracle, plan: str, owner: str) -> Sequence[KeyRef]:
+        """Hold a key ceremony for an owner."""
+        return hold_key_ceremony(oracle.custody, *key_plan(plan), owner, self.people)
+
     def signed_release(self, oracle: LocalOracle, batch: str, person: str) -> tuple[bytes, str]:
         """Return the statement of a batch's release, and a person's signature over it."""
         statement = oracle.supervision.release_statement(batch)
@@ -64,20 +74,53 @@ class TestSite:
 
 
 def rehearsing_people(folder: Path) -> RehearsalPeople:
-    """Return people with the vendor's TEST component sheets, who listen in silence."""
-    sheets = tuple(
-        Component(Secret(bytes.fromhex(value)), check) for value, check in TEST_VENDOR_COMPONENTS
-    )
-    return RehearsalPeople(folder / "people", {CARD_MANAGER: sheets}, lambda text: None)
+    """Return people with TEST component sheets, who listen in silence."""
+    return RehearsalPeople(folder / "people", components, lambda text: None)
+
+
+def components(key: KeyRef) -> list[Component]:
+    """Return the components of a TEST issuer's or vendor's key."""
+    return [Component(Secret(bytes.fromhex(value)), check) for value, check in test_sheets(key)]
+
+
+def genesis_plan() -> tuple[GenesisPlan, str]:
+    """Return the shipped plan of a genesis, and its digest."""
+    plan, digest = load_plan(PLAN)
+    assert isinstance(plan, GenesisPlan)
+    return plan, digest
+
+
+def key_plan(name: str) -> tuple[KeyPlan, str]:
+    """Return a shipped key plan by its name, and its digest."""
+    plan, digest = load_plan(PLAN.with_name(f"{name}.yaml"))
+    assert isinstance(plan, KeyPlan)
+    return plan, digest
+
+
+def make_bare_site(folder: Path) -> TestSite:
+    """Hold a genesis ceremony."""
+    home, people = Home(folder), rehearsing_people(folder)
+    with home.alone():
+        hold_genesis(home, *genesis_plan(), "kif-test-site", people)
+    return TestSite(home, people)
 
 
 def make_site(folder: Path) -> TestSite:
-    """Hold a genesis ceremony."""
-    home, people = Home(folder), rehearsing_people(folder)
-    plan, digest = load_plan(PLAN)
-    with home.alone():
-        hold_genesis(home, plan, digest, "kif-test-site", people)
-    return TestSite(home, people)
+    """Hold a genesis, register the TEST issuer, and hold its and the TEST vendor's ceremonies."""
+    site = make_bare_site(folder)
+    with site.oracle() as oracle:
+        oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate)
+        site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
+        site.load_keys(oracle, "issuer-keys", ISSUER)
+    return site
+
+
+@cache
+def shared_issuer() -> TestIssuer:
+    """Return the TEST issuer of this process, whose certificate every site has registered."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return TestIssuer(Path(folder), ISSUER)
 
 
 def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:
@@ -89,7 +132,6 @@ def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:
         product="test-debit",
         content_digest=Secret(hashlib.sha256(reference.encode()).digest()),
         file_digest=hashlib.sha256(b"file " + reference.encode()).hexdigest(),
-        hash_total=hash_total(pans),
         cards=[_card(pan) for pan in pans],
     )
 
@@ -103,16 +145,14 @@ def _card(pan: str) -> ReceivedCard:
         "service_code": "201",
         "discretionary_data": "12345",
     }
-    pan_of_it = Secret.of_text(pan)
-    return ReceivedCard(pan_of_it, "00", date(2031, 2, 28), Secret(canonical.encode(record)))
+    subject = Subject(Secret.of_text(f"{pan}/00"), pan[:8])
+    return ReceivedCard(subject, date(2031, 2, 28), Secret(canonical.encode(record)))
 
 
 def released_batch(
     site: TestSite, oracle: LocalOracle, reference: str, count: int, first: int = 1
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
-    if not oracle.gateway.issuers():
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
     view = oracle.gateway.admit(received_file(reference, count, first))
     prepare_batch(view.id, oracle.preparation, lambda: None)
     for person in OPERATORS:

@@ -156,7 +156,7 @@ ROWS = {
         words="count of the batch .* is '2', not '3'",
     ),
     "a card added": attack(
-        "INSERT INTO card_job SELECT batch_id, 4, bin, pseudonym, valid_until, state, record, "
+        "INSERT INTO card_job SELECT batch_id, 4, display, pseudonym, valid_until, state, record, "
         "record_digest, script, script_digest, station, card_serial, reason FROM card_job "
         f"WHERE {FIRST}:released",
         words="has 4 card rows, not cards 1 to 3",
@@ -167,7 +167,7 @@ ROWS = {
         words="the batch .* of the log is missing",
     ),
     "a batch of cards that never came": attack(
-        "INSERT INTO card_job SELECT 'never', number, bin, pseudonym, valid_until, state, record, "
+        "INSERT INTO card_job SELECT 'never', number, display, pseudonym, valid_until, state, record, "
         "record_digest, script, script_digest, station, card_serial, reason FROM card_job "
         f"WHERE {FIRST}:released",
         words="cards of a batch never are not in the log",
@@ -195,20 +195,20 @@ ROWS = {
         f"UPDATE card_job SET valid_until = 'never' WHERE {FIRST}:made",
         words="records of batch .* are not those received",
     ),
-    "a BIN replaced": attack(
-        f"UPDATE card_job SET bin = '11111111' WHERE {FIRST}:made",
+    "a display name replaced": attack(
+        f"UPDATE card_job SET display = '11111111' WHERE {FIRST}:made",
         words="records of batch .* are not those received",
     ),
     "chips swapped": attack(
         "swap card_serial :made", words="has another chip's serial than in the log"
     ),
     "a check value changed": attack(
-        "UPDATE key_record SET kcv = 'des-zero:000000' WHERE key = 'site/emv-ac/1'",
-        words="kcv of the key site/emv-ac/1 is 'des-zero:000000'",
+        "UPDATE key_record SET kcv = 'des-zero:000000' WHERE key = 'test-issuer/emv-ac/1'",
+        words="kcv of the key test-issuer/emv-ac/1 is 'des-zero:000000'",
     ),
     "a key's state changed": attack(
-        "UPDATE key_record SET state = 'compromised' WHERE key = 'site/emv-ac/1'",
-        words="state of the key site/emv-ac/1 is 'compromised', not 'active'",
+        "UPDATE key_record SET state = 'compromised' WHERE key = 'test-issuer/emv-ac/1'",
+        words="state of the key test-issuer/emv-ac/1 is 'compromised', not 'active'",
     ),
     "the site's certificate replaced": attack(
         "UPDATE site SET recipient_certificate = 'x'", words="recipient_certificate of the site"
@@ -535,10 +535,11 @@ def test_a_changed_digit_of_the_seal_is_no_wrong_passphrase(target: Target, tmp_
 
 
 LABELS = {
-    "card-manager": "no key with the label 'card-manager'",
-    "emv-ac": "no key with the label 'emv-ac'",
-    "data-protection": "no key with the label 'data-protection'",
-    "log-signer": "no key with the label 'log-signer'",
+    "test-vendor/card-manager/1": "no key with the label 'test-vendor/card-manager/1'",
+    "test-issuer/emv-ac/1": "no key with the label 'test-issuer/emv-ac/1'",
+    "site/data-protection/1": "no key with the label 'site/data-protection/1'",
+    "site/log-signer/1": "no key with the label 'site/log-signer/1'",
+    "site/site-ca/1": "no key with the label 'site/site-ca/1'",
     "kif log-head": "The HSM remembers no log",
 }
 

@@ -18,17 +18,15 @@ from kif.simulator.issuer import TestIssuer
 from kif.store.models import Site
 from tests.gateway.sender import CONTENT, PANS, Identity, encrypt, header, lines, record, sign
 from tests.machine import LoadedMachine
-from tests.site import OPERATORS, TestSite
+from tests.site import OPERATORS, TestSite, shared_issuer
 
 NOW = datetime.now(UTC) + timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory, oracle: LocalOracle) -> TestIssuer:
+def issuer() -> TestIssuer:
     """The registered test issuer."""
-    made = TestIssuer(tmp_path_factory.mktemp("issuer"))
-    oracle.supervision.register_issuer(made.name, made.certificate)
-    return made
+    return shared_issuer()
 
 
 def received(oracle: LocalOracle, issuer: TestIssuer, count: int) -> BatchView:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import unseal
+from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.oracle.home import Home
-from kif.simulator.vendor import TEST_VENDOR_COMPONENTS, TEST_VENDOR_KMC
-from tests.site import OPERATORS
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.sheets import test_sheets
+from kif.simulator.vendor import TEST_VENDOR
+from tests.site import ISSUER, OPERATORS, rehearsing_people
 
 CARDS = 3
+VENDOR_KEY = KeyRef(TEST_VENDOR.name, "card-manager", 1)
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +35,22 @@ def forms(secret: bytes) -> list[bytes]:
 
 
 def secrets_of(home: Path) -> list[bytes]:
-    people = RehearsalPeople(home / "people", {}, lambda text: None)
+    people = rehearsing_people(home)
     given = {name: people.passphrase(name, "user-pin") for name in OPERATORS}
     pin = unseal(Home(home).seal, "user-pin", given, None).reveal()
     pans = [with_check_digit(f"99999900{number:07}") for number in range(1, CARDS + 1)]
     packed = [bytes.fromhex(pan) for pan in pans]
-    components = [bytes.fromhex(value) for value, _ in TEST_VENDOR_COMPONENTS]
+    keys = [KeyRef(ISSUER, purpose, 1) for purpose in ("emv-ac", "emv-smi", "emv-smc")]
+    sheets = [sheet for key in (VENDOR_KEY, *keys) for sheet in test_sheets(key)]
+    components = [bytes.fromhex(value) for value, _ in sheets]
+    masters = [TestIssuer(home, ISSUER).master_key(key.purpose) for key in keys]
     names = [b"TEST/CARDHOLDER", b"CARDHOLDER AA"]
     passphrases = [each.reveal() for each in given.values()]
     plain = [pin, *passphrases, *(pan.encode() for pan in pans), *names]
     return [
         *plain,
         *packed,
-        *(form for key in (*components, TEST_VENDOR_KMC) for form in forms(key)),
+        *(form for key in (*components, *masters, TEST_VENDOR.keys[0]) for form in forms(key)),
     ]
 
 

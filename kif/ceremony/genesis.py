@@ -16,14 +16,13 @@ from datetime import UTC, datetime
 from sqlalchemy import insert
 
 from kif.ceremony.attempt import Attempt, earlier_attempts, forget_attempts
-from kif.ceremony.making import close_token, form, generate, make_token
+from kif.ceremony.making import close_token, generate, make_token
 from kif.ceremony.people import People
-from kif.ceremony.plan import AnyStep, Form, Generate, Plan
+from kif.ceremony.plan import AnyStep, Generate, GenesisPlan
 from kif.ceremony.room import Machinery, Room
 from kif.ceremony.seal import Destination, seal
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
-from kif.formats.keyref import of_site
 from kif.formats.text import is_name
 from kif.hsm import library
 from kif.hsm.certificate import ca_certificate, recipient_certificate
@@ -45,7 +44,7 @@ from kif.ledger.tail import Tail
 from kif.oracle.cache import rows_of
 from kif.oracle.group import Step
 from kif.oracle.home import Home, sync, sync_tree, write_token_place
-from kif.oracle.keys import ENVELOPE_RECIPIENT, SITE_CA
+from kif.oracle.keys import CA, RECIPIENT
 from kif.oracle.record import Record
 from kif.store.engine import make_store
 from kif.store.models import Base
@@ -54,7 +53,7 @@ USER_PIN, SO_PIN = "user-pin", "so-pin"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,30}[A-Za-z0-9-])?")
 
 
-def hold_genesis(home: Home, plan: Plan, digest: str, site: str, people: People) -> None:
+def hold_genesis(home: Home, plan: GenesisPlan, digest: str, site: str, people: People) -> None:
     """Hold the ceremony in a home that this process holds (``home.alone()``).
 
     1. Nothing stands yet; 2. earlier attempts are told; 3. step by step along the plan; 4. the
@@ -112,8 +111,6 @@ def _act(room: Room, machinery: Machinery | None, step: AnyStep) -> Machinery | 
     match step:
         case Generate() if machinery:
             generate(room, machinery, step.keys)
-        case Form() if machinery:
-            form(room, machinery, step)
         case _ if step.action == "make-token":
             return make_token(room)
         case _ if step.action == "appoint":
@@ -150,8 +147,8 @@ def _certify(room: Room, machinery: Machinery) -> None:
     now = room.clock()
     ca = ca_certificate(machinery.ca, room.site, now)
     recipient = recipient_certificate(machinery.ca, machinery.recipient, room.site, now)
-    room.note(CertificateIssued(of_site(SITE_CA), ca))
-    room.note(CertificateIssued(of_site(ENVELOPE_RECIPIENT), recipient))
+    room.note(CertificateIssued(CA, ca))
+    room.note(CertificateIssued(RECIPIENT, recipient))
 
 
 def _seal(room: Room) -> None:

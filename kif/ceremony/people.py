@@ -1,8 +1,10 @@
 """The people of a ceremony, as the ceremony sees them: at the terminal, or rehearsing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
 
@@ -33,8 +35,14 @@ class People(Protocol):
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Have a person sign a statement; return the armoured SSH signature."""
 
-    def component(self, person: str, key: str, number: int) -> Component:
-        """Have a custodian enter the n-th component of a key (from 1), alone and unseen."""
+    def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
+        """Ask who of these people of a role takes part; ``count`` different ones."""
+
+    def component(self, person: str, key: KeyRef, number: int) -> Component:
+        """Have a custodian enter the n-th component of a key (from 1), alone and unseen.
+
+        Raises ``BadInput`` (COMPONENT) when it can't be read as one.
+        """
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Have a person choose a passphrase, at least 12 characters."""

@@ -1,30 +1,27 @@
-"""A ceremony's plan: reviewed YAML without secrets and without slot numbers, read strictly."""
+"""A ceremony's plan: reviewed YAML without secrets and without slot numbers, read strictly.
+
+Two kinds: a genesis makes a site; a key plan forms keys of an issuer or a card vendor on a site.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.purpose import PURPOSES, Owner
 from kif.formats.text import is_name
 from kif.hsm.key import Algorithm
-from kif.oracle.keys import ENVELOPE_RECIPIENT, LOG_SIGNER, MASTERS, SITE_CA
+from kif.oracle.keys import SITE_KEYS
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Roles(_Strict):
-    """How many different people of each role take part."""
-
-    custodian: Annotated[int, Field(ge=2)]
-    operator: Annotated[int, Field(ge=2)]
 
 
 class Step(_Strict):
@@ -35,16 +32,10 @@ class Step(_Strict):
     minutes: Annotated[int, Field(ge=1)]
 
 
-class People(Step):
-    """Everyone is appointed with a public key, and signs the plan's digest."""
+class Plain(Step):
+    """A step that its action says all of."""
 
-    action: Literal["appoint", "approve"]
-
-
-class MakeToken(Step):
-    """The token is initialised with a random PIN."""
-
-    action: Literal["make-token"]
+    action: Literal["appoint", "approve", "make-token", "certify", "seal", "open", "close"]
 
 
 class Generate(Step):
@@ -62,27 +53,59 @@ class Form(Step):
     algorithm: Algorithm
 
 
-class Finish(Step):
-    """The bureau's certificates are made; the PINs are sealed; the record is closed."""
-
-    action: Literal["certify", "seal", "close"]
+AnyStep = Annotated[Plain | Generate | Form, Field(discriminator="action")]
 
 
-AnyStep = Annotated[People | MakeToken | Generate | Form | Finish, Field(discriminator="action")]
+class Roles(_Strict):
+    """How many different people of each role take part."""
 
-_ORDER = ("appoint", "approve", "make-token", "certify", "seal", "close")
-_PAIRS = (LOG_SIGNER, SITE_CA, ENVELOPE_RECIPIENT)
+    custodian: Annotated[int, Field(ge=2)]
+    operator: Annotated[int, Field(ge=2)]
 
 
-class Plan(_Strict):
-    """A whole plan."""
+class KeyRoles(_Strict):
+    """How many custodians enter components; two operators open the token, as always."""
 
+    custodian: Annotated[int, Field(ge=2)]
+    operator: Literal[2]
+
+
+class _Plan(_Strict):
     ceremony: str
     purpose: str
     clauses: tuple[str, ...]
     author: str
-    roles: Roles
     steps: tuple[AnyStep, ...]
+
+
+class GenesisPlan(_Plan):
+    """A plan that makes a site."""
+
+    makes: Literal["site"]
+    roles: Roles
+
+
+class KeyPlan(_Plan):
+    """A plan that forms keys of an issuer or a card vendor."""
+
+    makes: Literal["issuer-keys", "vendor-keys"]
+    roles: KeyRoles
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the keys are."""
+        return Owner.ISSUER if self.makes == "issuer-keys" else Owner.VENDOR
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """The steps that form a key."""
+        return tuple(step for step in self.steps if isinstance(step, Form))
+
+
+Plan = GenesisPlan | KeyPlan
+_ANY: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="makes")])
+_GENESIS = ("appoint", "approve", "make-token", "certify", "seal", "close")
+_KEYS = ("open", "approve", "close")
 
 
 def load_plan(path: Path) -> tuple[Plan, str]:
@@ -92,58 +115,79 @@ def load_plan(path: Path) -> tuple[Plan, str]:
     """
     try:
         raw = path.read_bytes()
-        plan = Plan.model_validate(yaml.safe_load(raw))
+        plan = _ANY.validate_python(yaml.safe_load(raw))
     except OSError as exc:
         raise BadInput(Control.PLAN, f"The plan {path} can't be read: {exc.strerror}.") from exc
     except yaml.YAMLError as exc:
         raise BadInput(Control.PLAN, f"The plan {path} is not YAML: {exc}.") from exc
     except ValidationError as exc:
-        first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(Control.PLAN, f"The plan {path}: {place}: {first['msg']}.") from exc
+        raise BadInput(Control.PLAN, f"The plan {path}: {_first(exc)}.") from exc
     check_plan(plan)
     return plan, hashlib.sha256(raw).hexdigest()
+
+
+def _first(invalid: ValidationError) -> str:
+    first: Any = invalid.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
 def check_plan(plan: Plan) -> None:
     """Refuse a plan that can't work: steps out of order, a key missing or made twice."""
     if not is_name(plan.ceremony):
-        raise BadInput(
-            Control.PLAN,
+        raise _impossible(
             f"The plan's name '{plan.ceremony:.70}' is none: it has 1 to 64 letters, digits, "
-            "spaces and . _ @ -.",
+            "spaces and . _ @ -."
         )
-    once = [step.action for step in plan.steps if step.action in _ORDER]
-    if tuple(once) != _ORDER:
-        raise BadInput(
-            Control.PLAN,
-            f"The plan's steps come as {', '.join(once)}; a genesis has each of "
-            f"{', '.join(_ORDER)} once, in this order.",
-        )
-    _check_making(plan)
-    made = [key for step in plan.steps for key in _keys(step)]
-    expected = sorted((*MASTERS, *_PAIRS))
-    if sorted(made) != expected:
-        raise BadInput(
-            Control.PLAN,
-            f"The plan makes the keys {', '.join(sorted(made))}; a site has exactly "
-            f"{', '.join(expected)}.",
-        )
+    if isinstance(plan, GenesisPlan):
+        _check_order(plan, _GENESIS, "make-token", "certify")
+        made = [key for step in plan.steps for key in getattr(step, "keys", ())]
+        if sorted(made) != sorted(SITE_KEYS) or any(isinstance(s, Form) for s in plan.steps):
+            raise _impossible(
+                f"The plan makes the keys {', '.join(sorted(made)) or 'none'}; a site generates "
+                f"exactly {', '.join(sorted(SITE_KEYS))}. Keys of issuers and vendors have "
+                "ceremonies of their own."
+            )
+    else:
+        _check_order(plan, _KEYS, "approve", "close")
+        _check_forms(plan)
 
 
-def _check_making(plan: Plan) -> None:
-    actions = [step.action for step in plan.steps]
-    first, last = actions.index("make-token"), actions.index("certify")
-    for number, action in enumerate(actions):
-        if action in ("generate", "form") and not first < number < last:
-            raise BadInput(
-                Control.PLAN,
-                f"Step {number + 1} ({action}) is not between make-token and certify: there is no "
-                "token to make the key in.",
+def _check_order(plan: Plan, order: tuple[str, ...], first: str, last: str) -> None:
+    actions: list[str] = [step.action for step in plan.steps]
+    once = [action for action in actions if action not in ("generate", "form")]
+    if tuple(once) != order:
+        raise _impossible(
+            f"The plan's steps come as {', '.join(once)}; it has each of {', '.join(order)} once, "
+            "in this order."
+        )
+    for number, action in enumerate(actions, start=1):
+        after, before = actions.index(first) + 1, actions.index(last) + 1
+        if action in ("generate", "form") and not after < number < before:
+            raise _impossible(
+                f"Step {number} ({action}) is not between {first} and {last}, where keys are made."
             )
 
 
-def _keys(step: AnyStep) -> tuple[str, ...]:
-    if isinstance(step, Generate):
-        return step.keys
-    return (step.key,) if isinstance(step, Form) else ()
+def _check_forms(plan: KeyPlan) -> None:
+    keys = [step.key for step in plan.forms]
+    if not keys or len(set(keys)) != len(keys):
+        raise _impossible("The plan forms at least one key, and each once.")
+    for step in plan.forms:
+        row = PURPOSES.get(step.key)
+        if row is None or row.owner is not plan.owner:
+            known = ", ".join(name for name, each in PURPOSES.items() if each.owner is plan.owner)
+            raise _impossible(
+                f"'{step.key}' is none of the keys of {plan.owner.value}s, which are: {known}."
+            )
+        if step.algorithm.value not in row.algorithms:
+            raise _impossible(
+                f"{step.key} with {step.algorithm.value} is not one of "
+                f"{', '.join(sorted(row.algorithms))}."
+            )
+    if any(isinstance(step, Generate) for step in plan.steps):
+        raise _impossible("A key of an issuer or a vendor is formed of its components.")
+
+
+def _impossible(sentence: str) -> BadInput:
+    return BadInput(Control.PLAN, sentence)

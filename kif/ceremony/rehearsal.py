@@ -1,4 +1,4 @@
-"""Simulated people: TEST credentials in a folder, TEST passphrases, the vendor's TEST components.
+"""Simulated people: TEST credentials in a folder, TEST passphrases, TEST components.
 
 For rehearsals and the demo. Everything here is public on purpose and says TEST.
 """
@@ -6,12 +6,13 @@ For rehearsals and the demo. Everything here is public on purpose and says TEST.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kif.ceremony.credential import sign
 from kif.ceremony.people import Appointment, Component
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
 
@@ -20,8 +21,8 @@ class RehearsalPeople:
     """Implements :class:`kif.ceremony.people.People` for names like ``custodian-1``."""
 
     folder: Path
-    components: dict[str, tuple[Component, ...]]
-    """For each key, its components in the order of the custodians."""
+    sheets: Callable[[KeyRef], Sequence[Component]]
+    """Gives the components of a key in the order of the custodians."""
     listener: Callable[[str], None]
 
     def appoint(self, role: str, number: int) -> Appointment:
@@ -41,9 +42,13 @@ class RehearsalPeople:
         """Sign with the person's TEST key."""
         return sign(self.key(person), namespace, statement)
 
-    def component(self, person: str, key: str, number: int) -> Component:
-        """Read the component from the vendor's TEST sheet."""
-        return self.components[key][number - 1]
+    def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
+        """Take the first of them."""
+        return names[:count]
+
+    def component(self, person: str, key: KeyRef, number: int) -> Component:
+        """Read the component from the owner's TEST sheet."""
+        return self.sheets(key)[number - 1]
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Return the person's TEST passphrase, the same every time."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kif.ceremony.people import People
-from kif.ceremony.plan import Plan
+from kif.ceremony.plan import GenesisPlan
 from kif.ceremony.seal import new_pin
 from kif.formats.secret import Secret
 from kif.hsm.keypair import LogSigner, SiteCa
@@ -31,7 +31,7 @@ class Room:
     """
 
     people: People
-    plan: Plan
+    plan: GenesisPlan
     plan_digest: str
     site: str
     folder: Path

@@ -13,6 +13,7 @@ from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.ledger.approval import RELEASE
@@ -62,15 +63,18 @@ def show_batch(app: App, batch_id: str, as_json: bool) -> None:
 
 @batch.command()
 @click.argument("batch_id", metavar="BATCH")
+@click.option(
+    "--key", "keys", multiple=True, help="Use this key, owner/purpose/version, not the newest."
+)
 @json_option
 @pass_app
-def prepare(app: App, batch_id: str, as_json: bool) -> None:
-    """Make the personalisation data of every card of BATCH."""
-    screen = Screen()
+def prepare(app: App, batch_id: str, keys: tuple[str, ...], as_json: bool) -> None:
+    """Make the personalisation data of every card of BATCH, for the newest active keys."""
+    screen, chosen = Screen(), [KeyRef.parse(each) for each in keys]
     with app.oracle() as oracle:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:
-            view = prepare_batch(batch_id, oracle.preparation, advance)
+            view = prepare_batch(batch_id, oracle.preparation, advance, chosen)
     show([batch_fields(view)], as_json, "")
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from kif.ceremony.genesis import USER_PIN, hold_genesis
+from kif.ceremony.keys import hold_key_ceremony
 from kif.ceremony.people import Component
-from kif.ceremony.plan import load_plan
+from kif.ceremony.plan import GenesisPlan, KeyPlan, load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import Destination, unseal
 from kif.cli.app import App, pass_app
@@ -21,20 +22,21 @@ from kif.cli.line import make_cards, open_machine
 from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
-from kif.formats.state import BatchState, JobState
+from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView
-from kif.oracle.keys import CARD_MANAGER
 from kif.oracle.local import LocalOracle, now, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.issuer import TestIssuer
-from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+from kif.simulator.sheets import test_sheets
+from kif.simulator.vendor import TEST_VENDOR
 
-_PLAN = Path(__file__).parents[2] / "ceremonies" / "genesis.yaml"
+_PLANS = Path(__file__).parents[2] / "ceremonies"
 _SITE = "kif-demo"
 _ISSUER = "test-issuer"
 _PRODUCT = "test-debit"
@@ -58,6 +60,7 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         destination = Destination.of(app.home.token_place())
         pin = unseal(app.home.seal, USER_PIN, passphrases, destination)
         with open_oracle(app.home, pin, _OPERATORS) as oracle:
+            _hold_key_ceremonies(app.home, oracle, people)
             batch = _run(app.home, oracle, people, screen, cards, faults)
             conclude(app.home, oracle, batch, screen, time.monotonic() - started)
 
@@ -85,16 +88,33 @@ def _run(
 
 
 def _people(home: Home, screen: Screen) -> RehearsalPeople:
-    sheets = tuple(
-        Component(Secret(bytes.fromhex(value)), check) for value, check in TEST_VENDOR_COMPONENTS
-    )
-    return RehearsalPeople(home.path / "people", {CARD_MANAGER: sheets}, screen.say)
+    return RehearsalPeople(home.path / "people", _sheets, screen.say)
+
+
+def _sheets(key: KeyRef) -> list[Component]:
+    return [Component(Secret(bytes.fromhex(value)), check) for value, check in test_sheets(key)]
 
 
 def _hold_genesis(home: Home, people: RehearsalPeople) -> None:
-    plan, digest = load_plan(_PLAN)
-    people.tell("Genesis ceremony, with two simulated custodians and two operators")
-    hold_genesis(home, plan, digest, _SITE, people)
+    plan, digest = load_plan(_PLANS / "genesis.yaml")
+    if isinstance(plan, GenesisPlan):
+        people.tell("Genesis ceremony, with two simulated custodians and two operators")
+        hold_genesis(home, plan, digest, _SITE, people)
+
+
+def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeople) -> None:
+    """Register the issuer, and load its keys and the vendor's, unless they are there."""
+    if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
+        issuer = TestIssuer(home.path / "test-issuer")
+        oracle.supervision.register_issuer(_ISSUER, issuer.certificate)
+    owners = {
+        view.key.owner for view in oracle.custody.inventory() if view.state is KeyState.ACTIVE
+    }
+    for name, owner in (("vendor-keys", TEST_VENDOR.name), ("issuer-keys", _ISSUER)):
+        plan, digest = load_plan(_PLANS / f"{name}.yaml")
+        if owner not in owners and isinstance(plan, KeyPlan):
+            people.tell(f"Key ceremony for {owner}, with two simulated custodians")
+            hold_key_ceremony(oracle.custody, plan, digest, owner, people)
 
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
@@ -107,8 +127,6 @@ def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
 
 def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> BatchView:
     issuer = TestIssuer(home.path / "test-issuer")
-    if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
-        oracle.supervision.register_issuer(_ISSUER, issuer.certificate)
     earlier = oracle.supervision.batches()
     reference = f"TEST-{len(earlier) + 1:06}"
     path = home.path / "inbox" / f"{reference}.cms"

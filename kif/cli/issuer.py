@@ -7,9 +7,8 @@ from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
-from kif.formats.keyref import of_site
 from kif.oracle.audit import genesis_of
-from kif.oracle.keys import ENVELOPE_RECIPIENT
+from kif.oracle.keys import RECIPIENT
 from kif.store.models import Issuer
 
 
@@ -48,4 +47,4 @@ def recipient(app: App, verifier: str | None) -> None:
     Without --verifier the log's key is taken from the very database that it comes from.
     """
     certificates = genesis_of(app.home, verifier).certificates
-    click.echo(certificates[str(of_site(ENVELOPE_RECIPIENT))], nl=False)
+    click.echo(certificates[str(RECIPIENT)], nl=False)

@@ -6,12 +6,14 @@ from sqlalchemy import select
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
 from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
+from kif.oracle.interface import KeyView
 from kif.store.models import KeyRecord
 
 
 @click.group()
 def key() -> None:
-    """The site's keys."""
+    """The keys of the site, its issuers and its card vendors."""
 
 
 @key.command("list")
@@ -21,14 +23,37 @@ def list_keys(app: App, as_json: bool) -> None:
     """List reference, name, usage, algorithm, check value and state of every key."""
     with app.store().reading() as tx:
         rows = [
-            {
-                "key": row.key,
-                "name": KeyRef.parse(row.key).purpose,
-                "usage": row.usage,
-                "algorithm": row.algorithm,
-                "kcv": row.kcv or "none",
-                "state": row.state,
-            }
+            _row(
+                KeyView(
+                    KeyRef.parse(row.key), row.usage, row.algorithm, row.kcv, KeyState(row.state)
+                )
+            )
             for row in tx.session.scalars(select(KeyRecord).order_by(KeyRecord.key))
         ]
     show(rows, as_json, "There are no keys.")
+
+
+@key.command("state")
+@click.argument("reference", metavar="KEY")
+@click.argument("to", metavar="STATE", type=click.Choice([each.value for each in KeyState]))
+@click.option("--reason", required=True, help="Why, for the record.")
+@json_option
+@pass_app
+def change_state(app: App, reference: str, to: str, reason: str, as_json: bool) -> None:
+    """Move KEY (owner/purpose/version) to STATE. A destroyed key leaves the token for ever."""
+    wanted = KeyRef.parse(reference)
+    with app.oracle() as oracle:
+        view = oracle.custody.change_state(wanted, KeyState(to), reason)
+    show([_row(view)], as_json, "")
+
+
+def _row(view: KeyView) -> dict[str, str]:
+    return {
+        "key": str(view.key),
+        "owner": view.key.owner,
+        "name": view.key.purpose,
+        "usage": view.usage,
+        "algorithm": view.algorithm,
+        "kcv": view.kcv or "none",
+        "state": view.state.value,
+    }

@@ -25,7 +25,7 @@ from kif.oracle.local import LocalOracle, now
 from kif.store.engine import read_store
 
 _CARDS = 200
-_SPECIMEN = Artwork("9999 9900 0000 0000", "SPECIMEN", "12/99")
+_SPECIMEN = Artwork({"number": "9999 9900 0000 0000", "name": "SPECIMEN", "valid_thru": "12/99"})
 """Card data is not given out for a picture."""
 _CHECKS = (
     "The issuer's file was for this bureau, whole, and signed by the registered issuer.",

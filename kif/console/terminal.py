@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import SHORTEST, Destination, holders, unseal
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.text import is_name
 from kif.ledger.approval import fingerprint
@@ -49,14 +51,29 @@ class TerminalPeople:
             key = click.prompt(
                 "  private key file, or public key file when the key is in the agent",
                 type=click.Path(path_type=Path, exists=True),
-                default=self._keys[person].with_suffix(""),
+                default=self._default_key(person),
             )
             try:
                 return sign(key, namespace, statement)
             except BadInput as wrong:
                 click.echo(f"  {wrong.sentence} Try again, or end the ceremony with Ctrl-C.")
 
-    def component(self, person: str, key: str, number: int) -> Component:
+    def _default_key(self, person: str) -> Path | None:
+        return self._keys[person].with_suffix("") if person in self._keys else None
+
+    def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
+        """Ask for the names, where there is a choice."""
+        if len(names) == count:
+            return names
+        click.echo(f"\nThe {role}s are {', '.join(names)}; {count} of them take part.")
+        chosen: list[str] = []
+        while len(chosen) < count:
+            name = click.prompt(f"  {role} {len(chosen) + 1}", type=click.Choice(list(names)))
+            if name not in chosen:
+                chosen.append(name)
+        return chosen
+
+    def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Ask for the component without echo; then clear the screen."""
         click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")
         typed = click.prompt("  component, hex (not shown)", hide_input=True)

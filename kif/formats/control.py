@@ -29,12 +29,14 @@ class Control(StrEnum):
     KEY_FOUND = "KIF-HSM-05"
     KEY_CHECK_VALUE = "KIF-HSM-06"
     TOKEN_CALL = "KIF-HSM-07"  # noqa: S105
+    KEY_STATE = "KIF-HSM-08"
 
     PLAN = "KIF-CER-01"
     CUSTODIANS = "KIF-CER-02"
     COMPONENT = "KIF-CER-03"
     SEAL = "KIF-CER-04"
     SITE = "KIF-CER-05"
+    CEREMONY = "KIF-CER-06"
 
     DUAL_CONTROL = "KIF-ORA-01"
     APPROVAL_SIGNATURE = "KIF-ORA-02"
@@ -90,11 +92,13 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.KEY_FOUND: "A key that is named exists once in the token.",
     Control.KEY_CHECK_VALUE: "A key's check value is the one expected of it.",
     Control.TOKEN_CALL: "A PKCS#11 call that fails says what was and was not done.",
+    Control.KEY_STATE: "A key is used while it is active, and moves along its states only.",
     Control.PLAN: "A ceremony follows a plan that is complete and possible.",
     Control.CUSTODIANS: "A ceremony has as many different people as its plan asks for.",
     Control.COMPONENT: "A component has its length, and the check value on its sheet.",
     Control.SEAL: "The token's PIN opens with two different operators only.",
     Control.SITE: "A site has one genesis; a half-made one leaves nothing behind.",
+    Control.CEREMONY: "A key ceremony goes step by step, and leaves all of its keys or none.",
     Control.DUAL_CONTROL: "A batch is released by two different people.",
     Control.APPROVAL_SIGNATURE: "An approval is a signature over exactly what is approved.",
     Control.JOB_STATE: "A card job moves only along its states, one step at a time.",

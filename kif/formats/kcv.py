@@ -2,7 +2,11 @@
 
 ``des-zero``: first 3 bytes of 3DES-ECB over 8 zero bytes (ANSI X9.24-1, annex C).
 ``gp-aes-01``: first 3 bytes of AES-ECB over 16 bytes 01 (GPC Amendment D, 7.2.2).
+``derived-…``: the same of a key that the HSM derives from the key; a master that may only DERIVE is
+compared by it at any time, where its own check value could be computed at its ceremony alone.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,11 +17,19 @@ class KcvMethod(StrEnum):
 
     DES_ZERO = "des-zero"
     GP_AES_01 = "gp-aes-01"
+    DERIVED_DES_ZERO = "derived-des-zero"
+    DERIVED_GP_AES_01 = "derived-gp-aes-01"
 
     @property
     def block(self) -> bytes:
         """The block that the key encrypts."""
-        return bytes(8) if self is KcvMethod.DES_ZERO else b"\x01" * 16
+        of_des = self in (KcvMethod.DES_ZERO, KcvMethod.DERIVED_DES_ZERO)
+        return bytes(8) if of_des else b"\x01" * 16
+
+    @property
+    def derived(self) -> KcvMethod:
+        """The same method for a key that is derived."""
+        return KcvMethod(f"derived-{self.value}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,6 @@ class Kcv:
         return f"{self.method.value}:{self.value.hex().upper()}"
 
     @classmethod
-    def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> "Kcv":
+    def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> Kcv:
         """Take the first three bytes of the method's encrypted block."""
         return cls(method, cryptogram[:3])

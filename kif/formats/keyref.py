@@ -1,6 +1,6 @@
 """Keys by reference: whose it is, what it is for, which version; never what it is.
 
-``site/emv-ac/1`` is the text form, in events, statements and listings.
+``bank/emv-ac/2`` is the text form: in events, statements, listings, and as the label in the token.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.text import is_name
 
 SITE = "site"
-_TEXT = re.compile(r"([a-z0-9][a-z0-9.-]{0,63})/([a-z][a-z0-9-]{0,31})/([1-9][0-9]{0,4})")
+_TEXT = re.compile(r"([^/]+)/([a-z][a-z0-9-]{0,31})/([1-9][0-9]{0,5})")
 
 
 @dataclass(frozen=True, order=True)
@@ -30,8 +31,12 @@ class KeyRef:
     def parse(cls, text: str) -> KeyRef:
         """Read the text form. Raises ``BadInput`` (BYTES)."""
         found = _TEXT.fullmatch(text)
-        if found is None:
-            raise BadInput(Control.BYTES, "This is not a key's reference: owner/purpose/version.")
+        if found is None or not is_name(found[1]):
+            raise BadInput(
+                Control.BYTES,
+                "This is not a key's reference, which has the form owner/purpose/version, e.g. "
+                "bank/emv-ac/1.",
+            )
         return cls(found[1], found[2], int(found[3]))
 
 

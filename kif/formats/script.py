@@ -1,44 +1,66 @@
 """The personalisation script of one card: what data preparation makes, and the oracle executes.
 
 Data groupings stand in the order in which the card gets them. A key is never in a script: a
-grouping *names* the keys (``emv-ac``) or their check values, and the oracle derives and wraps them
-inside the HSM when the card is there.
+grouping *names* the keys (``bank/emv-ac/2``) or their check values, and the oracle derives and
+wraps them inside the HSM when the card is there, by the script's recipe.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from kif.formats import canonical
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
 
 @dataclass(frozen=True)
 class Group:
-    """One DGI, exactly one of: ``data`` (hex), names of ``keys``, or names of keys to check."""
+    """One DGI, exactly one of: ``data`` (hex), names of ``keys``, or names of keys to check.
+
+    ``repr`` shows none of the data.
+    """
 
     dgi: str
     data: str | None = None
     keys: tuple[str, ...] = ()
     check_values: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Group({self.dgi}, redacted)"
+
 
 @dataclass(frozen=True)
 class Artwork:
-    """What is printed on the card's front: number in groups of four, name, validity MM/YY."""
+    """What is printed on the card, by the names that the product's layout has for it."""
 
-    number: str
-    name: str
-    valid_thru: str
+    fields: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields[name]
+
+    def __repr__(self) -> str:
+        return f"Artwork({', '.join(sorted(self.fields))}: redacted)"
+
+
+class Recipe(StrEnum):
+    """How a script becomes commands and a finished card is checked, one for each family."""
+
+    EMV = "emv"
 
 
 @dataclass(frozen=True)
 class Script:
-    """A card's whole personalisation. Digits in ``pan`` and ``psn``; everything else hex."""
+    """A card's whole personalisation; bytes are hex."""
 
-    pan: str
-    psn: str
+    recipe: Recipe
+    diversification: str
+    """What the card's own keys are derived with. EMV: the 16 bytes of option A (Book 2, A1.4.1)."""
+    card_manager: str
+    """Reference of the vendor's key that the card's transport keys are derived from."""
     application: str
     """AID of the application that is personalised."""
     security_domain: str
@@ -57,13 +79,19 @@ class Script:
         """Return the canonical JSON."""
         return Secret(canonical.encode(asdict(self)))
 
+    def named_keys(self) -> frozenset[KeyRef]:
+        """Return every key that the script names."""
+        named = (name for group in self.groups for name in (*group.keys, *group.check_values))
+        return frozenset(map(KeyRef.parse, (self.card_manager, *named)))
+
     @classmethod
     def decode(cls, raw: Secret) -> Script:
         """Read what ``encode`` wrote."""
         fields: dict[str, Any] = canonical.decode(raw.reveal())
+        fields["recipe"] = Recipe(fields["recipe"])
         groups = tuple(
             Group(g["dgi"], g["data"], tuple(g["keys"]), tuple(g["check_values"]))
             for g in fields.pop("groups")
         )
-        artwork = Artwork(**fields.pop("artwork"))
+        artwork = Artwork(fields.pop("artwork")["fields"])
         return cls(groups=groups, artwork=artwork, **fields)

@@ -1,4 +1,4 @@
-"""The states of a batch and of a card job, and the only steps of a job between them.
+"""The states of a key, a batch and a card job, and the only steps between them.
 
 A card job: RECEIVED > PREPARED > CLAIMED > PERSONALISING > PERSONALISED > PRINTED > GOOD >
 DISPATCHED. CLAIMED goes back to PREPARED when the line stopped before any key left the oracle.
@@ -8,6 +8,27 @@ destroyed on record and reissued.
 """
 
 from enum import StrEnum
+
+
+class KeyState(StrEnum):
+    """Where a key stands (NIST SP 800-57 part 1 rev. 5, 7)."""
+
+    PRE_ACTIVE = "pre-active"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DEACTIVATED = "deactivated"
+    COMPROMISED = "compromised"
+    DESTROYED = "destroyed"
+
+
+KEY_STEPS: dict[KeyState, frozenset[KeyState]] = {
+    KeyState.PRE_ACTIVE: frozenset({KeyState.ACTIVE, KeyState.DESTROYED}),
+    KeyState.ACTIVE: frozenset({KeyState.SUSPENDED, KeyState.DEACTIVATED, KeyState.COMPROMISED}),
+    KeyState.SUSPENDED: frozenset({KeyState.ACTIVE, KeyState.DEACTIVATED, KeyState.COMPROMISED}),
+    KeyState.DEACTIVATED: frozenset({KeyState.COMPROMISED, KeyState.DESTROYED}),
+    KeyState.COMPROMISED: frozenset({KeyState.DESTROYED}),
+    KeyState.DESTROYED: frozenset(),
+}
 
 
 class BatchState(StrEnum):

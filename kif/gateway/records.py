@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
-from kif.formats.pan import check_digit_is_right, hash_total
+from kif.formats.pan import bin_of, check_digit_is_right, hash_total
 from kif.formats.secret import Secret
-from kif.oracle.interface import ReceivedCard, ReceivedFile
+from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
 
 _SHOWN = 20
 
@@ -101,7 +101,6 @@ def read_content(content: bytes, signer: str, file_digest: str, today: date) -> 
         product=header.product,
         content_digest=Secret(hashlib.sha256(content).digest()),
         file_digest=file_digest,
-        hash_total=header.hash_total,
         cards=[_card(record) for record in records],
     )
 
@@ -181,7 +180,8 @@ def _check_totals(header: Header, records: Sequence[Record]) -> None:
 
 def _card(record: Record) -> ReceivedCard:
     clear = Secret(canonical.encode(record.model_dump()))
-    return ReceivedCard(Secret.of_text(record.pan), record.psn, record.last_day(), clear)
+    subject = Subject(Secret.of_text(f"{record.pan}/{record.psn}"), bin_of(record.pan))
+    return ReceivedCard(subject, record.last_day(), clear)
 
 
 def _all(faults: Sequence[Fault]) -> BadInput:

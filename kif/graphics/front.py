@@ -46,18 +46,19 @@ def laser_plane(artwork: Artwork) -> bytes:
 
 def specimen(artwork: Artwork) -> bytes:
     """Render the same plane for a report: digits masked but first six and last four, no name."""
-    digits = [place for place, sign in enumerate(artwork.number) if sign.isdigit()]
+    number = artwork["number"]
+    digits = [place for place, sign in enumerate(number) if sign.isdigit()]
     hidden = set(digits[6:-4])
-    masked = "".join("X" if place in hidden else sign for place, sign in enumerate(artwork.number))
-    return laser_plane(Artwork(masked, "SPECIMEN", artwork.valid_thru))
+    masked = "".join("X" if place in hidden else sign for place, sign in enumerate(number))
+    return laser_plane(Artwork({**artwork.fields, "number": masked, "name": "SPECIMEN"}))
 
 
 def _layout(artwork: Artwork) -> tuple[_Line, ...]:
     return (
-        _Line(artwork.number, 8.0, 32.0, 5.0, "OCRB"),
+        _Line(artwork["number"], 8.0, 32.0, 5.0, "OCRB"),
         _Line("VALID THRU", 8.0, 39.0, 1.8, "DejaVuSans"),
-        _Line(artwork.valid_thru, 24.0, 39.0, 3.4, "OCRB"),
-        _Line(artwork.name, 8.0, 46.5, 3.2, "DejaVuSans"),
+        _Line(artwork["valid_thru"], 24.0, 39.0, 3.4, "OCRB"),
+        _Line(artwork["name"], 8.0, 46.5, 3.2, "DejaVuSans"),
     )
 
 

@@ -19,7 +19,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
-from kif.hsm.form import Formed, check_value, form_master, kcv_of
+from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
 from kif.hsm.key import (
     Algorithm,
     Key,
@@ -65,11 +65,11 @@ class Combination:
         self._discard()
         self._pieces = folded
 
-    def kcv(self) -> Kcv:
-        """Return the check value of the key as combined so far."""
-        return check_value(self._token, self._algorithm, self._combiner, self._wrapped())
+    def check_values(self) -> CheckValues:
+        """Return the check values of the key as combined so far."""
+        return check_values(self._token, self._algorithm, self._combiner, self._wrapped())
 
-    def form(self, label: str) -> Formed:
+    def form(self, label: str) -> Key:
         """Make the master key in the token."""
         return form_master(self._token, label, self._algorithm, self._combiner, self._wrapped())
 

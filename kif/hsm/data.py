@@ -69,10 +69,9 @@ def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
         ) from exc
 
 
-def pseudonym(protection: Key, issuer: str, pan: Secret, sequence_number: str) -> str:
-    """Return the card's pseudonym for an issuer: 16 bytes of AES-CMAC over PAN and PSN, hex."""
-    message = pan.reveal() + b"/" + sequence_number.encode()
-    return keyed_digest(protection, b"pseudonym\x00" + issuer.encode(), message).hex()
+def pseudonym(protection: Key, issuer: str, identity: Secret) -> str:
+    """Return a subject's pseudonym for an issuer: 16 bytes of AES-CMAC over its identity, hex."""
+    return keyed_digest(protection, b"pseudonym\x00" + issuer.encode(), identity.reveal()).hex()
 
 
 def keyed_digest(protection: Key, purpose: bytes, message: bytes) -> bytes:

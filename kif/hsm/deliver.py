@@ -5,7 +5,7 @@ from typing import cast
 
 from pkcs11 import Mechanism
 
-from kif.hsm.derive import icc_master_key
+from kif.hsm.derive import derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Key, released
 from kif.hsm.library import calling
@@ -14,26 +14,27 @@ from kif.hsm.usage import Usage
 _AES_BLOCK = 16
 
 
-def wrapped_icc_keys(dek: Key, masters: Sequence[Key], pan: str, sequence_number: str) -> bytes:
+def wrapped_icc_keys(dek: Key, masters: Sequence[Key], diversification: bytes) -> bytes:
     """Return the ICC master keys of several issuer masters as one AES-CBC cryptogram, zero IV.
 
+    ``diversification`` is 16 bytes (:func:`kif.formats.emv.option_a`).
     That is the content of DGI 8000 (EMV CPS): 16 bytes a key, each wrapped with the last
     ciphertext block of the one before as IV.
     """
     cryptogram, vector = b"", bytes(_AES_BLOCK)
     for master in masters:
-        key = icc_master_key(master, pan, sequence_number, Usage.CARD_DELIVERY)
+        key = derive_2tdea(master, diversification, Usage.CARD_DELIVERY)
         with released(key):
             cryptogram += _wrapped(dek, key, vector)
         vector = cryptogram[-_AES_BLOCK:]
     return cryptogram
 
 
-def icc_check_values(masters: Sequence[Key], pan: str, sequence_number: str) -> bytes:
+def icc_check_values(masters: Sequence[Key], diversification: bytes) -> bytes:
     """Return the ``des-zero`` check values of the same keys, 3 bytes each (DGI 9000)."""
     values = b""
     for master in masters:
-        key = icc_master_key(master, pan, sequence_number, Usage.PUBLIC_BLOCK)
+        key = derive_2tdea(master, diversification, Usage.PUBLIC_BLOCK)
         with released(key):
             values += kcv_of(key).value
     return values

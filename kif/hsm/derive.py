@@ -10,19 +10,16 @@ import struct
 from pkcs11 import Attribute, Mechanism
 from pkcs11.constants import DEFAULT
 
-from kif.formats import emv
 from kif.hsm.key import Algorithm, Key, confirm, template
 from kif.hsm.library import calling
 from kif.hsm.usage import RULES, Usage
 
 
-def icc_master_key(issuer_master: Key, pan: str, sequence_number: str, usage: Usage) -> Key:
-    """Derive an ICC master key by option A (EMV Book 2, A1.4.1) as a 2TDEA session key."""
-    return derive_2tdea(issuer_master, emv.option_a(pan, sequence_number), usage)
-
-
 def derive_2tdea(master: Key, data: bytes, usage: Usage) -> Key:
-    """Derive a 2TDEA key whose value is 3DES-ECB over 16 bytes, with odd parity set."""
+    """Derive a 2TDEA key whose value is 3DES-ECB over 16 bytes, with odd parity set.
+
+    Over :func:`kif.formats.emv.option_a` it is a card's ICC master key (EMV Book 2, A1.4.1).
+    """
     buffer = ctypes.create_string_buffer(data, len(data))
     string_data = struct.pack("@PL", ctypes.addressof(buffer), len(data))
     attributes = template(usage) | {Attribute.VALUE_LEN: DEFAULT}

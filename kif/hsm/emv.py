@@ -14,7 +14,7 @@ from kif.formats import emv
 from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.hsm.derive import derive_2tdea, icc_master_key
+from kif.hsm.derive import derive_2tdea
 from kif.hsm.key import Key, encrypt_blocks, released
 from kif.hsm.library import calling
 from kif.hsm.usage import Usage
@@ -23,13 +23,14 @@ _BLOCK = emv.DES_BLOCK
 
 
 def verify_arqc(
-    issuer_master: Key, pan: str, sequence_number: str, atc: bytes, data: bytes, arqc: bytes
+    issuer_master: Key, diversification: bytes, atc: bytes, data: bytes, arqc: bytes
 ) -> None:
-    """Verify an ARQC under option A and the common session key. Raises ``CheckFailed``.
+    """Verify an ARQC under option A or B and the common session key. Raises ``CheckFailed``.
 
-    ``data`` is what the chip MACed, not yet padded; ``atc`` two bytes; ``arqc`` eight.
+    ``diversification`` has the 16 bytes of the option (:func:`kif.formats.emv.option_a`); ``data``
+    is what the chip MACed, not yet padded; ``atc`` two bytes; ``arqc`` eight.
     """
-    icc_master = icc_master_key(issuer_master, pan, sequence_number, Usage.CARD_DERIVATION)
+    icc_master = derive_2tdea(issuer_master, diversification, Usage.CARD_DERIVATION)
     with released(icc_master):
         expected = application_cryptogram(icc_master, atc, data)
     if not hmac.compare_digest(expected, arqc):

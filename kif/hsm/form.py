@@ -1,14 +1,22 @@
 """Forming a master key: from nothing, or from a wrapping made inside the token.
 
-A master may only DERIVE, so nothing can be asked of it afterwards. What is public of it (its check
-value, and for AES its ``L`` for CMAC) is computed at the ceremony, by a short-lived twin that may
-only ENCRYPT, unwrapped from the same wrapping; then the twin is destroyed.
+A master may only DERIVE, so it can't be encrypted with afterwards. What is public of it (its check
+value, and for AES its ``L`` for CMAC) is computed at the ceremony, by short-lived twins of other
+usages, unwrapped from the same wrapping and destroyed. The check value of a key *derived* from it
+can be computed at any time: by that a master is recognised at each opening.
 """
 
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
+
+from pkcs11 import ObjectClass
 
 from kif.formats.kcv import Kcv, KcvMethod
 from kif.hsm.cmac import CmacMaster
+from kif.hsm.derive import derive_2tdea, derive_aes
 from kif.hsm.key import (
     Algorithm,
     Key,
@@ -22,13 +30,23 @@ from kif.hsm.key import (
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
+_CONSTANT = hashlib.sha256(b"kif derived check value").digest()
+
 
 @dataclass(frozen=True)
 class Formed:
-    """A master that now stands in the token, and its check value."""
+    """A master that now stands in the token, and its check values."""
 
     key: Key
+    values: CheckValues
+
+
+@dataclass(frozen=True)
+class CheckValues:
+    """A master's own check value, and that of a key which is derived from it."""
+
     kcv: Kcv
+    derived: Kcv
 
 
 def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
@@ -36,27 +54,45 @@ def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
     combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
     seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
     with released(combiner, seed):
-        return form_master(token, label, algorithm, combiner, wrap_rfc3394(combiner, seed))
+        blob = wrap_rfc3394(combiner, seed)
+        values = check_values(token, algorithm, combiner, blob)
+        return Formed(form_master(token, label, algorithm, combiner, blob), values)
 
 
-def check_value(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> Kcv:
-    """Return the check value of a key that is still wrapped under the combiner."""
-    twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
-    with released(twin):
-        return kcv_of(twin)
+def check_values(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:
+    """Return the check values of a key that is still wrapped under the combiner."""
+    with ExitStack() as stack:
+        twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
+        stack.enter_context(released(twin))
+        deriving = unwrap_rfc3394(token, combiner, Usage.CARD_DERIVATION, algorithm, blob)
+        stack.enter_context(released(deriving))
+        return CheckValues(kcv_of(twin), derived_check_value(deriving))
 
 
-def form_master(
-    token: Token, label: str, algorithm: Algorithm, combiner: Key, blob: bytes
-) -> Formed:
+def derived_check_value(master: Key) -> Kcv:
+    """Return the check value of the key that a master derives over a constant."""
+    if master.algorithm is Algorithm.TDES_2:
+        key = derive_2tdea(master, _CONSTANT[:16], Usage.PUBLIC_BLOCK)
+    else:
+        key = derive_aes(master, _CONSTANT, master.algorithm, Usage.PUBLIC_BLOCK)
+    with released(key):
+        kcv = kcv_of(key)
+    return Kcv(kcv.method.derived, kcv.value)
+
+
+def form_master(token: Token, label: str, algorithm: Algorithm, combiner: Key, blob: bytes) -> Key:
     """Make the token object from an RFC 3394 wrapping under the combiner, and keep its ``L``."""
-    twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
-    with released(twin):
-        kcv = kcv_of(twin)
-        if algorithm is not Algorithm.TDES_2:
+    if algorithm is not Algorithm.TDES_2:
+        twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
+        with released(twin):
             token.keep_public(_l_label(label), encrypt_blocks(twin, bytes(16)))
-    master = unwrap_rfc3394(token, combiner, Usage.MASTER_DERIVATION, algorithm, blob, label)
-    return Formed(master, kcv)
+    return unwrap_rfc3394(token, combiner, Usage.MASTER_DERIVATION, algorithm, blob, label)
+
+
+def destroy_master(token: Token, label: str) -> None:
+    """Destroy a master and what is public of it; what is not there is no error."""
+    token.destroy_all(label, ObjectClass.SECRET_KEY)
+    token.destroy_all(_l_label(label), ObjectClass.DATA)
 
 
 def kcv_of(key: Key) -> Kcv:

@@ -63,7 +63,7 @@ def find_log_signer(token: Token, label: str, name: str) -> LogSigner:
     """Return the log's signer."""
     native = token.find(label, ObjectClass.PRIVATE_KEY)
     recognise(native, RULES[Usage.LOG_SIGNER], label)
-    return LogSigner(name, native, _point(token, label)[-32:])
+    return LogSigner(name, native, public_key(token, label))
 
 
 def generate_site_ca(token: Token, label: str) -> SiteCa:
@@ -71,7 +71,7 @@ def generate_site_ca(token: Token, label: str) -> SiteCa:
     curve = encode_named_curve_parameters("secp256r1")
     _generate_curve(token, label, Usage.SITE_CA, KeyType.EC, curve)
     native = token.find(label, ObjectClass.PRIVATE_KEY)
-    point = _point(token, label)[-65:]
+    point = public_key(token, label)
     return SiteCa(native, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
 
 
@@ -111,7 +111,11 @@ def _public(label: str) -> dict[Attribute, Any]:
     return {**_PUBLIC, **dict.fromkeys(rights, False), Attribute.VERIFY: True, **attributes}
 
 
-def _point(token: Token, label: str) -> bytes:
+def public_key(token: Token, label: str) -> bytes:
+    """Return a pair's public key: Ed25519 32 bytes, P-256 the point, RSA the modulus."""
     public = token.find(label, ObjectClass.PUBLIC_KEY)
     with calling(f"reading the public key of {label}"):
-        return cast("bytes", public[Attribute.EC_POINT])
+        if public.key_type is KeyType.RSA:
+            return cast("bytes", public[Attribute.MODULUS])
+        point = cast("bytes", public[Attribute.EC_POINT])
+        return point[-32:] if public.key_type is KeyType.EC_EDWARDS else point[-65:]

@@ -108,6 +108,12 @@ class Token:
                 label for key in keys if (label := key[Attribute.LABEL]).startswith(prefix)
             )
 
+    def destroy_all(self, label: str, kind: ObjectClass) -> None:
+        """Destroy every object with this label; none is no error."""
+        with library.calling(f"destroying {label}"):
+            for native in self._objects({Attribute.CLASS: kind, Attribute.LABEL: label}):
+                native.destroy()
+
     def keep_public(self, label: str, value: bytes) -> None:
         """Keep a public value as a data object beside the keys."""
         with library.calling(f"keeping {label}"):

@@ -10,6 +10,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import Owner, purpose_of
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
@@ -93,6 +94,11 @@ class Batches:
         """Take the scripts of a whole batch, and the keys that they name."""
         batch = self._in(event.batch, BatchState.RECEIVED, "is prepared")
         for key, kcv in event.keys.items():
+            if purpose_of(key).owner is Owner.ISSUER and key.owner != batch.issuer:
+                raise Refused(
+                    Control.KEY_USAGE,
+                    f"{key} is not a key of {batch.issuer}, whose cards these are.",
+                )
             self._keys.require_active(key, kcv)
         count = self.jobs[batch.id].move_all(JobState.RECEIVED, JobState.PREPARED)
         if not count:
@@ -174,6 +180,8 @@ class Batches:
                 Control.BATCH_STATE,
                 f"Batch {batch} was released for {', '.join(terms.stations)}, not for {station}.",
             )
+        for key, kcv in found.keys:
+            self._keys.require_active(KeyRef.parse(key), kcv)
         return found
 
     def dispatched(self, event: BatchDispatched) -> None:

@@ -20,7 +20,8 @@ class BoundRecord:
     """A card of a batch as it was received; ``digest`` is SHA-256 of its sealed record."""
 
     number: int
-    bin: str
+    display: str
+    """What everybody may see of the subject."""
     pseudonym: str
     valid_until: str
     """YYYY-MM-DD."""
@@ -31,7 +32,7 @@ class BoundRecord:
         return canonical.encode(
             {
                 "number": self.number,
-                "bin": self.bin,
+                "display": self.display,
                 "pseudonym": self.pseudonym,
                 "valid_until": self.valid_until,
                 "record": self.digest.hex(),

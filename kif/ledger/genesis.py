@@ -1,7 +1,7 @@
 """The genesis on the record: the order in which a site comes to be, and what closes it.
 
-1. People are appointed; 2. each signs the plan; 3. the token is made; 4. keys are generated, or
-formed of components; 5. the site's CA certifies; 6. the PINs are sealed to two people each; 7. the
+1. People are appointed; 2. each signs the plan; 3. the token is made; 4. the site's keys are
+generated; 5. the site's CA certifies; 6. the PINs are sealed to two people each; 7. the
 closing names the key that signs this log. After it nobody is appointed and no key is made here.
 """
 
@@ -19,6 +19,9 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import of_site
+from kif.formats.purpose import LOG_SIGNER as _LOG_SIGNER
+from kif.formats.purpose import SITE_CA as _SITE_CA
+from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import (
     CeremonyClosed,
@@ -35,7 +38,7 @@ from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.people import People, same_statement
 
-LOG_SIGNER, SITE_CA = of_site("log-signer"), of_site("site-ca")
+LOG_SIGNER, SITE_CA = of_site(_LOG_SIGNER), of_site(_SITE_CA)
 _HOLDERS = {"user-pin": Role.OPERATOR, "so-pin": Role.CUSTODIAN}
 _LEAST = 2
 
@@ -151,7 +154,7 @@ class Genesis:
             event.log_key == signer == self._log_key,
             "The key that signs this log is not the one that the genesis made for it.",
         )
-        self._keys.activate_all()
+        self._keys.step_all(list(self._keys.known), KeyState.ACTIVE)
         self._journal.set(self, "closed", True)
 
     def require_site(self) -> None:

@@ -1,34 +1,32 @@
-"""The keys of a site by reference: what each is for, its check value, and its state."""
+"""The keys by reference: what each is for, its check values, and its state."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from kif.formats.control import Control
-from kif.formats.error import Refused
-from kif.formats.keyref import KeyRef
-from kif.ledger.events.ceremony import ComponentEntered, KeyFormed, KeyGenerated
+from kif.formats.error import BadInput, Refused
+from kif.formats.keyref import SITE, KeyRef
+from kif.formats.purpose import Owner, purpose_of
+from kif.formats.state import KEY_STEPS, KeyState
+from kif.ledger.events.ceremony import KeyGenerated
+from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.journal import Journal
-
-_COMPONENTS = 2
-
-
-class KeyState(StrEnum):
-    """A key's state (NIST SP 800-57 part 1, 7)."""
-
-    PRE_ACTIVE = "pre-active"
-    ACTIVE = "active"
 
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """A key as the log knows it; ``public_key`` is hex, of a key pair only."""
+    """A key as the log knows it; ``public_key`` is hex, of a key pair only.
+
+    ``derived`` is the check value of a key that is derived from it, of a master only.
+    """
 
     usage: str
     algorithm: str
     kcv: str | None
+    derived: str | None
     public_key: str | None
     state: KeyState = KeyState.PRE_ACTIVE
 
@@ -39,66 +37,106 @@ class Keys:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.known: dict[KeyRef, KeyEntry] = {}
-        self._components: dict[tuple[KeyRef, int], str] = {}
-        """Who entered which component of a key that is not formed yet."""
 
     def generated(self, event: KeyGenerated) -> None:
-        """Enter a key that was generated inside the token."""
-        self._enter(event.key, KeyEntry(event.usage, event.algorithm, event.kcv, event.public_key))
-
-    def component(self, event: ComponentEntered) -> None:
-        """Note a component: each has another custodian."""
-        others = {who for (key, _), who in self._components.items() if key == event.key}
-        if event.person in others or (event.key, event.component) in self._components:
-            raise Refused(
-                Control.CUSTODIANS,
-                f"Component {event.component} of {event.key} was entered before, or by "
-                f"{event.person}, who has entered another. Each has a custodian of its own.",
-            )
-        self._journal.put(self._components, (event.key, event.component), event.person)
+        """Enter a key of the site that was generated inside the token."""
+        if event.key.owner != SITE or purpose_of(event.key).owner is not Owner.SITE:
+            raise Refused(Control.KEY_USAGE, f"A genesis makes no key like {event.key}.")
+        entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
+        self._enter(event.key, entry)
 
     def formed(self, event: KeyFormed) -> None:
-        """Enter a key that was combined of at least two components."""
-        count = sum(key == event.key for key, _ in self._components)
-        if count < _COMPONENTS:
-            raise Refused(
-                Control.COMPONENT,
-                f"{event.key} is formed of {count} components; it takes at least {_COMPONENTS}.",
-            )
-        self._enter(event.key, KeyEntry(event.usage, event.algorithm, event.kcv, None))
+        """Enter a key that was combined of components."""
+        entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, None)
+        self._enter(event.key, entry)
 
-    def activate_all(self) -> None:
-        """Make every key active: the ceremony is closed."""
-        for key, entry in list(self.known.items()):
-            self._journal.put(self.known, key, replace(entry, state=KeyState.ACTIVE))
+    def changed(self, event: KeyStateChanged) -> None:
+        """Move a key of an issuer or a vendor along its states."""
+        if purpose_of(event.key).owner is Owner.SITE:
+            raise Refused(Control.KEY_STATE, f"{event.key} is the site's own; it stays as it is.")
+        if self.require(event.key).state is KeyState.PRE_ACTIVE:
+            raise Refused(
+                Control.KEY_STATE, f"{event.key} belongs to a ceremony that is not closed."
+            )
+        self.step(event.key, event.state)
+
+    def step(self, key: KeyRef, to: KeyState) -> None:
+        """Move a key one step. Raises ``Refused`` (KEY_STATE) when there is no such step."""
+        entry = self.require(key)
+        if to not in KEY_STEPS[entry.state]:
+            after = ", ".join(sorted(KEY_STEPS[entry.state])) or "nothing"
+            raise Refused(
+                Control.KEY_STATE,
+                f"The key {key} is {entry.state.value}; it can't become {to.value}. After "
+                f"{entry.state.value} comes {after}.",
+            )
+        self._journal.put(self.known, key, replace(entry, state=to))
+
+    def step_all(self, keys: Iterable[KeyRef], to: KeyState) -> None:
+        """Move several keys one step."""
+        for key in keys:
+            self.step(key, to)
+
+    def require(self, key: KeyRef) -> KeyEntry:
+        """Return a key, or raise ``BadInput`` (KEY_FOUND)."""
+        if key not in self.known:
+            raise BadInput(Control.KEY_FOUND, f"There is no key {key}. 'kif key list' lists them.")
+        return self.known[key]
 
     def require_active(self, key: KeyRef, kcv: str) -> None:
         """Require that a key may be used and has this check value (KEY_CHECK_VALUE)."""
         entry = self.known.get(key)
         if entry is None or entry.state is not KeyState.ACTIVE:
             state = "unknown" if entry is None else entry.state.value
-            raise Refused(Control.KEY_FOUND, f"The key {key} is {state}; an active one is needed.")
+            raise Refused(Control.KEY_STATE, f"The key {key} is {state}; an active one is needed.")
         if entry.kcv != kcv:
             raise Refused(
                 Control.KEY_CHECK_VALUE,
                 f"The key {key} has the check value {entry.kcv} on the record, not {kcv}.",
             )
 
+    def newest(self, owner: str, purpose: str) -> KeyRef:
+        """Return the newest active key of an owner and purpose, or raise (KEY_FOUND)."""
+        found = [
+            key
+            for key, entry in self.known.items()
+            if (key.owner, key.purpose) == (owner, purpose) and entry.state is KeyState.ACTIVE
+        ]
+        if not found:
+            raise Refused(
+                Control.KEY_FOUND,
+                f"{owner} has no active key for {purpose}. Hold the ceremony that forms it: 'kif "
+                "ceremony run' with ceremonies/issuer-keys.yaml or vendor-keys.yaml.",
+            )
+        return max(found)
+
+    def next_version(self, owner: str, purpose: str) -> KeyRef:
+        """Return the reference of a key that comes next; no version is ever taken again."""
+        versions = [k.version for k in self.known if (k.owner, k.purpose) == (owner, purpose)]
+        return KeyRef(owner, purpose, max(versions, default=0) + 1)
+
     def check_value(self, key: KeyRef) -> str:
-        """Return the check value of a secret key, or raise ``Refused`` (KEY_FOUND)."""
-        entry = self.known.get(key)
-        if entry is None or entry.kcv is None:
-            raise Refused(Control.KEY_FOUND, f"There is no key {key} with a check value.")
-        return entry.kcv
+        """Return the check value of a secret key, or raise (KEY_FOUND)."""
+        kcv = self.require(key).kcv
+        if kcv is None:
+            raise Refused(Control.KEY_FOUND, f"The key {key} has no check value.")
+        return kcv
 
     def public_key(self, key: KeyRef) -> bytes:
-        """Return the public key of a pair, or raise ``Refused`` (KEY_FOUND)."""
-        entry = self.known.get(key)
-        if entry is None or entry.public_key is None:
-            raise Refused(Control.KEY_FOUND, f"There is no key pair {key} on the record.")
-        return bytes.fromhex(entry.public_key)
+        """Return the public key of a pair, or raise (KEY_FOUND)."""
+        public = self.require(key).public_key
+        if public is None:
+            raise Refused(Control.KEY_FOUND, f"The key {key} is not a pair.")
+        return bytes.fromhex(public)
 
     def _enter(self, key: KeyRef, entry: KeyEntry) -> None:
+        row = purpose_of(key)
+        if entry.usage != row.usage or entry.algorithm not in row.algorithms:
+            raise Refused(
+                Control.KEY_USAGE,
+                f"{key} is {entry.usage} with {entry.algorithm}; a key of that purpose is "
+                f"{row.usage} with {' or '.join(sorted(row.algorithms))}.",
+            )
         if key in self.known:
             raise Refused(Control.KEY_FOUND, f"The key {key} is on the record already.")
         self._journal.put(self.known, key, entry)
@@ -106,13 +144,13 @@ class Keys:
     def encode(self) -> list[list[str | None]]:
         """Return every key as JSON values."""
         return [
-            [str(key), e.usage, e.algorithm, e.kcv, e.public_key, e.state.value]
+            [str(key), e.usage, e.algorithm, e.kcv, e.derived, e.public_key, e.state.value]
             for key, e in self.known.items()
         ]
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.known = {
-            KeyRef.parse(key): KeyEntry(usage, algorithm, kcv, public, KeyState(state))
-            for key, usage, algorithm, kcv, public, state in fields
+            KeyRef.parse(key): KeyEntry(usage, algorithm, kcv, derived, public, KeyState(state))
+            for key, usage, algorithm, kcv, derived, public, state in fields
         }

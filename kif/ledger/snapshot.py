@@ -18,7 +18,7 @@ from kif.ledger.form import write_time
 from kif.ledger.merkle import Frontier
 from kif.ledger.tail import Tail
 
-_FORMAT = "kif-snapshot-1"
+_FORMAT = "kif-snapshot-2"
 
 
 def encode_snapshot(tail: Tail) -> bytes:
@@ -38,6 +38,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "genesis": state.genesis.encode(),
             "people": state.people.encode(),
             "keys": state.keys.encode(),
+            "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
             "chips": _text(state.chips.encode()),
@@ -67,6 +68,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.genesis.restore(fields["genesis"])
     state.people.restore(fields["people"])
     state.keys.restore(fields["keys"])
+    state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])
     state.chips = Chips(base64.b64decode(fields["chips"]))

@@ -30,13 +30,14 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.state import JobState
 from kif.ledger.batches import Batches
+from kif.ledger.ceremonies import KeyCeremonies
 from kif.ledger.chips import Chips
 from kif.ledger.event import Event
 from kif.ledger.events import batch as of_batch
 from kif.ledger.events import card as of_card
 from kif.ledger.events import ceremony as of_ceremony
+from kif.ledger.events import key as of_key
 from kif.ledger.events import site as of_site
-from kif.ledger.events.ceremony import Role
 from kif.ledger.form import write_time
 from kif.ledger.genesis import Genesis
 from kif.ledger.issuers import Issuers
@@ -58,6 +59,7 @@ class State:
         self.keys = Keys(self.journal)
         self.genesis = Genesis(self.journal, self.people, self.keys, log_key)
         self.issuers = Issuers(self.journal)
+        self.ceremonies = KeyCeremonies(self.journal, self.people, self.keys, self.issuers)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.chips = Chips()
         ceremony = self._ceremony_rules()
@@ -65,6 +67,7 @@ class State:
         """Kinds of the genesis, whose own rules say when they may happen."""
         self._rules: dict[type[Event], _Rule] = {
             **ceremony,
+            **self._key_rules(),
             **self._site_rules(),
             **self._batch_rules(),
             **self._card_rules(),
@@ -112,12 +115,9 @@ class State:
         return {
             of_ceremony.CeremonyAborted: lambda e, _: self._before_people(),
             of_ceremony.PersonAppointed: lambda e, _: genesis.appoint(e),
-            of_ceremony.PlanApproved: lambda e, _: genesis.approve(e),
+            of_ceremony.PlanApproved: lambda e, _: self._approved(e),
             of_ceremony.TokenMade: lambda e, _: genesis.make_token(e),
             of_ceremony.KeyGenerated: lambda e, _: self._generated(e),
-            of_ceremony.ComponentEntered: lambda e, _: self._component(e),
-            of_ceremony.KeyFormed: lambda e, _: self._formed(e),
-            of_ceremony.Deviation: lambda e, _: self._deviation(e),
             of_ceremony.CertificateIssued: lambda e, _: genesis.certify(e),
             of_ceremony.PinSealed: lambda e, _: genesis.seal(e),
             of_ceremony.CeremonyClosed: lambda e, _: genesis.close(e),
@@ -133,18 +133,21 @@ class State:
         self.genesis.require_token(event.kind)
         self.keys.generated(event)
 
-    def _formed(self, event: of_ceremony.KeyFormed) -> None:
-        self.genesis.require_token(event.kind)
-        self.keys.formed(event)
+    def _approved(self, event: of_ceremony.PlanApproved) -> None:
+        ceremony = self.ceremonies if self.genesis.closed else self.genesis
+        ceremony.approve(event)
 
-    def _component(self, event: of_ceremony.ComponentEntered) -> None:
-        self.genesis.require_token(event.kind)
-        self.people.require(event.person, Role.CUSTODIAN)
-        self.keys.component(event)
-
-    def _deviation(self, event: of_ceremony.Deviation) -> None:
-        self.genesis.require_token(event.kind)
-        self.people.require(event.person, Role.CUSTODIAN)
+    def _key_rules(self) -> dict[type[Event], _Rule]:
+        ceremonies = self.ceremonies
+        return {
+            of_key.KeyCeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
+            of_key.ComponentEntered: lambda e, _: ceremonies.component(e),
+            of_key.Deviation: lambda e, _: ceremonies.deviate(e),
+            of_key.KeyFormed: lambda e, _: ceremonies.form(e),
+            of_key.KeyCeremonyClosed: lambda e, _: ceremonies.close(e),
+            of_key.KeyCeremonyAborted: lambda e, _: ceremonies.abort(e),
+            of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
+        }
 
     def _site_rules(self) -> dict[type[Event], _Rule]:
         return {

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.keyref import of_site
 from kif.formats.state import JobState
 from kif.ledger.approval import fingerprint
 from kif.ledger.batch import Batch
@@ -22,7 +21,7 @@ from kif.ledger.genesis import SITE_CA
 from kif.ledger.jobs import digest_of
 from kif.ledger.state import State
 from kif.oracle.desk import bound_records, bound_scripts
-from kif.oracle.keys import ENVELOPE_RECIPIENT
+from kif.oracle.keys import RECIPIENT
 from kif.store.engine import APPEND_ONLY
 
 Row = dict[str, Any]
@@ -37,7 +36,7 @@ def rows_of(state: State, verifier: str) -> dict[str, list[Row]]:
             {
                 "name": state.genesis.site,
                 "ca_certificate": certificates[str(SITE_CA)],
-                "recipient_certificate": certificates[str(of_site(ENVELOPE_RECIPIENT))],
+                "recipient_certificate": certificates[str(RECIPIENT)],
                 "log_verifier": verifier,
                 "plan_digest": state.genesis.plan["plan"],
             }

@@ -11,8 +11,10 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
+from kif.formats.keyref import KeyRef
 from kif.formats.script import Group, Script
 from kif.formats.state import JobState
+from kif.hsm.cmac import CmacMaster
 from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
 from kif.hsm.key import Key
 from kif.hsm.library import calling
@@ -90,10 +92,10 @@ class Chip:
         if run.channel is not None:
             raise Refused(Control.JOB_STATE, f"The segment of {job} has left already.")
         answer = scp03.InitializeUpdateResponse.decode(_data(response, "INITIALIZE UPDATE"))
-        static = static_keys(self.desk.keys.card_manager, answer.diversification_data)
+        static = static_keys(self._card_manager(job, run.script), answer.diversification_data)
         run.channel = Channel.open(static, run.host_challenge, answer)
         try:
-            commands = self._protected(run.channel, run.script)
+            commands = self._protected(job, run.channel, run.script)
             self._authorise(job, answer.diversification_data.hex().upper(), len(commands))
         except BaseException:
             self._forget(job)
@@ -126,23 +128,29 @@ class Chip:
         if channel is not None:
             channel.close()
 
-    def _protected(self, channel: Channel, script: Script) -> list[bytes]:
+    def _card_manager(self, job: JobRef, script: Script) -> CmacMaster:
+        return self.desk.cmac_master(job.batch, KeyRef.parse(script.card_manager))
+
+    def _protected(self, job: JobRef, channel: Channel, script: Script) -> list[bytes]:
         first = channel.external_authenticate(script.security_level)
-        groupings = [self._grouping(channel.dek, script, group) for group in script.groups]
+        groupings = [self._grouping(job, channel.dek, script, group) for group in script.groups]
         block = scp03.most_plain_data(script.security_level)
         commands = [_install(script.application), *store_data(groupings, block)]
         return [first, *(channel.protect(command) for command in commands)]
 
-    def _grouping(self, dek: Key, script: Script, group: Group) -> Dgi:
+    def _grouping(self, job: JobRef, dek: Key, script: Script, group: Group) -> Dgi:
         identifier = int(group.dgi, 16)
+        diversification = bytes.fromhex(script.diversification)
         if group.keys:
-            masters = [self.desk.keys.emv[name] for name in group.keys]
-            cryptogram = wrapped_icc_keys(dek, masters, script.pan, script.psn)
+            cryptogram = wrapped_icc_keys(dek, self._masters(job, group.keys), diversification)
             return Dgi(identifier, cryptogram, encrypted=True)
         if group.check_values:
-            masters = [self.desk.keys.emv[name] for name in group.check_values]
-            return Dgi(identifier, icc_check_values(masters, script.pan, script.psn))
+            masters = self._masters(job, group.check_values)
+            return Dgi(identifier, icc_check_values(masters, diversification))
         return Dgi(identifier, bytes.fromhex(group.data or ""))
+
+    def _masters(self, job: JobRef, names: Sequence[str]) -> list[Key]:
+        return [self.desk.master(job.batch, KeyRef.parse(name)) for name in names]
 
     def _authorise(self, job: JobRef, serial: str, commands: int) -> None:
         def work(step: Step) -> None:

@@ -15,17 +15,21 @@ from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
 from kif.hsm import data
+from kif.hsm.cmac import CmacMaster
+from kif.hsm.key import Key
 from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
 from kif.ledger.events.card import CardSuspect
+from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
-from kif.oracle.keys import SiteKeys
+from kif.oracle.keys import KeyRing
 from kif.oracle.record import Record
 from kif.store.models import Approval, Batch, CardJob
 
@@ -36,7 +40,7 @@ _GONE = frozenset({Control.KEY_FOUND, Control.DATA_AT_REST})
 class Desk:
     """The oracle's common ground."""
 
-    keys: SiteKeys
+    keys: KeyRing
     record: Record
     _scripts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     """Digests of the sealed scripts of a batch, once they were compared with its root."""
@@ -78,6 +82,16 @@ class Desk:
             raise _not_bound(job, "script")
         return self.reveal(job, sealed, "script")
 
+    def master(self, batch: str, key: KeyRef) -> Key:
+        """Return a master that the batch was released with. Raises ``Refused`` for any other."""
+        with self.record.reading() as (state, _):
+            return self.keys.master(key, _released_with(state, batch, key))
+
+    def cmac_master(self, batch: str, key: KeyRef) -> CmacMaster:
+        """Return a vendor's card manager key that the batch was released with."""
+        with self.record.reading() as (state, _):
+            return self.keys.cmac_master(key, _released_with(state, batch, key))
+
     def protect(self, job: JobRef, clear: Secret, what: str) -> bytes:
         """Encrypt card data for rest, bound to its card and to what it is."""
         key = self.keys.batch(job.batch)
@@ -110,6 +124,17 @@ class Desk:
         return self._scripts[batch.id]
 
 
+def _released_with(state: State, batch: str, key: KeyRef) -> KeyEntry:
+    """Return a key that is active, and in the statement that two people signed for the batch."""
+    kcv = dict(state.batches.require(batch).keys).get(str(key))
+    if kcv is None:
+        raise Refused(
+            Control.KEY_STATE, f"Batch {batch} was not released with {key}; nothing was derived."
+        )
+    state.keys.require_active(key, kcv)
+    return state.keys.require(key)
+
+
 def _context(job: JobRef, what: str) -> bytes:
     return f"{job.batch}/{job.number}/{what}".encode()
 
@@ -133,7 +158,7 @@ def bound_records(session: Session, batch: str) -> list[BoundRecord]:
     """Return what the record root of a batch is over, as the table has it."""
     wanted = select(
         CardJob.number,
-        cast(CardJob.bin, Text),
+        cast(CardJob.display, Text),
         cast(CardJob.pseudonym, Text),
         cast(CardJob.valid_until, Text),
         func.coalesce(cast(CardJob.record_digest, LargeBinary), b""),
@@ -223,7 +248,7 @@ def batch_views(session: Session) -> list[BatchView]:
 _VIEW = (
     CardJob.batch_id,
     CardJob.number,
-    CardJob.bin,
+    CardJob.display,
     CardJob.pseudonym,
     CardJob.state,
     CardJob.card_serial,
@@ -251,7 +276,7 @@ def _view(row: Any) -> JobView:
         JobRef(row.batch_id, row.number),
         row.batch_id,
         row.number,
-        row.bin,
+        row.display,
         row.pseudonym,
         row.state,
         row.card_serial,

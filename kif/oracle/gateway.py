@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from kif.formats.control import Control
-from kif.formats.keyref import of_site
-from kif.formats.pan import bin_of
 from kif.formats.state import BatchState, JobState
 from kif.formats.text import for_the_record
 from kif.hsm.data import generate_batch_key, keyed_digest, pseudonym
@@ -20,7 +18,7 @@ from kif.ledger.events.batch import BatchReceived, FileRefused
 from kif.oracle.desk import Desk, batch_view
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
-from kif.oracle.keys import ENVELOPE_RECIPIENT
+from kif.oracle.keys import RECIPIENT
 from kif.store.models import Batch, CardJob
 
 
@@ -33,7 +31,7 @@ class Gateway:
     def recipient_certificate(self) -> str:
         """Return the bureau's certificate (PEM) that issuers envelope to."""
         with self.desk.record.reading() as (state, _):
-            return state.genesis.certificates[str(of_site(ENVELOPE_RECIPIENT))]
+            return state.genesis.certificates[str(RECIPIENT)]
 
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register, as the log has it."""
@@ -43,7 +41,7 @@ class Gateway:
     @contextmanager
     def open_envelope(self, encrypted_key: bytes) -> Iterator[ContentKey]:
         """Unwrap an AES content key into the HSM; it is destroyed on exit."""
-        key = unwrap_content_key(self.desk.keys.token, ENVELOPE_RECIPIENT, encrypted_key)
+        key = unwrap_content_key(self.desk.keys.token, str(RECIPIENT), encrypted_key)
         try:
             yield key
         finally:
@@ -109,8 +107,8 @@ class Gateway:
         return CardJob(
             batch_id=batch,
             number=number,
-            bin=bin_of(card.pan.reveal().decode()),
-            pseudonym=pseudonym(self.desk.keys.protection, issuer, card.pan, card.sequence_number),
+            display=card.subject.display,
+            pseudonym=pseudonym(self.desk.keys.protection, issuer, card.subject.identity),
             valid_until=card.valid_until,
             state=JobState.RECEIVED,
             record=record,
@@ -127,5 +125,5 @@ class Gateway:
 
 def _bound(row: CardJob) -> BoundRecord:
     return BoundRecord(
-        row.number, row.bin, row.pseudonym, row.valid_until.isoformat(), row.record_digest
+        row.number, row.display, row.pseudonym, row.valid_until.isoformat(), row.record_digest
     )

@@ -6,15 +6,18 @@ durable and signed before the verb returns. Errors are those of :mod:`kif.format
 the ledger can't be written and nothing may happen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.kcv import Kcv
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
-from kif.formats.state import BatchState, JobState
+from kif.formats.state import BatchState, JobState, KeyState
 
 
 @dataclass(frozen=True, order=True)
@@ -29,12 +32,20 @@ class JobRef:
 
 
 @dataclass(frozen=True)
-class ReceivedCard:
-    """One valid record of an issuer's file: what is public of it, and the whole of it (JSON)."""
+class Subject:
+    """Whom or what a card is of, for one issuer: never given out again."""
 
-    pan: Secret
-    sequence_number: str
-    """PAN sequence number, two digits."""
+    identity: Secret
+    """The same bytes for the same subject, e.g. PAN and PAN sequence number of an EMV card."""
+    display: str
+    """What everybody may see of it, at most 32 characters, e.g. the BIN."""
+
+
+@dataclass(frozen=True)
+class ReceivedCard:
+    """One valid record of an issuer's file: its subject, and the whole of it (JSON)."""
+
+    subject: Subject
     valid_until: date
     record: Secret
 
@@ -50,8 +61,6 @@ class ReceivedFile:
     """SHA-256 of the clear content, 32 bytes: whoever has it can find a PAN in it by trying."""
     file_digest: str
     """SHA-256 of the file as it came, hex."""
-    hash_total: str
-    """Sum of the PANs modulo 10^16, 16 digits."""
     cards: Sequence[ReceivedCard]
 
 
@@ -73,16 +82,27 @@ class BatchView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A card job as anyone may see it: its pseudonym, never its PAN."""
+    """A card job as anyone may see it: its subject's pseudonym and display name, nothing else."""
 
     id: JobRef
     batch: str
     number: int
-    bin: str
+    display: str
     pseudonym: str
     state: JobState
     card_serial: str | None
     reason: str | None
+
+
+@dataclass(frozen=True)
+class KeyView:
+    """A key as anyone may see it."""
+
+    key: KeyRef
+    usage: str
+    algorithm: str
+    kcv: str | None
+    state: KeyState
 
 
 @dataclass(frozen=True)
@@ -148,16 +168,28 @@ class PreparationOracle(Protocol):
     def jobs(self, batch: str) -> Sequence[JobView]:
         """Return the cards of a batch that are to be prepared, in their order."""
 
+    def resolve(
+        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+    ) -> Mapping[str, KeyRef]:
+        """Return the key for each purpose of ``wanted`` (purpose -> vendor, or "" for the issuer).
+
+        The newest active one, unless one of ``chosen`` is of that owner and purpose. Raises
+        ``Refused`` (KEY_FOUND, KEY_STATE).
+        """
+
     def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
 
-    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+    def save_scripts(
+        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
+    ) -> BatchView:
         """Keep the personalisation scripts (job -> JSON) of a whole batch: it is PREPARED then.
 
-        ``profile`` is the SHA-256 (hex) of the product's profile that they were made by.
+        ``profile`` is the SHA-256 (hex) of the product's profile that they were made by, ``keys``
+        are those that they name.
         """
 
 
@@ -226,6 +258,60 @@ class FulfilmentOracle(Protocol):
         """Record that the good cards left, by a list of as many with this SHA-256 (hex)."""
 
 
+class CustodyOracle(Protocol):
+    """What a key ceremony asks for, and whoever changes the state of a key."""
+
+    def custodians(self) -> Sequence[str]:
+        """Return the names of the site's custodians."""
+
+    def inventory(self) -> Sequence[KeyView]:
+        """Return every key, by reference."""
+
+    def begin(
+        self, ceremony: str, plan: str, owner: str, purposes: Sequence[str]
+    ) -> tuple[Sequence[KeyRef], bytes]:
+        """Begin a ceremony for the next versions of these purposes of an owner.
+
+        Return the keys, and the statement that each custodian signs (canonical JSON). ``plan`` is
+        the SHA-256 of the plan, hex. Raises ``Refused`` (CEREMONY) while another is running.
+        """
+
+    def approve(self, person: str, statement: bytes, signature: str) -> None:
+        """Take a custodian's SSH signature over the statement."""
+
+    def enter(
+        self,
+        key: KeyRef,
+        algorithm: str,
+        person: str,
+        number: int,
+        component: Secret,
+        check_value: str,
+    ) -> Kcv:
+        """Fold a component in, whose check value (hex) is its sheet's; return that.
+
+        Raises ``BadInput`` (COMPONENT) when it is not; the slip is on the record then.
+        """
+
+    def slip(self, key: KeyRef, person: str, wrong: BadInput) -> None:
+        """Record that a custodian's entry was not one."""
+
+    def form(self, key: KeyRef, algorithm: str) -> Kcv:
+        """Form a key of its components inside the token; return its check value."""
+
+    def close(self, ceremony: str) -> None:
+        """Close the ceremony: its keys are active."""
+
+    def abort(self, reason: str) -> None:
+        """End the running ceremony, if one is; what it formed is destroyed."""
+
+    def change_state(self, key: KeyRef, to: KeyState, reason: str) -> KeyView:
+        """Move a key of an issuer or a vendor along its states (NIST SP 800-57 part 1, 7).
+
+        Raises ``Refused`` (KEY_STATE) when there is no such step.
+        """
+
+
 class SupervisionOracle(Protocol):
     """What supervisors, operators and compliance staff do themselves."""
 
@@ -275,6 +361,10 @@ class Oracle(Protocol):
     @property
     def supervision(self) -> SupervisionOracle:
         """The desk of people: registers, release, closing."""
+
+    @property
+    def custody(self) -> CustodyOracle:
+        """The desk of custodians: key ceremonies, states of keys."""
 
     @property
     def chip(self) -> ChipOracle:

@@ -1,52 +1,103 @@
-"""The site's keys by name, opened once for the process."""
+"""The key ring: handles of the keys that the record names, found once for the process.
+
+A key is named by its reference, which is its label in the token. What the token holds under it is
+believed when it gives the check value on the record.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+from kif.formats.keyref import KeyRef, of_site
+from kif.formats.purpose import (
+    DATA_PROTECTION,
+    ENVELOPE_RECIPIENT,
+    LOG_SIGNER,
+    PURPOSES,
+    SITE_CA,
+    Owner,
+)
+from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.data import find_batch_key
-from kif.hsm.form import find_cmac_master, find_master
+from kif.hsm.form import derived_check_value, destroy_master, find_cmac_master, find_master
 from kif.hsm.key import Algorithm, Key
-from kif.hsm.keypair import LogSigner, find_log_signer
+from kif.hsm.keypair import LogSigner, find_log_signer, public_key
 from kif.hsm.token import Token
+from kif.ledger.keys import KeyEntry, Keys
 
-CARD_MANAGER = "card-manager"
-DATA_PROTECTION = "data-protection"
-LOG_SIGNER = "log-signer"
-SITE_CA = "site-ca"
-ENVELOPE_RECIPIENT = "envelope-recipient"
-EMV_MASTERS = ("emv-ac", "emv-smi", "emv-smc")
-"""IMK-AC, IMK-SMI and IMK-SMC: a script names them so."""
-
-MASTERS: dict[str, Algorithm] = {
-    **dict.fromkeys(EMV_MASTERS, Algorithm.TDES_2),
-    CARD_MANAGER: Algorithm.AES_128,
-    DATA_PROTECTION: Algorithm.AES_256,
-}
+SITE_KEYS = tuple(name for name, row in PURPOSES.items() if row.owner is Owner.SITE)
+"""What a genesis makes."""
+SITE_MASTER, SITE_MASTER_ALGORITHM = of_site(DATA_PROTECTION), Algorithm.AES_256
+SITE_SIGNER = of_site(LOG_SIGNER)
+RECIPIENT = of_site(ENVELOPE_RECIPIENT)
+CA = of_site(SITE_CA)
 
 
 @dataclass(frozen=True)
-class SiteKeys:
+class KeyRing:
     """Handles of everything that the oracle uses; the keys stay in the token."""
 
     token: Token
-    card_manager: CmacMaster
-    emv: dict[str, Key]
     protection: Key
     log_signer: LogSigner
+    _masters: dict[KeyRef, Key] = field(default_factory=dict)
+    _cmac_masters: dict[KeyRef, CmacMaster] = field(default_factory=dict)
     _batch: dict[str, Key] = field(default_factory=dict)
 
     @classmethod
-    def find(cls, token: Token, log_name: str) -> SiteKeys:
-        """Find every key. Raises ``DeviceFailed`` naming the first that is not as it should be."""
+    def open(cls, token: Token, log_name: str) -> KeyRing:
+        """Find what the log is read with. Raises ``DeviceFailed`` naming what is not there."""
         return cls(
             token,
-            find_cmac_master(token, CARD_MANAGER, MASTERS[CARD_MANAGER]),
-            {name: find_master(token, name, MASTERS[name]) for name in EMV_MASTERS},
-            find_master(token, DATA_PROTECTION, MASTERS[DATA_PROTECTION]),
-            find_log_signer(token, LOG_SIGNER, log_name),
+            find_master(token, str(SITE_MASTER), SITE_MASTER_ALGORITHM),
+            find_log_signer(token, str(SITE_SIGNER), log_name),
         )
+
+    def require(self, keys: Keys) -> None:
+        """Compare every key on the record with the token's. Raises ``DeviceFailed``.
+
+        KEY_CHECK_VALUE names the key that is another one, KEY_FOUND the one that is gone. A key
+        that the record says is destroyed goes, when a kill left it in the token.
+        """
+        for key, entry in keys.known.items():
+            if entry.state is KeyState.DESTROYED:
+                destroy_master(self.token, str(key))
+            elif entry.state is not KeyState.PRE_ACTIVE and self._found(key, entry) != (
+                entry.derived or entry.public_key
+            ):
+                raise DeviceFailed(
+                    Control.KEY_CHECK_VALUE,
+                    f"The token's key {key} is another one than on the record: its check value "
+                    "differs. Nothing was done. Ask the custodians; restore the token's backup.",
+                )
+
+    def _found(self, key: KeyRef, entry: KeyEntry) -> str:
+        if entry.public_key is not None:
+            return public_key(self.token, str(key)).hex()
+        algorithm = Algorithm(entry.algorithm)
+        return str(derived_check_value(find_master(self.token, str(key), algorithm)))
+
+    def master(self, key: KeyRef, entry: KeyEntry) -> Key:
+        """Return a master that the record knows."""
+        if key not in self._masters:
+            self._masters[key] = find_master(self.token, str(key), Algorithm(entry.algorithm))
+        return self._masters[key]
+
+    def cmac_master(self, key: KeyRef, entry: KeyEntry) -> CmacMaster:
+        """Return an AES master that card keys are derived from by AES-CMAC."""
+        if key not in self._cmac_masters:
+            found = find_cmac_master(self.token, str(key), Algorithm(entry.algorithm))
+            self._cmac_masters[key] = found
+        return self._cmac_masters[key]
+
+    def destroy(self, key: KeyRef) -> None:
+        """Destroy a master in the token; its handles are of no use any more."""
+        self._masters.pop(key, None)
+        self._cmac_masters.pop(key, None)
+        destroy_master(self.token, str(key))
 
     def batch(self, batch: str) -> Key:
         """Return the data key of a batch."""

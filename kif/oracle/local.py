@@ -22,13 +22,14 @@ from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import require_tables
 from kif.oracle.chip import Chip
+from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
 from kif.oracle.fulfilment import Fulfilment
 from kif.oracle.gateway import Gateway
 from kif.oracle.graphics import Graphics
 from kif.oracle.group import Step
 from kif.oracle.home import Home
-from kif.oracle.keys import SiteKeys
+from kif.oracle.keys import KeyRing
 from kif.oracle.opening import log_at_rest
 from kif.oracle.preparation import Preparation
 from kif.oracle.quality import Quality
@@ -46,6 +47,7 @@ class LocalOracle:
     gateway: Gateway
     preparation: Preparation
     supervision: Supervision
+    custody: Custody
     chip: Chip
     graphics: Graphics
     quality: Quality
@@ -62,9 +64,10 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
     """Open the site of a home that this process holds (``home.alone()``), for two operators.
 
     1. Database and token open; 2. the log is followed to its end, which is not behind what the HSM
-    remembers; 3. the tables say what the log says; 4. the opening is on the record; 5. cards that
-    were on the line are accounted for. Raises ``Refused`` (SITE) without a site, ``DeviceFailed``
-    for the HSM, ``CheckFailed`` naming what differs.
+    remembers; 3. the tables say what the log says; 4. each key of the record is the token's; 5. the
+    opening is on the record; 6. cards that were on the line, and a ceremony that was running, are
+    accounted for. Raises ``Refused`` (SITE) without a site, ``DeviceFailed`` for the HSM,
+    ``CheckFailed`` naming what differs.
     """
     with open_record(home, pin, by) as (keys, record):
         record.write(lambda step: step.record(TokenOpened(step.by)))
@@ -74,6 +77,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
             Gateway(desk),
             Preparation(desk),
             Supervision(desk),
+            Custody(desk),
             Chip(desk),
             Graphics(desk),
             Quality(desk),
@@ -100,14 +104,15 @@ def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetim
 @contextmanager
 def open_record(
     home: Home, pin: Secret, by: tuple[str, ...], *, correcting: bool = False
-) -> Iterator[tuple[SiteKeys, Record]]:
+) -> Iterator[tuple[KeyRing, Record]]:
     """Open token and log of a site, followed to its end and compared with everything else."""
     home.require_site()
     store = open_store(home.database)
     try:
         with Token.open(home.token_place(), pin) as token:
-            keys, memory = SiteKeys.find(token, token.place.label), LogMemory(token)
+            keys, memory = KeyRing.open(token, token.place.label), LogMemory(token)
             tail, followed = _follow(store, keys, memory.recall())
+            keys.require(tail.state.keys)
             record = Record(store, tail, keys.log_signer, memory, by, now, os.urandom, correcting)
             started = tail.size - followed
             yield keys, record
@@ -117,7 +122,7 @@ def open_record(
         store.close()
 
 
-def _follow(store: Store, keys: SiteKeys, head: Head) -> tuple[Tail, int]:
+def _follow(store: Store, keys: KeyRing, head: Head) -> tuple[Tail, int]:
     """Return the log's end, and how many entries had to be admitted to get there."""
     verifier = encode_verifier(keys.log_signer.name, keys.log_signer.public_key)
     with store.reading() as tx:

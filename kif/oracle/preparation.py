@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import update
 
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed, Refused
-from kif.formats.keyref import KeyRef, of_site
+from kif.formats.error import BadInput, CheckFailed, Refused
+from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
@@ -18,7 +18,6 @@ from kif.ledger.events.batch import BatchPrepared
 from kif.oracle.desk import Desk, bound_records, moved_batch, record_of
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
-from kif.oracle.keys import CARD_MANAGER, EMV_MASTERS
 from kif.store.models import CardJob
 
 
@@ -64,12 +63,36 @@ class Preparation:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
         return self.desk.suspect(job, control, sentence)
 
-    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+    def resolve(
+        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+    ) -> Mapping[str, KeyRef]:
+        """Return the key for each purpose of ``wanted`` (purpose -> vendor, or "" for the issuer).
+
+        The newest active one, unless one of ``chosen`` is of that owner and purpose.
+        """
+        with self.desk.record.reading() as (state, _):
+            issuer = state.batches.require(batch).issuer
+            owners = {purpose: vendor or issuer for purpose, vendor in wanted.items()}
+            _require_of(chosen, owners)
+            given = {key.purpose: key for key in chosen}
+            return {
+                purpose: given.get(purpose) or state.keys.newest(owner, purpose)
+                for purpose, owner in owners.items()
+            }
+
+    def save_scripts(
+        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
+    ) -> BatchView:
         """Keep the scripts (job -> JSON) of a whole batch: it is PREPARED then."""
-        return self.desk.record.write(partial(self._save, batch, profile, scripts))
+        return self.desk.record.write(partial(self._save, batch, profile, keys, scripts))
 
     def _save(
-        self, batch: str, profile: str, scripts: dict[JobRef, Secret], step: Step
+        self,
+        batch: str,
+        profile: str,
+        keys: Sequence[KeyRef],
+        scripts: dict[JobRef, Secret],
+        step: Step,
     ) -> BatchView:
         jobs = step.state.batches.open_jobs(batch)
         wanted = [number for number, state, _ in jobs.all() if state is JobState.RECEIVED]
@@ -81,14 +104,20 @@ class Preparation:
             )
         sealed = {job: self.desk.protect(job, clear, "script") for job, clear in scripts.items()}
         bound = [BoundScript(job.number, sealed_digest(each)) for job, each in sealed.items()]
-        step.record(BatchPrepared(step.by, batch, profile, root_over(bound), self._keys(step)))
+        values = {key: step.state.keys.check_value(key) for key in keys}
+        step.record(BatchPrepared(step.by, batch, profile, root_over(bound), values))
         for (job, script), each in zip(sealed.items(), bound, strict=True):
             this = (CardJob.batch_id == batch) & (CardJob.number == job.number)
-            values = {"state": JobState.PREPARED, "script": script, "script_digest": each.digest}
-            step.session.execute(update(CardJob).where(this).values(**values))
+            row = {"state": JobState.PREPARED, "script": script, "script_digest": each.digest}
+            step.session.execute(update(CardJob).where(this).values(**row))
         return moved_batch(step, batch)
 
-    def _keys(self, step: Step) -> dict[KeyRef, str]:
-        """Return the keys that cards are made with, by reference, with their check values."""
-        keys = map(of_site, (CARD_MANAGER, *EMV_MASTERS))
-        return {key: step.state.keys.check_value(key) for key in keys}
+
+def _require_of(chosen: Sequence[KeyRef], owners: Mapping[str, str]) -> None:
+    for key in chosen:
+        if owners.get(key.purpose) != key.owner:
+            wanted = ", ".join(f"{owner}/{purpose}" for purpose, owner in owners.items())
+            raise BadInput(
+                Control.KEY_FOUND,
+                f"The batch needs no key like {key}; it needs a version of each of {wanted}.",
+            )

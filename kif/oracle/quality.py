@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from kif.formats.control import Control
-from kif.formats.error import Refused
+from kif.formats.error import CheckFailed, Refused
+from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
@@ -17,7 +18,7 @@ from kif.oracle.desk import Desk, moved
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
 
-_MASTER = "emv-ac"
+_PURPOSE = "emv-ac"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Quality:
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
         script = Script.decode(self.script(job))
-        verify_arqc(self.desk.keys.emv[_MASTER], script.pan, script.psn, atc, data, arqc)
+        master = self.desk.master(job.batch, _cryptogram_key(script))
+        verify_arqc(master, bytes.fromhex(script.diversification), atc, data, arqc)
         self._verified.add(job)
 
     def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
@@ -52,6 +54,16 @@ class Quality:
         """Declare the card suspect: it is never tried again."""
         self._verified.discard(job)
         return self.desk.suspect(job, control, sentence)
+
+
+def _cryptogram_key(script: Script) -> KeyRef:
+    """Return the key of the script that the card's cryptograms are made with."""
+    found = [key for key in script.named_keys() if key.purpose == _PURPOSE]
+    if len(found) != 1:
+        raise CheckFailed(
+            Control.CHIP_CRYPTOGRAM, f"The script names {len(found)} keys for cryptograms, not one."
+        )
+    return found[0]
 
 
 def _good(job: JobRef, checks: tuple[str, ...], step: Step) -> JobView:

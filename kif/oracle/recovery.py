@@ -12,6 +12,7 @@ from kif.formats.state import JobState
 from kif.hsm.data import BATCH_KEYS, batches_with_key, find_batch_key
 from kif.ledger.events.card import ClaimWithdrawn
 from kif.ledger.events.site import ResidueDestroyed
+from kif.oracle.custody import aborted
 from kif.oracle.desk import Desk, mark_suspect, moved
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef
@@ -21,10 +22,14 @@ _INTERRUPTED = (
     "chip: the card goes to the reject box."
 )
 
+_NO_WORD = "It ended without a word: it was killed, or the power was lost."
+
 
 def recover(desk: Desk) -> None:
     """Bring every job to a state that holds without the process that ended."""
     desk.record.write(_account)
+    for key in desk.record.write(lambda step: aborted(step, _NO_WORD)):
+        desk.keys.destroy(key)
     for batch in desk.record.write(partial(_residue, desk)):
         find_batch_key(desk.keys.token, batch).destroy()
 

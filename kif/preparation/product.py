@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.purpose import CARD_MANAGER
 
 _FOLDER = files("kif.preparation") / "products"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
@@ -22,6 +23,9 @@ class Product(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str
+    vendor: str
+    keys: Annotated[tuple[str, ...], Field(strict=False)]
+    """Purposes of the issuer's keys whose card keys the card gets, in the order of DGI 8000."""
     application: Hex
     security_domain: Hex
     key_version: Annotated[int, Field(ge=1, le=127)]
@@ -39,6 +43,11 @@ class Product(BaseModel):
     iac_online: Hex
     cdol1: Hex
     cdol2: Hex
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The owner for each purpose of a card's keys: the vendor, or "" for the issuer."""
+        return {CARD_MANAGER: self.vendor, **dict.fromkeys(self.keys, "")}
 
 
 def load_product(name: str) -> Product:

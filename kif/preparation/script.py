@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kif.formats import canonical
-from kif.formats.script import Artwork, Group, Script
+from kif.formats.emv import option_a
+from kif.formats.keyref import KeyRef
+from kif.formats.purpose import CARD_MANAGER
+from kif.formats.script import Artwork, Group, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.preparation.emv import CardData, control_information, processing_options, records
 from kif.preparation.product import Product
 
-_KEYS = ("emv-ac", "emv-smi", "emv-smc")
 
-
-def build_script(product: Product, record: Secret) -> Script:
-    """Build the script of one card from its clear record (JSON).
+def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -> Script:
+    """Build the script of one card from its clear record (JSON), with keys by their purpose.
 
     Order (EMV CPS): 8000 and 9000 before the data that is checked with them; then GPO and FCI
     data; then the records.
     """
     card = CardData(**canonical.decode(record.reveal()))
     made = records(product, card)
+    names = tuple(str(keys[purpose]) for purpose in product.keys)
     groups = (
-        Group("8000", keys=_KEYS),
-        Group("9000", check_values=_KEYS),
+        Group("8000", keys=names),
+        Group("9000", check_values=names),
         Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
         Group("9104", data=_hex(processing_options(product, list(made)))),
         Group("9102", data=_hex(control_information(product))),
         *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
     )
     return Script(
-        pan=card.pan,
-        psn=card.psn,
+        recipe=Recipe.EMV,
+        diversification=_hex(option_a(card.pan, card.psn)),
+        card_manager=str(keys[CARD_MANAGER]),
         application=product.application,
         security_domain=product.security_domain,
         key_version=product.key_version,
@@ -44,7 +49,8 @@ def _artwork(card: CardData) -> Artwork:
     number = " ".join(card.pan[at : at + 4] for at in range(0, len(card.pan), 4))
     surname, _, given = card.name.partition("/")
     name = f"{given.strip()} {surname.strip()}".strip()
-    return Artwork(number, name, f"{card.expiry[5:]}/{card.expiry[2:4]}")
+    valid_thru = f"{card.expiry[5:]}/{card.expiry[2:4]}"
+    return Artwork({"number": number, "name": name, "valid_thru": valid_thru})
 
 
 def _hex(data: bytes) -> str:

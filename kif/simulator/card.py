@@ -24,7 +24,7 @@ from kif.simulator.securechannel import (
     SecurityError,
     card_challenge,
 )
-from kif.simulator.vendor import static_key
+from kif.simulator.vendor import TEST_VENDOR, Vendor
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
@@ -38,14 +38,19 @@ _PLAIN_CLA, _MAC_CLA = 0x80, 0x84
 class Card:
     """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory.
 
-    ``serial`` is its diversification data, ten bytes; ``keys`` are its static keys.
+    ``serial`` is its diversification data, ten bytes; ``keys`` are its static keys, derived from a
+    version of its vendor's.
     """
 
     atr = bytes.fromhex("3B80800101")
 
-    def __init__(self, faults: Faults | None = None) -> None:
+    def __init__(
+        self, faults: Faults | None = None, vendor: Vendor = TEST_VENDOR, version: int = 1
+    ) -> None:
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
-        self.keys = CardKeys(*(static_key(which, self.serial) for which in StaticKey))
+        self.keys = CardKeys(
+            *(vendor.static_key(which, self.serial, version) for which in StaticKey)
+        )
         self.application = EmvApplication(self.keys.dek)
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc

@@ -5,6 +5,7 @@ The clear records go through pipes only; what lies on the disk is encrypted to t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.pan import hash_total, with_check_digit
@@ -45,6 +50,19 @@ class TestIssuer:
         files = ["-keyout", str(self.folder / "test-key.pem"), "-out", str(partial)]
         _openssl([*request, "-subj", _SUBJECT, *files], b"")
         partial.rename(certificate)
+
+    def master_key(self, purpose: str, version: int = 1) -> bytes:
+        """Return a TEST master key of this issuer (2TDEA), which its host knows as well."""
+        first, second = (bytes.fromhex(value) for value, _ in self.sheets(purpose, version))
+        return xor(first, second)
+
+    def sheets(self, purpose: str, version: int = 1) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Return the two sheets of a master key: components and their check values, hex."""
+        first, second = (
+            hashlib.sha256(f"TEST {self.name} {purpose} {version} {part}".encode()).digest()[:16]
+            for part in (1, 2)
+        )
+        return _sheet(first), _sheet(second)
 
     def write_file(
         self,
@@ -84,6 +102,12 @@ class TestIssuer:
         recipient.write_text(recipient_certificate)
         encryption = ["-aes-256-cbc", "-recip", str(recipient)]
         _write(path, _openssl(["cms", "-encrypt", *_BINARY, *encryption], signed))
+
+
+def _sheet(component: bytes) -> tuple[str, str]:
+    two_key = TripleDES(component + component[:8])
+    encryptor = Cipher(two_key, modes.ECB()).encryptor()  # noqa: S305
+    return component.hex().upper(), encryptor.update(bytes(8))[:3].hex().upper()
 
 
 _BINARY = ("-binary", "-outform", "DER")

@@ -1,8 +1,12 @@
-"""The card vendor: its TEST card manager key, and the static keys of each card it delivers.
+"""Card vendors: their TEST card manager keys, and the static keys of each card they deliver.
 
-The key is GlobalPlatform's public default test key. It is known to everyone; never use it for
-production. A real vendor sends its key as components on two sheets, as here.
+The first vendor's key is GlobalPlatform's public default test key. These keys are known to
+everyone; never use them for production. A real vendor sends its key as components on two sheets.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -10,14 +14,26 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from kif.formats import scp03
 from kif.formats.cmac import xor
 
-TEST_VENDOR_KMC = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
-_FIRST = b"TESTCOMPONENT001"
+Sheet = tuple[str, str]
+"""A component and its check value, hex."""
 
 
-def static_key(which: scp03.StaticKey, diversification: bytes) -> bytes:
-    """Return a card's static key: KDF3 over its ten bytes of diversification data."""
-    (message,) = scp03.kdf3_messages(which, diversification, 128)
-    return cmac(TEST_VENDOR_KMC, message)
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor by name; ``keys`` are its AES-128 card manager keys, the first version first."""
+
+    name: str
+    keys: tuple[bytes, ...]
+
+    def static_key(self, which: scp03.StaticKey, diversification: bytes, version: int) -> bytes:
+        """Return a card's static key: KDF3 over its ten bytes of diversification data."""
+        (message,) = scp03.kdf3_messages(which, diversification, 128)
+        return cmac(self.keys[version - 1], message)
+
+    def sheets(self, version: int) -> tuple[Sheet, Sheet]:
+        """Return the two sheets of a version: components and their GlobalPlatform check values."""
+        first = f"TESTCOMPONENT{version:03}".encode()
+        return _sheet(first), _sheet(xor(first, self.keys[version - 1]))
 
 
 def cmac(key: bytes, message: bytes) -> bytes:
@@ -32,9 +48,13 @@ def aes_block(key: bytes, block: bytes) -> bytes:
     return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(block)  # noqa: S305
 
 
-def _sheet(component: bytes) -> tuple[str, str]:
+def _sheet(component: bytes) -> Sheet:
     return component.hex().upper(), aes_block(component, b"\x01" * 16)[:3].hex().upper()
 
 
-TEST_VENDOR_COMPONENTS = (_sheet(_FIRST), _sheet(xor(_FIRST, TEST_VENDOR_KMC)))
-"""The two sheets: component and its GlobalPlatform check value, hex."""
+TEST_VENDOR = Vendor(
+    "test-vendor",
+    (bytes.fromhex("404142434445464748494A4B4C4D4E4F"), b"TEST-VENDOR-KEY2"),
+)
+OTHER_TEST_VENDOR = Vendor("other-test-vendor", (b"OTHER-VENDOR-KEY", b"OTHER-VENDOR-KY2"))
+VENDORS = {vendor.name: vendor for vendor in (TEST_VENDOR, OTHER_TEST_VENDOR)}

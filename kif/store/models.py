@@ -77,7 +77,7 @@ class Person(Base):
 
 
 class KeyRecord(Base):
-    """The key inventory, by reference (``site/emv-ac/1``)."""
+    """The key inventory, by reference (``bank/emv-ac/1``)."""
 
     __tablename__ = "key_record"
 
@@ -137,7 +137,7 @@ class CardJob(Base):
 
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    bin: Mapped[str] = mapped_column(String(8))
+    display: Mapped[str] = mapped_column(String(32))
     pseudonym: Mapped[str] = mapped_column(String(32))
     valid_until: Mapped[date]
     state: Mapped[JobState] = mapped_column(StateText(JobState))

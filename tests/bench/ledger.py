@@ -60,7 +60,6 @@ from kif.oracle.local import LocalOracle, now, open_record
 from kif.oracle.record import Record
 from kif.oracle.snapshots import save_snapshot
 from kif.store.models import Approval, Batch, CardJob, LedgerCheckpoint
-from tests.certificate import issuer_certificate
 from tests.site import ISSUER, OPERATORS, TestSite, make_site, rehearsing_people
 
 CARDS, GROUP, SEALED = 1000, 20, 64
@@ -86,7 +85,7 @@ class Builder:
         cards = [self._card(batch, number) for number in range(1, CARDS + 1)]
         records = root_over(
             BoundRecord(
-                c["number"], c["bin"], c["pseudonym"], _UNTIL.isoformat(), c["record_digest"]
+                c["number"], c["display"], c["pseudonym"], _UNTIL.isoformat(), c["record_digest"]
             )
             for c in cards
         )
@@ -121,7 +120,7 @@ class Builder:
     def _card(self, batch: str, number: int) -> dict[str, Any]:
         record, script = secrets.token_bytes(SEALED), secrets.token_bytes(SEALED)
         return {
-            "batch_id": batch, "number": number, "bin": "99999900",
+            "batch_id": batch, "number": number, "display": "99999900",
             "pseudonym": secrets.token_hex(16), "valid_until": _UNTIL,
             "state": JobState.DISPATCHED, "record": record,
             "record_digest": sealed_digest(record), "script": script,
@@ -170,8 +169,6 @@ def build(site: TestSite, entries: int) -> int:
     cards = 0
     with site.oracle() as oracle:
         record = oracle.gateway.desk.record
-        if ISSUER not in record.tail.state.issuers.certificates:
-            oracle.supervision.register_issuer(ISSUER, issuer_certificate())
         builder = Builder(site, record, oracle.gateway.desk.keys.protection)
         while record.tail.size + CARDS * PER_CARD <= entries:
             builder.batch()

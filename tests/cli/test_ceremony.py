@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kif.simulator.vendor import TEST_VENDOR_COMPONENTS
+import pytest
+
+from kif.ceremony.genesis import USER_PIN
+from kif.simulator.vendor import TEST_VENDOR
 from tests.certificate import issuer_certificate
 from tests.cli.kif import kif
 from tests.cli.terminal import Terminal
-from tests.site import PLAN
+from tests.site import OPERATORS, PLAN, make_bare_site
 
 PEOPLE = ["alpha", "beta", "gamma", "delta"]
 PASSPHRASE = "TEST passphrase of {}"
@@ -35,12 +38,6 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     room.expect("could not sign")
     for _ in PEOPLE:
         room.answer("agent", "")  # the default: the private key beside the public one
-    first, second = TEST_VENDOR_COMPONENTS
-    misread = (("not hex", "000000"), (first[0], "000000"))
-    for component, check in (*misread, first, second):
-        room.answer("(not shown): ", component)
-        room.answer("sheet, hex: ", check)
-    room.expect("gp-aes-01:504A77")
     room.answer("passphrase: ", "short")
     room.answer("again: ", "short")
     room.expect("It has 5 characters")
@@ -49,13 +46,51 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
         room.answer("again: ", PASSPHRASE.format(name))
     room.expect("The site 'terminal-site' stands in")
     assert room.process.wait(10) == 0
-    for secret in (first[0], second[0], *(PASSPHRASE.format(name) for name in PEOPLE)):
+    for secret in (PASSPHRASE.format(name) for name in PEOPLE):
         assert secret not in room.seen
-    listed = {key["name"]: key["kcv"] for key in kif(home, "key", "list", "--json").json()}
-    assert listed["card-manager"] == "gp-aes-01:504A77"
-    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
-    assert kinds.count("deviation") == 2
     opened = "".join(f"{name}\n{PASSPHRASE.format(name)}\n" for name in ("gamma", "delta"))
     certificate = keys / "issuer.pem"
     certificate.write_text(issuer_certificate())
     assert kif(home, "issuer", "register", "bank", certificate, given=opened).code == 0
+
+
+def test_two_custodians_load_a_vendors_key_at_the_terminal(tmp_path: Path) -> None:
+    site = make_bare_site(tmp_path / "home")
+    home, people = site.home.path, site.people
+    program = [sys.executable, "-m", "kif.cli.main", "--home", str(home)]
+    plan = PLAN.with_name("vendor-keys.yaml")
+    room = Terminal([*program, "ceremony", "run", str(plan), "--owner", "test-vendor"])
+    for name in OPERATORS:
+        room.answer("name: ", name)
+        room.answer("passphrase: ", people.passphrase(name, USER_PIN).reveal().decode())
+    for number in (1, 2):
+        room.answer("agent: ", str(people.key(f"custodian-{number}")))
+    first, second = TEST_VENDOR.sheets(1)
+    misread = (("not hex", "000000"), (first[0], "000000"))
+    for component, check in (*misread, first, second):
+        room.answer("(not shown): ", component)
+        room.answer("sheet, hex: ", check)
+    room.expect("gp-aes-01:504A77")
+    room.expect("Active: test-vendor/card-manager/1")
+    assert room.process.wait(10) == 0
+    assert not [secret for secret, _ in (first, second) if secret in room.seen]
+    listed = {key["key"]: key["kcv"] for key in kif(home, "key", "list", "--json").json()}
+    assert listed["test-vendor/card-manager/1"] == "gp-aes-01:504A77"
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert kinds.count("deviation") == 2
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "words"),
+    [
+        ("vendor-keys", [], "name it with --owner"),
+        ("issuer-keys", ["--owner", "bank", "--site", "x"], "The site is the one in the home"),
+        ("genesis", ["--owner", "bank"], "A genesis takes --site"),
+    ],
+)
+def test_a_ceremony_is_run_for_what_its_plan_makes(
+    tmp_path: Path, plan: str, options: list[str], words: str
+) -> None:
+    done = kif(tmp_path, "ceremony", "run", PLAN.with_name(f"{plan}.yaml"), *options)
+    assert done.code == 2
+    assert words in done.err

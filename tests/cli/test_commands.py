@@ -7,21 +7,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from kif.simulator.issuer import TestIssuer
 from kif.store.engine import open_store
 from kif.store.models import Site
 from tests.cli.kif import Result, kif, operators
 from tests.ledger.history import SoftwareSigner
 from tests.machine import LoadedMachine
-from tests.site import PLAN, TestSite
+from tests.site import PLAN, TestSite, shared_issuer
 
 
 def issuer_file(site: TestSite, folder: Path, reference: str, count: int, first: int) -> Path:
     home = site.home.path
-    issuer = TestIssuer(folder / "issuer")
-    certificate = folder / "issuer.pem"
-    certificate.write_text(issuer.certificate)
-    kif(home, "issuer", "register", issuer.name, certificate, given=operators(site))
+    issuer = shared_issuer()
     path = folder / f"{reference}.cms"
     issuer.write_file(
         path,

@@ -3,10 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.formats.script import Artwork, Group, Script
+from kif.formats.script import Artwork, Group, Recipe, Script
 
 HEX = st.binary(max_size=40).map(lambda data: data.hex().upper())
-KEYS = st.lists(st.sampled_from(["emv-ac", "emv-smi", "emv-smc"]), min_size=1).map(tuple)
+KEYS = st.lists(
+    st.sampled_from(["bank/emv-ac/1", "bank/emv-smi/1", "bank/emv-smc/20"]), min_size=1
+).map(tuple)
 GROUPS = st.one_of(
     st.builds(Group, st.just("0101"), HEX),
     st.builds(Group, st.just("8000"), st.none(), KEYS),
@@ -14,14 +16,15 @@ GROUPS = st.one_of(
 )
 SCRIPTS = st.builds(
     Script,
-    pan=st.from_regex(r"[0-9]{12,19}", fullmatch=True),
-    psn=st.from_regex(r"[0-9]{2}", fullmatch=True),
+    recipe=st.sampled_from(Recipe),
+    diversification=st.binary(min_size=16, max_size=16).map(lambda data: data.hex().upper()),
+    card_manager=st.just("vendor/card-manager/1"),
     application=HEX,
     security_domain=HEX,
     key_version=st.integers(0, 127),
     security_level=st.sampled_from([0x01, 0x03, 0x11, 0x13, 0x33]),
     groups=st.lists(GROUPS, max_size=6).map(tuple),
-    artwork=st.builds(Artwork, st.text(), st.text(), st.text()),
+    artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),
 )
 
 
@@ -32,6 +35,8 @@ def test_a_script_reads_back_as_it_was_written(script: Script) -> None:
 
 @given(SCRIPTS)
 def test_neither_a_script_nor_its_encoding_shows_the_card(script: Script) -> None:
-    shown = f"{script!r} {script} {script.encode()}"
-    assert script.pan not in shown
-    assert "redacted" in shown
+    parts = (script, script.artwork, *script.groups)
+    shown = " ".join(f"{part!r} {part}" for part in parts) + str(script.encode())
+    secret = [script.diversification, *(g.data for g in script.groups if len(g.data or "") > 4)]
+    assert not [each for each in secret if each and each in shown]
+    assert shown.count("redacted") == 2 * len(parts) + 1

@@ -17,7 +17,9 @@ from kif.graphics.print import SimulatedLaser, print_card
 from kif.oracle.interface import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
 
-ARTWORK = Artwork("9999 9900 0000 0014", "CARDHOLDER TEST", "02/28")
+ARTWORK = Artwork(
+    {"number": "9999 9900 0000 0014", "name": "CARDHOLDER TEST", "valid_thru": "02/28"}
+)
 
 
 def read(plane: bytes) -> str:
@@ -38,7 +40,7 @@ def test_the_plane_has_one_bit_and_the_size_of_a_card() -> None:
 
 def test_the_same_artwork_gives_the_same_bytes_and_another_gives_others() -> None:
     assert laser_plane(ARTWORK) == laser_plane(ARTWORK)
-    assert laser_plane(ARTWORK) != laser_plane(Artwork(ARTWORK.number, "OTHER", "02/28"))
+    assert laser_plane(ARTWORK) != laser_plane(Artwork({**ARTWORK.fields, "name": "OTHER"}))
 
 
 def test_it_is_read_by_a_machine() -> None:

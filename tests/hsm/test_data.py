@@ -118,15 +118,15 @@ def test_a_pseudonym_is_the_cmac_that_software_gives(token: Token, protection: K
     label = hashlib.sha256(b"kif pseudonym\x00" + b"issuer one").digest()
     expected = cmac(aes_ecb(bytes(range(32)), label), b"4000000000000002/01").hex()
     with nothing_left(token):
-        assert pseudonym(protection, "issuer one", PAN, "01") == expected
+        assert pseudonym(protection, "issuer one", Secret(b"4000000000000002/01")) == expected
 
 
-def test_a_pseudonym_is_of_one_issuer_card_and_sequence_number(protection: Key) -> None:
+def test_a_pseudonym_is_of_one_issuer_and_subject(protection: Key) -> None:
     pseudonyms = {
-        pseudonym(protection, issuer, Secret(pan), psn)
+        pseudonym(protection, issuer, Secret(pan + b"/" + psn))
         for issuer in ("issuer one", "issuer two")
         for pan in (b"4000000000000002", b"4000000000000010")
-        for psn in ("00", "01")
+        for psn in (b"00", b"01")
     }
     assert len(pseudonyms) == 8
     assert not any("4000" + "0000" in each for each in pseudonyms)

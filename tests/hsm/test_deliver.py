@@ -4,6 +4,7 @@ import pytest
 from pkcs11 import Mechanism
 from pkcs11.exceptions import KeyNotWrappable
 
+from kif.formats import emv
 from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
@@ -20,6 +21,7 @@ MASTERS = [
     )
 ]
 PAN, PSN = "1234567890123456", "01"
+DATA = emv.option_a(PAN, PSN)
 
 
 def masters(token: Token) -> list[Key]:
@@ -32,7 +34,7 @@ def test_the_cryptogram_holds_the_cards_keys_in_order(token: Token, size: int) -
     dek_value = bytes(range(size))
     dek, keys = imported_aes(token, Usage.CARD_TRANSPORT, dek_value), masters(token)
     with released(dek, *keys), nothing_left(token):
-        cryptogram = wrapped_icc_keys(dek, keys, PAN, PSN)
+        cryptogram = wrapped_icc_keys(dek, keys, DATA)
     plain = aes_cbc_decrypt(dek_value, bytes(16), cryptogram)
     assert plain == b"".join(option_a(value, PAN, PSN) for value in MASTERS)
 
@@ -40,14 +42,14 @@ def test_the_cryptogram_holds_the_cards_keys_in_order(token: Token, size: int) -
 def test_the_check_values_are_those_of_the_cards_keys(token: Token) -> None:
     keys = masters(token)
     with released(*keys), nothing_left(token):
-        values = icc_check_values(keys, PAN, PSN)
+        values = icc_check_values(keys, DATA)
     assert values == b"".join(tdes_kcv(option_a(value, PAN, PSN)) for value in MASTERS)
 
 
 def test_no_masters_give_nothing(token: Token) -> None:
     dek = imported_aes(token, Usage.CARD_TRANSPORT, bytes(16))
     with released(dek):
-        assert wrapped_icc_keys(dek, [], PAN, PSN) == icc_check_values([], PAN, PSN) == b""
+        assert wrapped_icc_keys(dek, [], DATA) == icc_check_values([], DATA) == b""
 
 
 @pytest.mark.control("KIF-HSM-04")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm.derive import derive_2tdea, derive_aes, icc_master_key
+from kif.hsm.derive import derive_2tdea, derive_aes
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
@@ -39,7 +39,7 @@ def test_option_a_gives_the_published_key(token: Token, vector: dict[str, Any]) 
     given_, expect = vector["inputs"], vector["expect"]
     master = tdes_master(token, bytes.fromhex(given_["imk"]))
     with released(master):
-        key = icc_master_key(master, given_["pan"], given_["psn"], Usage.PUBLIC_BLOCK)
+        key = derive_2tdea(master, emv.option_a(given_["pan"], given_["psn"]), Usage.PUBLIC_BLOCK)
         kcv = kcv_then_destroyed(key)
     assert kcv == tdes_kcv(bytes.fromhex(expect["icc_mk"]))
     assert kcv.hex().upper().startswith(expect.get("kcv", ""))
@@ -62,7 +62,7 @@ def test_option_a_agrees_with_software_for_any_master(
 ) -> None:
     master = tdes_master(token, value)
     with released(master):
-        kcv = kcv_then_destroyed(icc_master_key(master, pan, psn, Usage.PUBLIC_BLOCK))
+        kcv = kcv_then_destroyed(derive_2tdea(master, emv.option_a(pan, psn), Usage.PUBLIC_BLOCK))
     assert kcv == tdes_kcv(option_a(value, pan, psn))
 
 
@@ -83,12 +83,14 @@ def test_every_other_card_atc_or_master_has_another_key(token: Token) -> None:
     masters = [tdes_master(token, bytes([1 + 2 * n]) * 8 + bytes(range(8))) for n in range(3)]
     with nothing_left(token):
         derived = [
-            kcv_then_destroyed(icc_master_key(master, pan, psn, Usage.PUBLIC_BLOCK))
+            kcv_then_destroyed(derive_2tdea(master, emv.option_a(pan, psn), Usage.PUBLIC_BLOCK))
             for master in masters
             for pan in ("4000000000000002", "4000000000000010", "4000000000000028")
             for psn in ("00", "01")
         ]
-        card = icc_master_key(masters[0], "4000000000000002", "00", Usage.CARD_DERIVATION)
+        card = derive_2tdea(
+            masters[0], emv.option_a("4000000000000002", "00"), Usage.CARD_DERIVATION
+        )
         with released(card):
             derived += [
                 kcv_then_destroyed(

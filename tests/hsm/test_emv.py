@@ -10,7 +10,7 @@ from pyemv import ac, kd
 from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.hsm.derive import icc_master_key
+from kif.hsm.derive import derive_2tdea
 from kif.hsm.emv import application_cryptogram, retail_mac, verify_arqc
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
@@ -28,8 +28,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "ARQC cut": {"arqc": bytes.fromhex("7A788EA6B8A3E7")},
     "no ARQC": {"arqc": b""},
     "next ATC": {"atc": b"\x00\x1d"},
-    "other PAN": {"pan": "1234567890123464"},
-    "other sequence number": {"psn": "01"},
+    "other PAN": {"diversification": emv.option_a("1234567890123464", "00")},
+    "other sequence number": {"diversification": emv.option_a("1234567890123456", "01")},
     "other amount": {"data": b"\x01" + bytes.fromhex(CVN18["inputs"]["ac_data"])[1:]},
     "data and its padding": {"data": bytes.fromhex(CVN18["inputs"]["ac_data"] + "80")},
 }
@@ -42,8 +42,7 @@ def master(token: Token, value: str, usage: Usage = Usage.MASTER_DERIVATION) -> 
 def cvn18() -> dict[str, Any]:
     given_, expect = CVN18["inputs"], CVN18["expect"]
     return {
-        "pan": given_["pan"],
-        "psn": given_["psn"],
+        "diversification": emv.option_a(given_["pan"], given_["psn"]),
         "atc": bytes.fromhex(given_["atc"]),
         "data": bytes.fromhex(given_["ac_data"]),
         "arqc": bytes.fromhex(expect["arqc"]),
@@ -87,7 +86,7 @@ def test_a_cryptogram_by_option_a_is_the_published_one(
 ) -> None:
     given_ = vector["inputs"]
     issuer = master(token, given_["imk"])
-    icc = icc_master_key(issuer, given_["pan"], given_["psn"], Usage.CARD_DERIVATION)
+    icc = derive_2tdea(issuer, emv.option_a(given_["pan"], given_["psn"]), Usage.CARD_DERIVATION)
     with released(issuer, icc):
         assert cryptogram(icc, vector) == vector["expect"]["arqc"]
 

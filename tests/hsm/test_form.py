@@ -4,17 +4,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pkcs11 import Attribute
+from pkcs11 import Attribute, ObjectClass
 
+from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.kcv import KcvMethod
-from kif.hsm.derive import derive_aes, icc_master_key
-from kif.hsm.form import find_cmac_master, find_master, generate_master, kcv_of
+from kif.hsm.derive import derive_2tdea, derive_aes
+from kif.hsm.form import (
+    derived_check_value,
+    destroy_master,
+    find_cmac_master,
+    find_master,
+    generate_master,
+    kcv_of,
+)
 from kif.hsm.key import Algorithm, generate, released
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
-from tests.hsm.objects import count, imported, imported_aes
+from tests.hsm.objects import count, imported, imported_aes, nothing_left
 from tests.vectors import load
 
 KCVS = [each for each in load("gp") if each["id"].startswith("KCV-")]
@@ -59,7 +67,7 @@ def test_a_master_that_is_generated_is_found_and_derives_the_same(
     values = []
     for master in (made, found):
         if algorithm is Algorithm.TDES_2:
-            key = icc_master_key(master, PAN, "00", Usage.PUBLIC_BLOCK)
+            key = derive_2tdea(master, emv.option_a(PAN, "00"), Usage.PUBLIC_BLOCK)
         else:
             key = derive_aes(master, bytes(32), algorithm, Usage.PUBLIC_BLOCK)
         with released(key):
@@ -92,7 +100,7 @@ def test_the_l_that_is_kept_is_the_encryption_of_zero(token: Token) -> None:
 @pytest.mark.usefixtures("cleared")
 def test_two_masters_are_two_keys(token: Token) -> None:
     formed = [generate_master(token, f"form test {n}", Algorithm.AES_128) for n in range(4)]
-    assert len({each.kcv for each in formed}) == 4
+    assert len({each.values.kcv for each in formed}) == 4
 
 
 @pytest.mark.control("KIF-HSM-05")
@@ -119,7 +127,7 @@ def test_a_key_of_another_usage_is_no_master_and_stays(token: Token) -> None:
     with pytest.raises(DeviceFailed, match="is not of its usage") as caught:
         find_master(token, "form test", Algorithm.AES_256)
     assert caught.value.control is Control.KEY_USAGE
-    assert token.labels("form test") == ["form test"]
+    assert token.find("form test", ObjectClass.SECRET_KEY)
 
 
 @pytest.mark.control("KIF-HSM-03")
@@ -130,3 +138,25 @@ def test_a_master_is_stored_under_the_attributes_of_a_master(token: Token) -> No
     assert native[Attribute.WRAP_WITH_TRUSTED] is True
     assert native[Attribute.COPYABLE] is False
     assert native[Attribute.ID] == b"form test"
+
+
+@pytest.mark.control("KIF-HSM-06")
+@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.usefixtures("cleared")
+def test_a_master_is_recognised_by_what_it_derives(token: Token, algorithm: Algorithm) -> None:
+    made = generate_master(token, "form test", algorithm)
+    with nothing_left(token):
+        assert derived_check_value(made.key) == made.values.derived
+        other = imported(token, Usage.MASTER_DERIVATION, algorithm, b"\x11" * algorithm.size)
+        with released(other):
+            assert derived_check_value(other) != made.values.derived
+    assert made.values.derived.method is made.values.kcv.method.derived
+
+
+@pytest.mark.usefixtures("cleared")
+def test_a_master_is_destroyed_with_its_l(token: Token) -> None:
+    before = count(token)
+    generate_master(token, "form test", Algorithm.AES_256)
+    destroy_master(token, "form test")
+    destroy_master(token, "form test")
+    assert count(token) == before

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pkcs11 import exceptions
 
+from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm import library
-from kif.hsm.derive import icc_master_key
+from kif.hsm.derive import derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
@@ -31,7 +32,7 @@ ERRORS = {
 
 
 def _derived(master: Key, pan: str) -> bytes:
-    key = icc_master_key(master, pan, "01", Usage.PUBLIC_BLOCK)
+    key = derive_2tdea(master, emv.option_a(pan, "01"), Usage.PUBLIC_BLOCK)
     with released(key):
         return kcv_of(key).value
 

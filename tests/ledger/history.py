@@ -18,6 +18,7 @@ from kif.formats.control import Control
 from kif.formats.keyref import KeyRef, of_site
 from kif.ledger.approval import CEREMONY, RELEASE
 from kif.ledger.batch import Terms, release_statement
+from kif.ledger.ceremonies import key_statement
 from kif.ledger.event import Event
 from kif.ledger.events.batch import (
     ApprovalGiven,
@@ -38,14 +39,18 @@ from kif.ledger.events.card import (
 from kif.ledger.events.ceremony import (
     CeremonyClosed,
     CertificateIssued,
-    ComponentEntered,
-    KeyFormed,
     KeyGenerated,
     PersonAppointed,
     PinSealed,
     PlanApproved,
     Role,
     TokenMade,
+)
+from kif.ledger.events.key import (
+    ComponentEntered,
+    KeyCeremonyBegun,
+    KeyCeremonyClosed,
+    KeyFormed,
 )
 from kif.ledger.events.site import IssuerRegistered, TokenOpened
 from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
@@ -61,7 +66,7 @@ CUSTODIANS = tuple(SoftwarePerson(f"custodian-{number}") for number in (1, 2))
 OPERATORS = tuple(SoftwarePerson(f"operator-{number}") for number in (1, 2))
 BY = ("operator-1", "operator-2")
 ISSUER, STATION = "bank", "station-1"
-RECIPIENT, MASTER = of_site("envelope-recipient"), of_site("card-manager")
+RECIPIENT, MASTER = of_site("envelope-recipient"), KeyRef("vendor", "card-manager", 1)
 KEYS: dict[KeyRef, str] = {MASTER: "gp-aes-01:504A77"}
 DIGEST = "cd" * 32
 
@@ -162,13 +167,43 @@ def token_made() -> TokenMade:
 def keys_made() -> list[Event]:
     modulus = _recipient().public_key().public_numbers().n.to_bytes(256, "big").hex()
     return [
-        KeyGenerated(LOG_SIGNER, "log-signer", "Ed25519", None, SIGNER.public_key.hex()),
-        KeyGenerated(SITE_CA, "site-ca", "P-256", None, ca_point().hex()),
-        KeyGenerated(RECIPIENT, "envelope-recipient", "RSA-2048", None, modulus),
-        ComponentEntered("custodian-1", MASTER, 1, "gp-aes-01:000001"),
-        ComponentEntered("custodian-2", MASTER, 2, "gp-aes-01:000002"),
-        KeyFormed(MASTER, "master-derivation", "AES-128", KEYS[MASTER]),
+        KeyGenerated(LOG_SIGNER, "log-signer", "Ed25519", None, None, SIGNER.public_key.hex()),
+        KeyGenerated(SITE_CA, "site-ca", "P-256", None, None, ca_point().hex()),
+        KeyGenerated(RECIPIENT, "envelope-recipient", "RSA-2048", None, None, modulus),
     ]
+
+
+def ceremony_begun(*keys: KeyRef, name: str = "vendor-keys") -> KeyCeremonyBegun:
+    return KeyCeremonyBegun(BY, name, PLAN, keys or (MASTER,))
+
+
+def keys_approved(*keys: KeyRef, name: str = "vendor-keys") -> list[Event]:
+    statement = key_statement(SITE, name, PLAN, keys or (MASTER,))
+    return [plan_approved(each, statement) for each in CUSTODIANS]
+
+
+def components_entered(key: KeyRef = MASTER) -> list[Event]:
+    return [
+        ComponentEntered("custodian-1", key, 1, "gp-aes-01:000001"),
+        ComponentEntered("custodian-2", key, 2, "gp-aes-01:000002"),
+    ]
+
+
+def key_formed(key: KeyRef = MASTER) -> KeyFormed:
+    of_des = key.purpose.startswith("emv")
+    kcv = KEYS.get(key, "des-zero:08D7B4" if of_des else "gp-aes-01:000000")
+    algorithm = "2TDEA" if of_des else "AES-128"
+    return KeyFormed(BY, key, "master-derivation", algorithm, kcv, f"derived-{kcv}")
+
+
+@cache
+def key_ceremony(*keys: KeyRef, name: str = "vendor-keys") -> tuple[Event, ...]:
+    """Return the events of a whole key ceremony."""
+    formed = [
+        each for key in keys or (MASTER,) for each in (*components_entered(key), key_formed(key))
+    ]
+    begun, closed = ceremony_begun(*keys, name=name), KeyCeremonyClosed(BY, name)
+    return tuple(flat(begun, keys_approved(*keys, name=name), formed, closed))
 
 
 def certified() -> list[Event]:
@@ -308,8 +343,8 @@ class World:
 
 
 def site() -> World:
-    """Return a world after its genesis."""
-    return World(genesis(), opened())
+    """Return a world after its genesis and the ceremony of a vendor's key."""
+    return World(genesis(), opened(), key_ceremony())
 
 
 def released(count: int = 3) -> World:

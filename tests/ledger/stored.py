@@ -24,6 +24,7 @@ from tests.ledger.history import (
     dispatched,
     flat,
     genesis,
+    key_ceremony,
     made,
     opened,
     prepared,
@@ -47,7 +48,8 @@ def approvals(tail: Tail) -> list[Event]:
 
 GROUPS: list[Group] = [
     genesis(),
-    [opened()],
+    [opened(), *key_ceremony()[:6]],
+    key_ceremony()[6:],
     [registered(), received(3)],
     [prepared()],
     approvals,
@@ -56,9 +58,14 @@ GROUPS: list[Group] = [
     [dispatched(2)],
     [closed(2, 1, 0)],
 ]
-SIZES = [GENESIS + each for each in (0, 1, 3, 4, 7, 12, 18, 19, 20)]
+_CEREMONY = len(key_ceremony())
+SIZES = [
+    GENESIS,
+    GENESIS + 7,
+    *(GENESIS + _CEREMONY + each for each in (1, 3, 4, 7, 12, 18, 19, 20)),
+]
 """Where the checkpoints of these groups stand."""
-SUSPECT = GENESIS + 17
+SUSPECT = GENESIS + _CEREMONY + 17
 """The index of the entry about the suspect card, which has a payload."""
 
 

@@ -16,6 +16,7 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
 from kif.formats.text import SENTENCE, for_the_record, is_name, is_sentence
 from kif.ledger.event import (
     KINDS,
@@ -30,7 +31,8 @@ from kif.ledger.event import (
 )
 from kif.ledger.events.batch import ApprovalRefused, FileRefused
 from kif.ledger.events.card import ClaimWithdrawn
-from kif.ledger.events.ceremony import CeremonyAborted, Deviation
+from kif.ledger.events.ceremony import CeremonyAborted
+from kif.ledger.events.key import Deviation, KeyCeremonyAborted, KeyStateChanged
 from kif.ledger.events.site import ClockCorrected, LibraryAccepted, ResidueDestroyed
 from tests.ledger.history import (
     BY,
@@ -74,6 +76,8 @@ def every_kind() -> dict[str, Event]:
         approval(world.state, OPERATORS[0]),
         CeremonyAborted("kif.test", "genesis", PLAN, START, (), 0, reason),
         Deviation("custodian-1", MASTER, Control.COMPONENT, reason),
+        KeyCeremonyAborted(BY, "vendor-keys", reason),
+        KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
         ApprovalRefused("who?", "which?", Control.DUAL_CONTROL, reason),
         ClaimWithdrawn(BY, B, 1),

@@ -25,6 +25,7 @@ from tests.ledger.history import (
     Clock,
     SoftwareSigner,
     genesis,
+    key_ceremony,
     made,
     opened,
 )
@@ -44,7 +45,9 @@ from tests.ledger.stored import (
 )
 
 LAST = SIZES[-1]
-RECEIVED = GENESIS + 2
+AFTER = GENESIS + len(key_ceremony())
+"""The first entry after the genesis and the key ceremony, but for the opening."""
+RECEIVED = AFTER + 2
 """The first entry that has a payload."""
 
 
@@ -95,7 +98,7 @@ def renumbered(leaf: bytes, old: int, new: int) -> bytes:
 
 def swap_and_number_again(session: Session) -> None:
     """Swap two approvals, which could stand either way: the tree alone can tell."""
-    first, second = GENESIS + 4, GENESIS + 5
+    first, second = AFTER + 4, AFTER + 5
     one, two = leaf_at(session, first), leaf_at(session, second)
     times = [canonical.decode(leaf)["time"].encode() for leaf in (one, two)]
     put_leaf(session, first, renumbered(two, second, first).replace(times[1], times[0]))
@@ -104,7 +107,7 @@ def swap_and_number_again(session: Session) -> None:
 
 def another_entry(session: Session) -> None:
     """Put an entry that the rules admit where another stood."""
-    index = GENESIS + 1
+    index = AFTER + 1
     leaf = leaf_at(session, index)
     put_leaf(session, index, leaf.replace(b'"issuer":"bank"', b'"issuer":"bonk"'))
 

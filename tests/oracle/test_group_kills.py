@@ -10,9 +10,8 @@ import pytest
 from kif.formats.error import Refused
 from kif.oracle.audit import audit
 from kif.oracle.home import Home
-from tests.certificate import issuer_certificate
 from tests.killing import killed_at
-from tests.site import ISSUER, TestSite, make_site, received_file
+from tests.site import TestSite, make_site, received_file
 
 PLACES = [
     "kif.oracle.record:Record._catch_up",
@@ -28,10 +27,7 @@ PLACES = [
 @pytest.fixture(scope="module")
 def closed_site(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
     """A site that no process has open."""
-    site = make_site(tmp_path_factory.mktemp("closed"))
-    with site.oracle() as oracle:
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
-    return site
+    return make_site(tmp_path_factory.mktemp("closed"))
 
 
 @pytest.mark.control("KIF-LOG-01", "KIF-LOG-05")

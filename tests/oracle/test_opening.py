@@ -15,7 +15,6 @@ from kif.oracle import local
 from kif.oracle.audit import audit
 from kif.oracle.group import Step
 from kif.oracle.local import correct_clock, now
-from tests.certificate import issuer_certificate
 from tests.ledger.stored import drop_triggers
 from tests.site import ISSUER, OPERATORS, make_site, received_file
 
@@ -88,7 +87,6 @@ def test_a_site_opens_from_a_snapshot_and_still_sees_every_change(
     monkeypatch.setattr(local, "EVERY", 10)
     site = make_site(tmp_path / "home")
     with site.oracle() as oracle:
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
         view = oracle.gateway.admit(received_file("ONE", 2))
     with site.oracle() as oracle:
         store = oracle.gateway.desk.record.store

@@ -23,8 +23,6 @@ FIRST, SECOND = OPERATORS
 @pytest.fixture
 def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
     """A prepared batch of this test's own."""
-    if not oracle.gateway.issuers():
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
     number = len(oracle.supervision.batches())
     view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1))
     return prepare_batch(view.id, oracle.preparation, lambda: None)

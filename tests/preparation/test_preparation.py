@@ -1,7 +1,7 @@
 """From an issuer's record to a script: what is in it, and in which order."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 import yaml
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
+from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
@@ -30,10 +31,14 @@ RECORD = {
     "discretionary_data": "12345",
 }
 
+PURPOSES = ("emv-ac", "emv-smi", "emv-smc")
+KEYS = {purpose: KeyRef("bank", purpose, 2) for purpose in PURPOSES}
+KEYS["card-manager"] = KeyRef("vendor", "card-manager", 1)
+
 
 def script(**changes: str) -> Script:
     record = Secret(canonical.encode(RECORD | changes))
-    return build_script(load_product("test-debit"), record)
+    return build_script(load_product("test-debit"), KEYS, record)
 
 
 SCRIPT_SECRET = script().encode()
@@ -50,7 +55,9 @@ def test_the_keys_come_before_what_is_checked_with_them() -> None:
         *("8000", "9000", "9200", "9104", "9102"),
         *("0101", "0201", "0202"),
     ]
-    assert made.groups[0].keys == made.groups[1].check_values == ("emv-ac", "emv-smi", "emv-smc")
+    names = ("bank/emv-ac/2", "bank/emv-smi/2", "bank/emv-smc/2")
+    assert made.groups[0].keys == made.groups[1].check_values == names
+    assert made.named_keys() == frozenset(KEYS.values())
 
 
 def test_the_records_hold_the_card() -> None:
@@ -87,8 +94,8 @@ def test_the_file_locator_lists_exactly_the_records() -> None:
 
 def test_the_front_has_the_number_in_groups_and_the_name_as_spoken() -> None:
     artwork = script().artwork
-    assert (artwork.number, artwork.valid_thru) == ("9999 9900 0000 0014", "02/28")
-    assert artwork.name == "CARDHOLDER AA TEST"
+    assert (artwork["number"], artwork["valid_thru"]) == ("9999 9900 0000 0014", "02/28")
+    assert artwork["name"] == "CARDHOLDER AA TEST"
 
 
 def test_a_script_comes_back_and_shows_nothing() -> None:
@@ -138,8 +145,17 @@ class Desk:
         number = job.number
         return JobView(job, job.batch, number, "9", "p", JobState.SUSPECT, None, sentence)
 
-    def save_scripts(self, batch: str, profile: str, scripts: dict[JobRef, Secret]) -> BatchView:
+    def resolve(
+        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+    ) -> Mapping[str, KeyRef]:
+        assert wanted == {"card-manager": "test-vendor", **dict.fromkeys(PURPOSES, "")}
+        return KEYS
+
+    def save_scripts(
+        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
+    ) -> BatchView:
         self.saved, self.profile = scripts, profile
+        assert set(keys) == set(KEYS.values())
         return self.batch(batch)
 
 
@@ -147,7 +163,10 @@ def test_a_whole_batch_is_saved_at_once() -> None:
     desk, done = Desk(), []
     prepare_batch("b", desk, lambda: done.append(len(desk.saved)))
     assert done == [0, 0]
-    assert {Script.decode(each).psn for each in desk.saved.values()} == {"01", "02"}
+    assert {Script.decode(each).diversification[14:16] for each in desk.saved.values()} == {
+        "01",
+        "02",
+    }
     raw = (product_module._FOLDER / "test-debit.yaml").read_bytes()
     assert desk.profile == hashlib.sha256(raw).hexdigest()
 

@@ -47,7 +47,7 @@ def add_batch(store: Store, batch: str = "b") -> None:
             CardJob(
                 batch_id=batch,
                 number=1,
-                bin="1",
+                display="1",
                 pseudonym="p",
                 valid_until=date(2030, 1, 1),
                 state=JobState.RECEIVED,

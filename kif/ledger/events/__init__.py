@@ -1,9 +1,9 @@
-"""Every kind of event, by what it is about: ceremony, site, batch, card.
+"""Every kind of event, by what it is about: ceremony, key, site, batch, card.
 
 A field is public, unless its type says ``COMMITTED``. ``by`` names the two operators who opened the
 token for what was done. No kind has a field for a key, a component, a PIN or a PAN.
 """
 
-from kif.ledger.events import batch, card, ceremony, site
+from kif.ledger.events import batch, card, ceremony, key, site
 
-__all__ = ["batch", "card", "ceremony", "site"]
+__all__ = ["batch", "card", "ceremony", "key", "site"]

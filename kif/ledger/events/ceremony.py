@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from kif.formats.control import Control
 from kif.ledger.event import Event
 from kif.ledger.form import KCV_FORM as _KCV
 from kif.ledger.form import (
@@ -15,7 +14,6 @@ from kif.ledger.form import (
     Digest,
     Halves,
     Instant,
-    Kcv,
     Key,
     Label,
     Line,
@@ -93,38 +91,10 @@ class KeyGenerated(Event, kind="key-generated"):
     usage: Label
     algorithm: Label
     kcv: Annotated[str | None, optional(_KCV)]
+    derived: Annotated[str | None, optional(_KCV)]
+    """The check value of a key that is derived from it: what each opening compares."""
     public_key: Annotated[str | None, optional(matching(r"[0-9a-f]{64,2048}"))]
     """Ed25519: 32 bytes; P-256: the point; RSA: the modulus. Hex."""
-
-
-@dataclass(frozen=True)
-class ComponentEntered(Event, kind="component-entered"):
-    """A custodian entered a component whose check value is that of its sheet."""
-
-    person: Name
-    key: Key
-    component: Count
-    kcv: Kcv
-
-
-@dataclass(frozen=True)
-class KeyFormed(Event, kind="key-formed"):
-    """A key was combined inside the token from its custodians' components."""
-
-    key: Key
-    usage: Label
-    algorithm: Label
-    kcv: Kcv
-
-
-@dataclass(frozen=True)
-class Deviation(Event, kind="deviation"):
-    """Something did not go by the plan and was tried again."""
-
-    person: Name
-    key: Key
-    control: Annotated[Control, one_of(Control)]
-    reason: Reason
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _production() -> None:
         "card_job",
         sa.Column("batch_id", sa.String(32), sa.ForeignKey("batch.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("bin", sa.String(8), nullable=False),
+        sa.Column("display", sa.String(32), nullable=False),
         sa.Column("pseudonym", sa.String(32), nullable=False),
         sa.Column("valid_until", sa.Date, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),

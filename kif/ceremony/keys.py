@@ -1,0 +1,98 @@
+"""A key ceremony: keys of an issuer or a card vendor, formed of components on a site that stands.
+
+>>> with app.oracle() as oracle:
+...     hold_key_ceremony(oracle.custody, plan, digest, "bank", people)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kif.ceremony.people import People
+from kif.ceremony.plan import Form, KeyPlan
+from kif.formats.control import Control
+from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.keyref import KeyRef
+from kif.ledger.approval import CEREMONY
+from kif.oracle.interface import CustodyOracle
+
+TRIES = 3
+
+
+def hold_key_ceremony(
+    custody: CustodyOracle, plan: KeyPlan, digest: str, owner: str, people: People
+) -> Sequence[KeyRef]:
+    """Hold the ceremony with custodians of the site; return the keys, which are active then.
+
+    Whatever ends it leaves none of them: the ceremony is aborted on the record. Raises what did.
+    """
+    there = custody.custodians()
+    count = plan.roles.custodian
+    if len(there) < count:
+        raise Refused(
+            Control.CUSTODIANS, f"The plan needs {count} custodians; the site has {len(there)}."
+        )
+    present = people.present("custodian", there, count)
+    purposes = [step.key for step in plan.forms]
+    keys, statement = custody.begin(plan.ceremony, digest, owner, purposes)
+    try:
+        _go(custody, plan, dict(zip(purposes, keys, strict=True)), statement, present, people)
+    except BaseException as exc:
+        custody.abort(exc.sentence if isinstance(exc, KifError) else f"{type(exc).__name__}.")
+        raise
+    return keys
+
+
+def _go(
+    custody: CustodyOracle,
+    plan: KeyPlan,
+    keys: dict[str, KeyRef],
+    statement: bytes,
+    present: Sequence[str],
+    people: People,
+) -> None:
+    for number, step in enumerate(plan.steps, start=1):
+        people.tell(f"Step {number} of {len(plan.steps)}: {' '.join(step.text.split())}")
+        if isinstance(step, Form):
+            _form(custody, step, keys[step.key], present, people)
+        elif step.action == "approve":
+            for person in present:
+                custody.approve(person, statement, people.sign(person, CEREMONY, statement))
+        elif step.action == "close":
+            custody.close(plan.ceremony)
+
+
+def _form(
+    custody: CustodyOracle, step: Form, key: KeyRef, present: Sequence[str], people: People
+) -> None:
+    for number, person in enumerate(present, start=1):
+        _enter(custody, step, key, person, number, people)
+    kcv = custody.form(key, step.algorithm.value)
+    people.tell(f"Key {key}: {step.algorithm.value}, check value {kcv}.")
+
+
+def _enter(
+    custody: CustodyOracle, step: Form, key: KeyRef, person: str, number: int, people: People
+) -> None:
+    """Take a component whose check value is its sheet's; three tries, each miss is recorded."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            component = people.component(person, key, number)
+        except BadInput as wrong:
+            custody.slip(key, person, wrong)
+            _again(people, wrong, attempt)
+            continue
+        try:
+            custody.enter(
+                key, step.algorithm.value, person, number, component.value, component.check_value
+            )
+        except BadInput as wrong:
+            _again(people, wrong, attempt)
+            continue
+        return
+
+
+def _again(people: People, wrong: BadInput, attempt: int) -> None:
+    people.tell(wrong.sentence)
+    if attempt == TRIES:
+        raise wrong

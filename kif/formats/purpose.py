@@ -1,0 +1,61 @@
+"""What keys are for: one row a purpose, with whose such keys are, their usage and algorithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
+
+CARD_MANAGER = "card-manager"
+DATA_PROTECTION = "data-protection"
+ENVELOPE_RECIPIENT = "envelope-recipient"
+LOG_SIGNER = "log-signer"
+SITE_CA = "site-ca"
+
+
+class Owner(StrEnum):
+    """Whose a key is."""
+
+    SITE = "site"
+    ISSUER = "issuer"
+    VENDOR = "vendor"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """A row: the owner, the usage (:mod:`kif.hsm.usage`), the algorithms to choose from."""
+
+    owner: Owner
+    usage: str
+    algorithms: frozenset[str]
+
+
+def _row(owner: Owner, usage: str, *algorithms: str) -> Purpose:
+    return Purpose(owner, usage, frozenset(algorithms))
+
+
+_MASTER = "master-derivation"
+
+PURPOSES: dict[str, Purpose] = {
+    "emv-ac": _row(Owner.ISSUER, _MASTER, "2TDEA"),
+    "emv-smi": _row(Owner.ISSUER, _MASTER, "2TDEA"),
+    "emv-smc": _row(Owner.ISSUER, _MASTER, "2TDEA"),
+    CARD_MANAGER: _row(Owner.VENDOR, _MASTER, "AES-128", "AES-192", "AES-256"),
+    DATA_PROTECTION: _row(Owner.SITE, _MASTER, "AES-256"),
+    LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
+    SITE_CA: _row(Owner.SITE, "site-ca", "P-256"),
+    ENVELOPE_RECIPIENT: _row(Owner.SITE, "envelope-recipient", "RSA-2048", "RSA-3072", "RSA-4096"),
+}
+
+
+def purpose_of(key: KeyRef) -> Purpose:
+    """Return the row of a key. Raises ``BadInput`` (KEY_USAGE) for a purpose that there is not."""
+    if key.purpose not in PURPOSES:
+        raise BadInput(
+            Control.KEY_USAGE,
+            f"There is no purpose '{key.purpose}' for a key; there are: {', '.join(PURPOSES)}.",
+        )
+    return PURPOSES[key.purpose]

@@ -1,0 +1,230 @@
+"""Key ceremonies on a site: every key or none, each slip on the record, versions side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from pkcs11 import ObjectClass
+
+from kif.ceremony.keys import hold_key_ceremony
+from kif.ceremony.people import Component
+from kif.ceremony.rehearsal import RehearsalPeople
+from kif.formats.control import Control
+from kif.formats.error import BadInput, DeviceFailed, Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
+from kif.hsm.form import destroy_master, generate_master
+from kif.hsm.key import Algorithm
+from kif.ledger.event import Boundary, Entry
+from kif.oracle.audit import audit
+from kif.oracle.interface import KeyView
+from kif.oracle.local import LocalOracle
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
+from kif.store.engine import open_store
+from tests.hsm.software import tdes_kcv
+from tests.killing import killed_at
+from tests.site import ISSUER, TestSite, components, key_plan, make_bare_site, make_site
+
+VENDOR_KEY = KeyRef(TEST_VENDOR.name, "card-manager", 1)
+SECOND = replace(VENDOR_KEY, version=2)
+EMV = ("emv-ac", "emv-smi", "emv-smc")
+
+
+def hold(oracle: LocalOracle, people: RehearsalPeople, owner: str = TEST_VENDOR.name) -> KeyRef:
+    (key,) = hold_key_ceremony(oracle.custody, *key_plan("vendor-keys"), owner, people)
+    return key
+
+
+def inventory(oracle: LocalOracle) -> dict[KeyRef, KeyView]:
+    return {view.key: view for view in oracle.custody.inventory()}
+
+
+def kinds(site: TestSite) -> list[str]:
+    with open_store(site.home.database).reading() as tx:
+        entries = [Entry.decode(leaf) for leaf in tx.ledger.leaves()]
+    assert {each.boundary for each in entries} == {Boundary.HSM}
+    return [each.event.kind for each in entries]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> TestSite:
+    """A site after its genesis, which has no keys of others."""
+    return make_bare_site(tmp_path / "home")
+
+
+def test_the_keys_are_those_of_the_owners_sheets(site: TestSite) -> None:
+    with site.oracle() as oracle:
+        found = inventory(oracle)
+    assert found[VENDOR_KEY].kcv == "gp-aes-01:504A77"
+    issuer = TestIssuer(Path(), ISSUER)
+    for purpose in EMV:
+        view = found[KeyRef(ISSUER, purpose, 1)]
+        expected = tdes_kcv(issuer.master_key(purpose)).hex().upper()
+        assert (view.kcv, view.state) == (f"des-zero:{expected}", KeyState.ACTIVE)
+
+
+def test_versions_and_vendors_stand_side_by_side(site: TestSite) -> None:
+    with site.oracle() as oracle:
+        assert hold(oracle, site.people) == SECOND
+        other = hold(oracle, site.people, OTHER_TEST_VENDOR.name)
+        found = inventory(oracle)
+    assert {found[key].state for key in (VENDOR_KEY, SECOND, other)} == {KeyState.ACTIVE}
+    assert len({found[key].kcv for key in (VENDOR_KEY, SECOND, other)}) == 3
+
+
+@dataclass(frozen=True)
+class Fumbler(RehearsalPeople):
+    """Misreads the sheet a number of times."""
+
+    misses: list[int] = field(default_factory=list)
+
+    def component(self, person: str, key: KeyRef, number: int) -> Component:
+        right = super().component(person, key, number)
+        if not self.misses:
+            return right
+        if self.misses.pop() == 1:
+            raise BadInput(Control.COMPONENT, "The component is not hexadecimal.")
+        return replace(right, check_value="000000")
+
+
+def fumbling(site: TestSite, *misses: int, said: list[str] | None = None) -> Fumbler:
+    listener = (lambda text: None) if said is None else said.append
+    return Fumbler(site.people.folder, site.people.sheets, listener, list(misses))
+
+
+@pytest.mark.control("KIF-CER-03")
+def test_a_misread_component_is_told_counted_and_tried_again(bare: TestSite) -> None:
+    said: list[str] = []
+    with bare.oracle() as oracle:
+        hold(oracle, fumbling(bare, 1, 2, said=said))
+        assert inventory(oracle)[VENDOR_KEY].kcv == "gp-aes-01:504A77"
+    assert kinds(bare).count("deviation") == 2
+    assert sum("its sheet says another" in each for each in said) == 1
+    secrets = [each.value.reveal().hex().upper() for each in components(VENDOR_KEY)]
+    assert not [text for text in said for secret in secrets if secret in text.upper()]
+
+
+@pytest.mark.control("KIF-CER-03", "KIF-CER-06")
+def test_three_misses_abort_the_ceremony_on_the_record(bare: TestSite) -> None:
+    with bare.oracle() as oracle:
+        with pytest.raises(BadInput, match="read it from the sheet again"):
+            hold(oracle, fumbling(bare, 2, 2, 2))
+        assert VENDOR_KEY not in inventory(oracle)
+        assert hold(oracle, bare.people) == VENDOR_KEY
+    assert kinds(bare).count("key-ceremony-aborted") == 1
+    audit(bare.home)
+
+
+@dataclass(frozen=True)
+class OneHand(RehearsalPeople):
+    """The same custodian comes twice."""
+
+    def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
+        return (names[0],) * count
+
+
+@pytest.mark.control("KIF-CER-02")
+def test_one_custodian_for_two_is_refused(bare: TestSite) -> None:
+    people = OneHand(bare.people.folder, bare.people.sheets, bare.people.listener)
+    with bare.oracle() as oracle, pytest.raises(Refused, match="has signed it already"):
+        hold(oracle, people)
+
+
+@dataclass(frozen=True)
+class Forger(RehearsalPeople):
+    """Signs something else than was asked."""
+
+    def sign(self, person: str, namespace: str, statement: bytes) -> str:
+        return super().sign(person, namespace, statement + b" ")
+
+
+@pytest.mark.control("KIF-ORA-02")
+def test_a_signature_over_another_plan_is_refused(bare: TestSite) -> None:
+    people = Forger(bare.people.folder, bare.people.sheets, bare.people.listener)
+    with bare.oracle() as oracle, pytest.raises(Refused, match="not over this statement"):
+        hold(oracle, people)
+
+
+@pytest.mark.control("KIF-GW-04")
+def test_an_issuer_without_registration_gets_no_keys(bare: TestSite) -> None:
+    with bare.oracle() as oracle:
+        with pytest.raises(Refused, match="'nobody' is not registered"):
+            bare.load_keys(oracle, "issuer-keys", "nobody")
+        assert "key-ceremony-begun" not in kinds(bare)
+
+
+PLACES = [
+    "kif.oracle.custody:Custody.begin",
+    "kif.oracle.custody:Custody.approve",
+    "kif.oracle.custody:Custody.enter",
+    "kif.hsm.component:Combination.check_values",
+    "kif.hsm.component:Combination.form",
+    "kif.hsm.component:form_master",
+    "kif.oracle.custody:Custody.form",
+    "kif.oracle.custody:Custody.close",
+]
+
+
+@pytest.mark.control("KIF-CER-06")
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_key_ceremony_that_is_killed_anywhere_leaves_its_key_or_none(
+    tmp_path: Path, bare: TestSite, place: str, when: str
+) -> None:
+    assert killed_at(bare.home.path, "vendor-keys", place, when)
+    begun = (place, when) != (PLACES[0], "before")
+    done = (place, when) == (PLACES[-1], "after")
+    with bare.oracle() as oracle:
+        found = inventory(oracle)
+        if done:
+            assert found[VENDOR_KEY].state is KeyState.ACTIVE
+        elif VENDOR_KEY in found:
+            assert found[VENDOR_KEY].state is KeyState.DESTROYED
+            with pytest.raises(DeviceFailed, match="no key"):
+                oracle.custody.desk.keys.token.find(str(VENDOR_KEY), ObjectClass.SECRET_KEY)
+        assert kinds(bare).count("key-ceremony-aborted") == (begun and not done)
+        again = hold(oracle, bare.people)
+        assert inventory(oracle)[again].state is KeyState.ACTIVE
+    audit(bare.home)
+
+
+@pytest.mark.control("KIF-HSM-08")
+def test_a_destroyed_key_leaves_the_token(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    with site.oracle() as oracle:
+        custody, token = oracle.custody, oracle.custody.desk.keys.token
+        with pytest.raises(Refused, match="can't become destroyed"):
+            custody.change_state(VENDOR_KEY, KeyState.DESTROYED, "Too early.")
+        custody.change_state(VENDOR_KEY, KeyState.DEACTIVATED, "Its cards are used up.")
+        view = custody.change_state(VENDOR_KEY, KeyState.DESTROYED, "Its cards are used up.")
+        assert view.state is KeyState.DESTROYED
+        with pytest.raises(DeviceFailed, match="no key"):
+            token.find(str(VENDOR_KEY), ObjectClass.SECRET_KEY)
+    with site.oracle() as oracle:
+        assert hold(oracle, site.people) == SECOND
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-HSM-06")
+def test_a_key_that_is_another_one_than_on_the_record_stops_the_opening(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    with site.oracle() as oracle:
+        token = oracle.custody.desk.keys.token
+        destroy_master(token, str(VENDOR_KEY))
+        generate_master(token, str(VENDOR_KEY), Algorithm.AES_128)
+    with pytest.raises(DeviceFailed, match="test-vendor/card-manager/1 is another one") as caught:
+        site.oracle().__enter__()
+    assert caught.value.control is Control.KEY_CHECK_VALUE
+
+
+@pytest.mark.control("KIF-HSM-05")
+def test_a_key_that_is_gone_stops_the_opening(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    with site.oracle() as oracle:
+        destroy_master(oracle.custody.desk.keys.token, str(VENDOR_KEY))
+    with pytest.raises(DeviceFailed, match="no key with the label 'test-vendor/card-manager/1'"):
+        site.oracle().__enter__()
