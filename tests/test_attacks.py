@@ -167,7 +167,8 @@ ROWS = {
         words="the batch .* of the log is missing",
     ),
     "a batch of cards that never came": attack(
-        "INSERT INTO card_job SELECT 'never', number, display, pseudonym, valid_until, state, record, "
+        "INSERT INTO card_job SELECT 'never', number, display, pseudonym, valid_until, state, "
+        "record, "
         "record_digest, script, script_digest, station, card_serial, reason FROM card_job "
         f"WHERE {FIRST}:released",
         words="cards of a batch never are not in the log",

@@ -106,7 +106,7 @@ def test_a_script_comes_back_and_shows_nothing() -> None:
 
 @pytest.mark.control("KIF-PREP-01")
 def test_an_unknown_product_names_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="there are: test-debit"):
+    with pytest.raises(BadInput, match="there are: test-debit, test-prepaid"):
         load_product("gold")
 
 

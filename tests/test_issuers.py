@@ -1,0 +1,129 @@
+"""Two issuers with two key versions each, and two vendors with two each, in one site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kif.chip.personalise import personalise
+from kif.formats.error import BadInput, Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.pan import with_check_digit
+from kif.formats.state import JobState, KeyState
+from kif.oracle.interface import BatchView, Claim
+from kif.oracle.local import LocalOracle
+from kif.preparation.prepare import prepare_batch
+from kif.quality.chip import check_chip
+from kif.simulator.card import Card
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR, VENDORS
+from tests.certificate import issuer_certificate
+from tests.hsm.software import option_a
+from tests.oracle.test_chip import Wire
+from tests.site import ISSUER, OPERATORS, TestSite, received_file
+
+OTHER_ISSUER = "other-issuer"
+EMV = ("emv-ac", "emv-smi", "emv-smc")
+PRODUCTS = {TEST_VENDOR.name: "test-debit", OTHER_TEST_VENDOR.name: "test-prepaid"}
+
+
+@pytest.fixture(scope="module")
+def oracle(site: TestSite, oracle: LocalOracle) -> LocalOracle:
+    """The site's oracle, with every key."""
+    oracle.supervision.register_issuer(OTHER_ISSUER, issuer_certificate())
+    for plan, owner in (
+        ("vendor-keys", TEST_VENDOR.name),
+        ("vendor-keys", OTHER_TEST_VENDOR.name),
+        ("vendor-keys", OTHER_TEST_VENDOR.name),
+        ("issuer-keys", ISSUER),
+        ("issuer-keys", OTHER_ISSUER),
+        ("issuer-keys", OTHER_ISSUER),
+    ):
+        site.load_keys(oracle, plan, owner)
+    return oracle
+
+
+def prepared(oracle: LocalOracle, issuer: str, vendor: str, chosen: list[KeyRef]) -> BatchView:
+    """Receive and prepare a batch of one card of an issuer on a vendor's blanks."""
+    number = len(oracle.supervision.batches())
+    file = received_file(f"{issuer}-{number}", 1, first=10 * number + 1)
+    view = oracle.gateway.admit(replace(file, issuer=issuer, product=PRODUCTS[vendor]))
+    return prepare_batch(view.id, oracle.preparation, lambda: None, chosen)
+
+
+def pan_of(number: int) -> str:
+    """Return the PAN of the card of the batch of this number."""
+    return with_check_digit(f"99999900{10 * number + 1:07}")
+
+
+def release(site: TestSite, oracle: LocalOracle, batch: BatchView) -> None:
+    for person in OPERATORS:
+        site.approve(oracle, batch.id, person)
+
+
+def versions(issuer: str, vendor: str, version: int) -> list[KeyRef]:
+    keys = [KeyRef(issuer, purpose, version) for purpose in EMV]
+    return [*keys, KeyRef(vendor, "card-manager", version)]
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-05")
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("vendor", PRODUCTS)
+@pytest.mark.parametrize("issuer", [ISSUER, OTHER_ISSUER])
+def test_a_card_gets_its_own_issuers_keys_on_its_own_vendors_chip(
+    site: TestSite, oracle: LocalOracle, issuer: str, vendor: str, version: int
+) -> None:
+    """What the chip holds is what the issuer's own host derives from its own master keys."""
+    chosen = versions(issuer, vendor, version)
+    batch = prepared(oracle, issuer, vendor, chosen if version == 1 else [])
+    release(site, oracle, batch)
+    claim = oracle.chip.claim(batch.id, "station-1")
+    assert isinstance(claim, Claim)
+    wire = Wire(Card(vendor=VENDORS[vendor], version=version))
+    job = personalise(claim, wire, oracle.chip)
+    assert job.state is JobState.PERSONALISED, job.reason
+    oracle.graphics.printed(job.id)
+    assert check_chip(job.id, wire, oracle.quality, bytes).state is JobState.GOOD
+    host, pan = TestIssuer(Path(), issuer), pan_of(len(oracle.supervision.batches()) - 1)
+    assert wire.card.application._keys == [
+        option_a(host.master_key(purpose, version), pan, "00") for purpose in EMV
+    ]
+    with oracle.gateway.desk.record.reading() as (state, _):
+        released = dict(state.batches.require(batch.id).keys)
+    assert released.keys() == {str(key) for key in chosen}
+
+
+@pytest.mark.control("KIF-CHIP-02")
+def test_another_vendors_chip_or_version_does_not_open(site: TestSite, oracle: LocalOracle) -> None:
+    for vendor, version in ((OTHER_TEST_VENDOR, 2), (TEST_VENDOR, 1)):
+        batch = prepared(oracle, ISSUER, TEST_VENDOR.name, [])
+        release(site, oracle, batch)
+        claim = oracle.chip.claim(batch.id, "station-1")
+        assert isinstance(claim, Claim)
+        job = personalise(claim, Wire(Card(vendor=vendor, version=version)), oracle.chip)
+        assert "KIF-CHIP-02" in (job.reason or "")
+
+
+@pytest.mark.control("KIF-HSM-05")
+def test_a_key_of_somebody_else_is_not_chosen(oracle: LocalOracle) -> None:
+    for key in (KeyRef(OTHER_ISSUER, "emv-ac", 1), KeyRef(ISSUER, "lunch", 1)):
+        with pytest.raises(BadInput, match="The batch needs no key like"):
+            prepared(oracle, ISSUER, TEST_VENDOR.name, [key])
+    with pytest.raises(BadInput, match="There is no key test-issuer/emv-ac/9"):
+        prepared(oracle, ISSUER, TEST_VENDOR.name, [KeyRef(ISSUER, "emv-ac", 9)])
+
+
+@pytest.mark.control("KIF-HSM-08")
+def test_a_suspended_key_stops_its_batch_until_it_is_active_again(
+    site: TestSite, oracle: LocalOracle
+) -> None:
+    batch = prepared(oracle, ISSUER, TEST_VENDOR.name, [])
+    release(site, oracle, batch)
+    key = KeyRef(ISSUER, "emv-smc", 2)
+    oracle.custody.change_state(key, KeyState.SUSPENDED, "It may have been seen.")
+    with pytest.raises(Refused, match="test-issuer/emv-smc/2 is suspended"):
+        oracle.chip.claim(batch.id, "station-1")
+    oracle.custody.change_state(key, KeyState.ACTIVE, "It was not.")
+    assert isinstance(oracle.chip.claim(batch.id, "station-1"), Claim)
