@@ -60,6 +60,15 @@ def _vendor_keys(home: Path, armed: Callable[[], None]) -> None:
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
 
 
+def _erase(home: Path, armed: Callable[[], None]) -> None:
+    from kif.oracle.home import Home
+
+    with TestSite(Home(home), rehearsing_people(home)).oracle() as oracle:
+        (window,) = oracle.privacy.windows()
+        armed()
+        oracle.privacy.erase_window(window.key, "It was due.")
+
+
 def _admit(home: Path, armed: Callable[[], None]) -> None:
     from kif.oracle.home import Home
 
@@ -70,5 +79,5 @@ def _admit(home: Path, armed: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     folder, chosen, spot, moment = sys.argv[1:]
-    works = {"genesis": _genesis, "vendor-keys": _vendor_keys, "admit": _admit}
+    works = {"genesis": _genesis, "vendor-keys": _vendor_keys, "admit": _admit, "erase": _erase}
     works[chosen](Path(folder), lambda: arm(spot, moment))

@@ -203,6 +203,22 @@ ROWS = {
     "chips swapped": attack(
         "swap card_serial :made", words="has another chip's serial than in the log"
     ),
+    "a seed replaced": attack(
+        "UPDATE batch SET seed = x'00' WHERE id = :released",
+        words="seed of batch .*'s data key is not the one in the log",
+    ),
+    "a seed removed": attack(
+        "UPDATE batch SET seed = NULL WHERE id = :released",
+        words="seed of batch .*'s data key is not the one in the log",
+    ),
+    "seeds exchanged": attack(
+        "UPDATE batch SET seed = (SELECT seed FROM batch WHERE id = :made) WHERE id = :released",
+        words="seed of batch .*'s data key is not the one in the log",
+    ),
+    "another retention key": attack(
+        "UPDATE batch SET retention = 'other/retention/202601' WHERE id = :released",
+        words="retention of the batch .* is 'other/retention/202601'",
+    ),
     "a check value changed": attack(
         "UPDATE key_record SET kcv = 'des-zero:000000' WHERE key = 'test-issuer/emv-ac/1'",
         words="kcv of the key test-issuer/emv-ac/1 is 'des-zero:000000'",
@@ -560,23 +576,6 @@ def test_a_token_object_that_is_gone_is_a_sentence(
     with pytest.raises(KifError, match=LABELS[label]) as refused:
         opened(site)
     assert refused.value.exit_code == 3
-
-
-@pytest.mark.control("KIF-ORA-07")
-def test_a_batch_whose_key_is_gone_does_not_block_the_others(
-    target: Target, tmp_path: Path
-) -> None:
-    site, batch = target.copy(tmp_path / "home"), target.batches["released"]
-    with Token.open(site.home.token_place(), site.pin()) as token:
-        for native in token.session.get_objects({Attribute.LABEL: f"batch-data/{batch}"}):
-            native.destroy()
-    with site.oracle() as oracle:
-        for _ in range(3):
-            job = oracle.chip.claim(batch, "station-1")
-            assert isinstance(job, JobView)
-            assert "can't be opened: The token has no key" in (job.reason or "")
-        assert oracle.chip.claim(batch, "station-1") is None
-        good_card(oracle, target.batches["made"])
 
 
 @pytest.mark.control("KIF-CER-05")

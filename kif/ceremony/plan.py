@@ -175,8 +175,8 @@ def _check_forms(plan: KeyPlan) -> None:
         raise _impossible("The plan forms at least one key, and each once.")
     for step in plan.forms:
         row = PURPOSES.get(step.key)
-        if row is None or row.owner is not plan.owner:
-            known = ", ".join(name for name, each in PURPOSES.items() if each.owner is plan.owner)
+        if row is None or row.owner is not plan.owner or not row.formed:
+            known = ", ".join(n for n, p in PURPOSES.items() if p.owner is plan.owner and p.formed)
             raise _impossible(
                 f"'{step.key}' is none of the keys of {plan.owner.value}s, which are: {known}."
             )

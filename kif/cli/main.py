@@ -13,6 +13,7 @@ from kif.cli.hsm import hsm
 from kif.cli.issuer import issuer
 from kif.cli.key import key
 from kif.cli.log import log
+from kif.cli.privacy import privacy
 from kif.cli.simulate import simulate
 from kif.cli.station import station
 from kif.formats.error import KifError
@@ -35,7 +36,7 @@ def kif(context: click.Context, home: Path) -> None:
     context.obj = App(Home(home))
 
 
-for group in (batch, ceremony, demo, hsm, issuer, key, log, simulate, station):
+for group in (batch, ceremony, demo, hsm, issuer, key, log, privacy, simulate, station):
     kif.add_command(group)
 
 

@@ -46,6 +46,7 @@ class Control(StrEnum):
     ONE_PROCESS = "KIF-ORA-06"
     DATA_AT_REST = "KIF-ORA-07"
     HOME = "KIF-ORA-08"
+    RETENTION = "KIF-ORA-09"
 
     READER = "KIF-CHIP-01"
     CARD_CRYPTOGRAM = "KIF-CHIP-02"
@@ -106,6 +107,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.RECONCILIATION: "received = good + suspect + left over, at any moment.",
     Control.ONE_PROCESS: "One process at a time works in an embedded home.",
     Control.DATA_AT_REST: "Card data rests only encrypted under its batch's key in the HSM.",
+    Control.RETENTION: "Card data is kept under a key of its issuer and month, and erased with it.",
     Control.HOME: "A home is its owner's alone: nobody else writes in it, and no link leads out.",
     Control.READER: "The reader that is named is there.",
     Control.CARD_CRYPTOGRAM: "The card proves its keys before any key leaves the oracle.",

@@ -13,6 +13,7 @@ CARD_MANAGER = "card-manager"
 DATA_PROTECTION = "data-protection"
 ENVELOPE_RECIPIENT = "envelope-recipient"
 LOG_SIGNER = "log-signer"
+RETENTION = "retention"
 SITE_CA = "site-ca"
 
 
@@ -32,17 +33,24 @@ class Purpose:
     usage: str
     algorithms: frozenset[str]
 
+    @property
+    def formed(self) -> bool:
+        """Whether such a key is formed of components in a ceremony."""
+        return self.owner is not Owner.SITE and self.usage == _MASTER
+
+
+_MASTER = "master-derivation"
+
 
 def _row(owner: Owner, usage: str, *algorithms: str) -> Purpose:
     return Purpose(owner, usage, frozenset(algorithms))
 
 
-_MASTER = "master-derivation"
-
 PURPOSES: dict[str, Purpose] = {
     "emv-ac": _row(Owner.ISSUER, _MASTER, "2TDEA"),
     "emv-smi": _row(Owner.ISSUER, _MASTER, "2TDEA"),
     "emv-smc": _row(Owner.ISSUER, _MASTER, "2TDEA"),
+    RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
     CARD_MANAGER: _row(Owner.VENDOR, _MASTER, "AES-128", "AES-192", "AES-256"),
     DATA_PROTECTION: _row(Owner.SITE, _MASTER, "AES-256"),
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),

@@ -32,12 +32,16 @@ KEY_STEPS: dict[KeyState, frozenset[KeyState]] = {
 
 
 class BatchState(StrEnum):
-    """Where a batch stands; RELEASED needs two people, CLOSED a reconciliation that balances."""
+    """Where a batch stands; RELEASED needs two people, CLOSED a reconciliation that balances.
+
+    Of an ERASED one nobody can read the cards' data any more.
+    """
 
     RECEIVED = "received"
     PREPARED = "prepared"
     RELEASED = "released"
     CLOSED = "closed"
+    ERASED = "erased"
 
 
 class JobState(StrEnum):

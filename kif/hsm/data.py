@@ -1,13 +1,15 @@
 """Card data at rest: AES-256-GCM under the key of its batch, and digests by CMAC.
 
-The batch's key is a token object; destroying it erases the batch, backups included. A digest's key
-is derived from the data-protection master for the moment it is used.
+The batch's key is a session object, derived from the retention key of its issuer and month over a
+seed that stands in the batch's row. Destroying the retention key erases its batches, backups
+included; destroying a seed erases one batch where the database lives. A digest's key is derived
+from the data-protection master for the moment it is used.
 """
 
 import hashlib
 from typing import cast
 
-from pkcs11 import GCMParams, Mechanism
+from pkcs11 import GCMParams, Mechanism, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
@@ -19,22 +21,34 @@ from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
 _NONCE, _TAG_BITS = 12, 128
-BATCH_KEYS = "batch-data/"
+SEED = 32
 
 
-def generate_batch_key(token: Token, batch: str) -> Key:
-    """Generate the data key of a batch."""
-    return generate(token, Usage.BATCH_DATA, Algorithm.AES_256, BATCH_KEYS + batch)
+def make_retention_key(token: Token, label: str) -> Key:
+    """Return a retention key, generated when the token has none of this label."""
+    if not token.has(label, ObjectClass.SECRET_KEY):
+        return generate(token, Usage.RETENTION, Algorithm.AES_256, label)
+    return find_retention_key(token, label)
 
 
-def find_batch_key(token: Token, batch: str) -> Key:
-    """Return the data key of a batch. Raises ``DeviceFailed`` (KEY_FOUND) once it is destroyed."""
-    return find(token, Usage.BATCH_DATA, Algorithm.AES_256, BATCH_KEYS + batch)
+def find_retention_key(token: Token, label: str) -> Key:
+    """Return a retention key. Raises ``DeviceFailed`` (KEY_FOUND) once it is destroyed."""
+    return find(token, Usage.RETENTION, Algorithm.AES_256, label)
 
 
-def batches_with_key(token: Token) -> list[str]:
-    """Return the batches whose data key the token holds."""
-    return [label.removeprefix(BATCH_KEYS) for label in token.labels(BATCH_KEYS)]
+def new_seed(token: Token) -> bytes:
+    """Return 32 random bytes that a data key can be derived over."""
+    with calling("drawing a seed"):
+        return token.session.generate_random(SEED * 8)
+
+
+def batch_key(retention: Key, seed: bytes) -> Key:
+    """Return the data key of a batch: what its retention key makes of its seed.
+
+    The seed is as good as the data key wrapped: without the retention key it says nothing, and
+    without the seed the retention key gives nothing.
+    """
+    return derive_aes(retention, seed, Algorithm.AES_256, Usage.BATCH_DATA)
 
 
 def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:

@@ -100,13 +100,10 @@ class Token:
             )
         return found[0]
 
-    def labels(self, prefix: str) -> list[str]:
-        """Return the labels of secret keys that start with ``prefix``."""
-        with library.calling("listing keys"):
-            keys = self._objects({Attribute.CLASS: ObjectClass.SECRET_KEY})
-            return sorted(
-                label for key in keys if (label := key[Attribute.LABEL]).startswith(prefix)
-            )
+    def has(self, label: str, kind: ObjectClass) -> bool:
+        """Return whether there is an object with this label."""
+        with library.calling(f"looking for {label}"):
+            return bool(self._objects({Attribute.CLASS: kind, Attribute.LABEL: label}))
 
     def destroy_all(self, label: str, kind: ObjectClass) -> None:
         """Destroy every object with this label; none is no error."""

@@ -33,6 +33,7 @@ class Usage(StrEnum):
     CHANNEL_MAC = "channel-mac"
     PUBLIC_BLOCK = "public-block"
     KEYED_DIGEST = "keyed-digest"
+    RETENTION = "retention"
     BATCH_DATA = "batch-data"
     CONTENT = "content"
     COMPONENT_COMBINER = "component-combiner"
@@ -90,7 +91,9 @@ RULES: dict[Usage, Rule] = {
     # Encrypts blocks whose cryptogram is public: check values, CMAC's L, an application cryptogram.
     Usage.PUBLIC_BLOCK: _rule(Attribute.ENCRYPT),
     Usage.KEYED_DIGEST: _rule(Attribute.SIGN),
-    Usage.BATCH_DATA: _rule(Attribute.ENCRYPT, Attribute.DECRYPT, token=True),
+    # Not for backup: what it keeps is erased when it is destroyed.
+    Usage.RETENTION: _rule(Attribute.DERIVE, token=True),
+    Usage.BATCH_DATA: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
     Usage.CONTENT: _rule(Attribute.DECRYPT),
     Usage.COMPONENT_COMBINER: _rule(Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP),
     Usage.COMPONENT_PIECE: _rule(extractable=True),

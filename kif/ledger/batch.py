@@ -43,6 +43,10 @@ class Batch:
     product: str
     count: int
     records: str
+    retention: str
+    """Reference of the key that its data key is derived from."""
+    seed: str
+    """SHA-256 of what it is derived over."""
     state: BatchState = BatchState.RECEIVED
     profile: str = ""
     scripts: str = ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import Owner, purpose_of
+from kif.formats.purpose import RETENTION, Owner, purpose_of
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
@@ -25,9 +25,11 @@ from kif.ledger.events.batch import (
     ApprovalGiven,
     BatchClosed,
     BatchDispatched,
+    BatchErased,
     BatchPrepared,
     BatchReceived,
     BatchReleased,
+    WindowErased,
 )
 from kif.ledger.events.ceremony import Role
 from kif.ledger.form import write_time
@@ -67,7 +69,7 @@ class Batches:
             )
         return self.jobs[batch]
 
-    def received(self, event: BatchReceived) -> None:
+    def received(self, event: BatchReceived, now: datetime) -> None:
         """Take a batch of a registered issuer whose reference and content never came before."""
         self._issuers.require(event.issuer)
         earlier = self.earlier(event.name, event.content)
@@ -80,7 +82,22 @@ class Batches:
             )
         if not event.count:
             raise BadInput(Control.FILE_COUNT, "A batch has at least one card.")
-        batch = Batch(event.batch, event.issuer, event.product, event.count, event.records)
+        if event.retention != window(event.issuer, now):
+            raise Refused(
+                Control.RETENTION,
+                f"A batch of {event.issuer} is kept under {window(event.issuer, now)} now, not "
+                f"under {event.retention}.",
+            )
+        self._keys.retained(event.retention, event.derived)
+        batch = Batch(
+            event.batch,
+            event.issuer,
+            event.product,
+            event.count,
+            event.records,
+            str(event.retention),
+            event.seed,
+        )
         self._journal.put(self.known, batch.id, batch)
         self._journal.put(self.jobs, batch.id, Jobs(batch.count, self._journal, batch.id))
         self._journal.put(self._names, event.name, batch.id)
@@ -211,6 +228,37 @@ class Batches:
         self._journal.drop(self.jobs, batch.id)
         self._put(replace(batch, state=BatchState.CLOSED, outcome=outcome))
 
+    def erased(self, event: BatchErased) -> None:
+        """Erase one batch that is closed, before its window is."""
+        batch = self._in(event.batch, BatchState.CLOSED, "is erased")
+        self._put(replace(batch, state=BatchState.ERASED))
+
+    def window_erased(self, event: WindowErased, now: datetime) -> None:
+        """Erase every batch of a window that is over, once they are all closed."""
+        key = event.key
+        self._keys.require(key)
+        if key.purpose != RETENTION or key.version >= _month(now):
+            raise Refused(
+                Control.RETENTION,
+                f"{key} is not the retention key of a window that is over; a window ends with its "
+                "month.",
+            )
+        there = self.of_window(key)
+        still = [each.id for each in there if each.id in self.jobs]
+        if still or len(there) != event.batches:
+            raise Refused(
+                Control.RETENTION,
+                f"Of the {len(there)} batches under {key}, {len(still)} are not closed: "
+                f"{', '.join(still[:5]) or 'none'}. Nothing was erased.",
+            )
+        self._keys.erased(key)
+        for batch in there:
+            self._put(replace(batch, state=BatchState.ERASED))
+
+    def of_window(self, key: KeyRef) -> list[Batch]:
+        """Return the batches under a retention key."""
+        return [each for each in self.known.values() if each.retention == str(key)]
+
     def balance(self, batch: str) -> tuple[int, int, int]:
         """Return how many cards are good (and dispatched), suspect, and left over."""
         jobs = self.open_jobs(batch)
@@ -271,6 +319,16 @@ class Batches:
             self._contents[content] = batch.id
             if jobs is not None:
                 self.jobs[batch.id] = Jobs.restore(jobs, self._journal, batch.id)
+
+
+def window(issuer: str, now: datetime) -> KeyRef:
+    """Return the retention key for what an issuer sends now: one a month, in UTC."""
+    return KeyRef(issuer, RETENTION, _month(now))
+
+
+def _month(now: datetime) -> int:
+    utc = now.astimezone(UTC)
+    return utc.year * 100 + utc.month
 
 
 def _key_texts(keys: Mapping[KeyRef, str]) -> tuple[tuple[str, str], ...]:

@@ -151,9 +151,9 @@ class KeyCeremonies:
         return running
 
     def _require_owner(self, key: KeyRef) -> None:
-        owner = purpose_of(key).owner
-        _require(owner is not Owner.SITE, f"{key} would be the site's; its genesis makes those.")
-        if owner is Owner.ISSUER:
+        row = purpose_of(key)
+        _require(row.formed, f"{key} is not formed of components; the site makes it by itself.")
+        if row.owner is Owner.ISSUER:
             self._issuers.require(key.owner)
 
     def _set(self, running: Running | None) -> None:

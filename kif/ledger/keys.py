@@ -50,10 +50,31 @@ class Keys:
         entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, None)
         self._enter(event.key, entry)
 
+    def retained(self, key: KeyRef, derived: str) -> None:
+        """Take the retention key of a batch: made with the first of its window, then the same."""
+        if key not in self.known:
+            row = purpose_of(key)
+            (algorithm,) = row.algorithms
+            self._enter(key, KeyEntry(row.usage, algorithm, None, derived, None, KeyState.ACTIVE))
+        entry = self.known[key]
+        if (entry.state, entry.derived) != (KeyState.ACTIVE, derived):
+            raise Refused(
+                Control.KEY_STATE,
+                f"The retention key {key} is {entry.state.value}, or another one than before.",
+            )
+
+    def erased(self, key: KeyRef) -> None:
+        """Take a retention key out of use for ever."""
+        self.step(key, KeyState.DEACTIVATED)
+        self.step(key, KeyState.DESTROYED)
+
     def changed(self, event: KeyStateChanged) -> None:
         """Move a key of an issuer or a vendor along its states."""
-        if purpose_of(event.key).owner is Owner.SITE:
-            raise Refused(Control.KEY_STATE, f"{event.key} is the site's own; it stays as it is.")
+        if not purpose_of(event.key).formed:
+            raise Refused(
+                Control.KEY_STATE,
+                f"{event.key} is the site's own; its state is not changed like that.",
+            )
         if self.require(event.key).state is KeyState.PRE_ACTIVE:
             raise Refused(
                 Control.KEY_STATE, f"{event.key} belongs to a ceremony that is not closed."

@@ -155,7 +155,6 @@ class State:
             of_site.LibraryAccepted: lambda e, _: self.genesis.accept_library(e),
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
-            of_site.ResidueDestroyed: lambda e, _: None,
         }
 
     def _corrected(self, event: of_site.ClockCorrected, now: datetime) -> None:
@@ -170,13 +169,15 @@ class State:
         batches = self.batches
         return {
             of_batch.FileRefused: lambda e, _: None,
-            of_batch.BatchReceived: lambda e, _: batches.received(e),
+            of_batch.BatchReceived: batches.received,
             of_batch.BatchPrepared: lambda e, _: batches.prepared(e),
             of_batch.ApprovalGiven: batches.approved,
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),
             of_batch.BatchDispatched: lambda e, _: batches.dispatched(e),
             of_batch.BatchClosed: lambda e, _: batches.closed(e),
+            of_batch.BatchErased: lambda e, _: batches.erased(e),
+            of_batch.WindowErased: batches.window_erased,
         }
 
     def _card_rules(self) -> dict[type[Event], _Rule]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.state import JobState
+from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import fingerprint
 from kif.ledger.batch import Batch
 from kif.ledger.binding import root_over, sealed_digest
@@ -87,6 +87,7 @@ def _batch_row(place: int, batch: Batch) -> Row:
         "records": batch.records,
         "profile": batch.profile,
         "scripts": batch.scripts,
+        "retention": batch.retention,
     }
 
 
@@ -130,6 +131,7 @@ def differences(session: Session, state: State, verifier: str, *, whole: bool) -
             yield from _open_cards(session, state, batch)
         elif whole:
             yield from _closed_cards(session, batch)
+        yield from _seed(session, batch)
         if whole:
             yield from _sealed(session, batch.id)
 
@@ -208,6 +210,14 @@ def _open_cards(session: Session, state: State, batch: Batch) -> Iterator[str]:
         if station != jobs.line.get(number):
             yield f"{what} stands at another station than in the log"
     yield from _roots(session, batch)
+
+
+def _seed(session: Session, batch: Batch) -> Iterator[str]:
+    wanted = text("SELECT seed FROM batch WHERE id = :batch")
+    seed = session.execute(wanted, {"batch": batch.id}).scalar()
+    expected = None if batch.state is BatchState.ERASED else bytes.fromhex(batch.seed)
+    if _digest(seed) != expected:
+        yield f"the seed of batch {batch.id}'s data key is not the one in the log"
 
 
 def _closed_cards(session: Session, batch: Batch) -> Iterator[str]:

@@ -7,10 +7,8 @@ it formed: no key without a record, no record without a key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from sqlalchemy import update
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -33,10 +31,9 @@ from kif.ledger.events.key import (
     KeyFormed,
     KeyStateChanged,
 )
-from kif.oracle.desk import Desk
+from kif.oracle.desk import Desk, key_row, move_keys
 from kif.oracle.group import Step
 from kif.oracle.interface import KeyView
-from kif.store.models import KeyRecord
 
 
 @dataclass(frozen=True)
@@ -119,15 +116,7 @@ class Custody:
 
             def work(step: Step) -> None:
                 step.record(KeyFormed(step.by, key, usage, algorithm, kcv, derived))
-                step.session.add(
-                    KeyRecord(
-                        key=str(key),
-                        usage=usage,
-                        algorithm=algorithm,
-                        kcv=kcv,
-                        state=KeyState.PRE_ACTIVE.value,
-                    )
-                )
+                step.session.add(key_row(step.state, key))
 
             self.desk.record.write(work)
             combination.form(str(key))
@@ -141,7 +130,7 @@ class Custody:
         def work(step: Step) -> None:
             keys = step.state.ceremonies.require_running().keys
             step.record(KeyCeremonyClosed(step.by, ceremony))
-            _moved(step, keys)
+            move_keys(step, keys)
 
         self.desk.record.write(work)
 
@@ -158,7 +147,7 @@ class Custody:
 
         def work(step: Step) -> KeyView:
             step.record(KeyStateChanged(step.by, key, to, for_the_record(reason)))
-            _moved(step, (key,))
+            move_keys(step, (key,))
             entry = step.state.keys.require(key)
             return KeyView(key, entry.usage, entry.algorithm, entry.kcv, entry.state)
 
@@ -185,13 +174,5 @@ def aborted(step: Step, reason: str) -> Sequence[KeyRef]:
     if running is None:
         return ()
     step.record(KeyCeremonyAborted(step.by, running.name, for_the_record(reason)))
-    _moved(step, running.formed)
+    move_keys(step, running.formed)
     return running.formed
-
-
-def _moved(step: Step, keys: Iterable[KeyRef]) -> None:
-    """Bring the rows of keys up to the state of the log."""
-    for key in keys:
-        state = step.state.keys.require(key).state.value
-        this = KeyRecord.key == str(key)
-        step.session.execute(update(KeyRecord).where(this).values(state=state))

@@ -6,6 +6,7 @@ and brings the rows up to date in the same transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
-from kif.formats.state import JobState
+from kif.formats.state import BatchState, JobState
 from kif.formats.text import for_the_record
 from kif.hsm import data
 from kif.hsm.cmac import CmacMaster
@@ -31,7 +32,7 @@ from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import KeyRing
 from kif.oracle.record import Record
-from kif.store.models import Approval, Batch, CardJob
+from kif.store.models import Approval, Batch, CardJob, KeyRecord
 
 _GONE = frozenset({Control.KEY_FOUND, Control.DATA_AT_REST})
 
@@ -80,7 +81,7 @@ class Desk:
         _, _, sealed = sealed_of(session, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise _not_bound(job, "script")
-        return self.reveal(job, sealed, "script")
+        return self.reveal(state, session, job, sealed, "script")
 
     def master(self, batch: str, key: KeyRef) -> Key:
         """Return a master that the batch was released with. Raises ``Refused`` for any other."""
@@ -92,15 +93,18 @@ class Desk:
         with self.record.reading() as (state, _):
             return self.keys.cmac_master(key, _released_with(state, batch, key))
 
-    def protect(self, job: JobRef, clear: Secret, what: str) -> bytes:
+    def protect(self, step: Step, job: JobRef, clear: Secret, what: str) -> bytes:
         """Encrypt card data for rest, bound to its card and to what it is."""
-        key = self.keys.batch(job.batch)
-        return data.protect(self.keys.token, key, clear, _context(job, what))
+        key = self._batch_key(step.state, step.session, job.batch)
+        return data.protect(self.keys.token, key, clear, context(job, what))
 
-    def reveal(self, job: JobRef, sealed: bytes, what: str) -> Secret:
+    def reveal(
+        self, state: State, session: Session, job: JobRef, sealed: bytes, what: str
+    ) -> Secret:
         """Decrypt card data. Raises ``CheckFailed`` (DATA_AT_REST) when it does not open."""
         try:
-            return data.reveal(self.keys.batch(job.batch), sealed, _context(job, what))
+            key = self._batch_key(state, session, job.batch)
+            return data.reveal(key, sealed, context(job, what))
         except DeviceFailed as exc:
             if exc.control not in _GONE:
                 raise
@@ -108,6 +112,19 @@ class Desk:
                 Control.DATA_AT_REST,
                 f"The {what} of {job} can't be opened: {exc.sentence}",
             ) from exc
+
+    def _batch_key(self, state: State, session: Session, batch: str) -> Key:
+        """Return the data key of a batch, whose row has the seed that the log names."""
+        known = state.batches.require(batch)
+        seed = session.scalars(select(Batch.seed).where(Batch.id == batch)).first()
+        if known.state is BatchState.ERASED:
+            raise CheckFailed(Control.DATA_AT_REST, f"Batch {batch} was erased.")
+        if seed is None or sealed_digest(seed).hex() != known.seed:
+            raise CheckFailed(
+                Control.DATA_AT_REST,
+                f"The seed of batch {batch}'s data key is not the one in the log.",
+            )
+        return self.keys.batch(batch, KeyRef.parse(known.retention), seed)
 
     def _bound_scripts(self, session: Session, batch: Known) -> dict[int, bytes]:
         """Return the digests of a batch's scripts, which give the root that was released."""
@@ -135,7 +152,8 @@ def _released_with(state: State, batch: str, key: KeyRef) -> KeyEntry:
     return state.keys.require(key)
 
 
-def _context(job: JobRef, what: str) -> bytes:
+def context(job: JobRef, what: str) -> bytes:
+    """Return what sealed data of a card is bound to."""
     return f"{job.batch}/{job.number}/{what}".encode()
 
 
@@ -282,3 +300,23 @@ def _view(row: Any) -> JobView:
         row.card_serial,
         row.reason,
     )
+
+
+def key_row(state: State, key: KeyRef) -> KeyRecord:
+    """Return the row of a key, as the log has it."""
+    entry = state.keys.require(key)
+    return KeyRecord(
+        key=str(key),
+        usage=entry.usage,
+        algorithm=entry.algorithm,
+        kcv=entry.kcv,
+        state=entry.state.value,
+    )
+
+
+def move_keys(step: Step, keys: Iterable[KeyRef]) -> None:
+    """Bring the rows of keys up to the state of the log."""
+    for key in keys:
+        state = step.state.keys.require(key).state.value
+        this = KeyRecord.key == str(key)
+        step.session.execute(update(KeyRecord).where(this).values(state=state))

@@ -5,21 +5,37 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kif.formats.control import Control
-from kif.formats.state import BatchState, JobState
+from kif.formats.kcv import KcvMethod
+from kif.formats.keyref import KeyRef
+from kif.formats.state import JobState
 from kif.formats.text import for_the_record
-from kif.hsm.data import generate_batch_key, keyed_digest, pseudonym
+from kif.hsm import data
+from kif.hsm.data import keyed_digest, new_seed
 from kif.hsm.envelope import ContentKey, unwrap_content_key
+from kif.hsm.form import derived_check_value
+from kif.ledger.batches import window
 from kif.ledger.binding import BoundRecord, root_over, sealed_digest
 from kif.ledger.events.batch import BatchReceived, FileRefused
-from kif.oracle.desk import Desk, batch_view
+from kif.ledger.state import State
+from kif.oracle.desk import Desk, batch_view, context, key_row
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import RECIPIENT
 from kif.store.models import Batch, CardJob
+
+
+@dataclass(frozen=True)
+class _NewBatch:
+    """A batch that is being made."""
+
+    id: str
+    retention: KeyRef
+    seed: bytes = b""
+    derived: str = f"{KcvMethod.DERIVED_GP_AES_01.value}:000000"
 
 
 @dataclass(frozen=True)
@@ -50,28 +66,35 @@ class Gateway:
     def admit(self, file: ReceivedFile) -> BatchView:
         """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind.
 
-        1. Refuse what came before; 2. make the batch's data key in the HSM; 3. protect each record;
-        4. batch, jobs and ledger entry in one group. A key whose batch did not commit is destroyed
-        by :mod:`kif.oracle.recovery`.
+        1. Refuse what came before; 2. derive the batch's data key in the HSM, from the retention
+        key of its issuer and month, which is made when there is none; 3. protect each record; 4.
+        batch, jobs and ledger entry in one group. A retention key whose first batch did not commit
+        is taken by the next one.
         """
         protection = self.desk.keys.protection
         content = keyed_digest(protection, b"content", file.content_digest.reveal()).hex()
         label = b"reference\x00" + file.issuer.encode()
         name = keyed_digest(protection, label, file.reference.encode()).hex()
-        return self.desk.record.write(partial(self._admit, file, name, content))
-
-    def _admit(self, file: ReceivedFile, name: str, content: str, step: Step) -> BatchView:
         batch = secrets.token_hex(8)
+        try:
+            return self.desk.record.write(partial(self._admit, batch, file, name, content))
+        except BaseException:
+            self.desk.keys.forget_batch(batch)
+            raise
+
+    def _admit(
+        self, new: str, file: ReceivedFile, name: str, content: str, step: Step
+    ) -> BatchView:
         earlier = step.state.batches.earlier(name, content)
+        batch = _NewBatch(new, window(file.issuer, step.now))
         if earlier is None:
-            generate_batch_key(self.desk.keys.token, batch)
-        rows = (
-            [] if earlier else [self._job(batch, file.issuer, *c) for c in enumerate(file.cards, 1)]
-        )
+            batch = self._keyed(batch)
+        rows = [] if earlier else [self._job(batch, file.issuer, *c) for c in _numbered(file)]
+        new_window = batch.retention not in step.state.keys.known
         step.record(
             BatchReceived(
                 by=step.by,
-                batch=batch,
+                batch=batch.id,
                 issuer=file.issuer,
                 product=file.product,
                 count=len(file.cards),
@@ -79,36 +102,36 @@ class Gateway:
                 content=content,
                 name=name,
                 records=root_over(_bound(row) for row in rows),
+                retention=batch.retention,
+                derived=batch.derived,
+                seed=sealed_digest(batch.seed).hex(),
                 reference=file.reference,
             )
         )
-        known = step.state.batches.require(batch)
-        step.session.add(
-            Batch(
-                id=batch,
-                place=len(step.state.batches.known),
-                issuer=file.issuer,
-                file_reference=file.reference,
-                product=file.product,
-                count=known.count,
-                state=BatchState.RECEIVED,
-                records=known.records,
-                profile="",
-                scripts="",
-            )
-        )
+        if new_window:
+            step.session.add(key_row(step.state, batch.retention))
+        step.session.add(_batch_row(step.state, batch, file))
         step.session.flush()
         step.session.add_all(rows)
         step.session.flush()
-        return batch_view(step.session, batch)
+        return batch_view(step.session, batch.id)
 
-    def _job(self, batch: str, issuer: str, number: int, card: ReceivedCard) -> CardJob:
-        record = self.desk.protect(JobRef(batch, number), card.record, "record")
+    def _keyed(self, batch: _NewBatch) -> _NewBatch:
+        """Return the batch with a seed, and the check value of its retention key."""
+        keys = self.desk.keys
+        derived = str(derived_check_value(keys.make_retention(batch.retention)))
+        return replace(batch, seed=new_seed(keys.token), derived=derived)
+
+    def _job(self, batch: _NewBatch, issuer: str, number: int, card: ReceivedCard) -> CardJob:
+        keys = self.desk.keys
+        key = keys.batch(batch.id, batch.retention, batch.seed)
+        bound = context(JobRef(batch.id, number), "record")
+        record = data.protect(keys.token, key, card.record, bound)
         return CardJob(
-            batch_id=batch,
+            batch_id=batch.id,
             number=number,
             display=card.subject.display,
-            pseudonym=pseudonym(self.desk.keys.protection, issuer, card.subject.identity),
+            pseudonym=data.pseudonym(keys.protection, issuer, card.subject.identity),
             valid_until=card.valid_until,
             state=JobState.RECEIVED,
             record=record,
@@ -121,6 +144,28 @@ class Gateway:
         self.desk.record.write(
             lambda step: step.record(FileRefused(step.by, file_digest, control, reason))
         )
+
+
+def _numbered(file: ReceivedFile) -> Iterator[tuple[int, ReceivedCard]]:
+    return iter(enumerate(file.cards, start=1))
+
+
+def _batch_row(state: State, batch: _NewBatch, file: ReceivedFile) -> Batch:
+    known = state.batches.require(batch.id)
+    return Batch(
+        id=batch.id,
+        place=len(state.batches.known),
+        issuer=known.issuer,
+        file_reference=file.reference,
+        product=known.product,
+        count=known.count,
+        state=known.state,
+        records=known.records,
+        profile=known.profile,
+        scripts=known.scripts,
+        retention=known.retention,
+        seed=batch.seed,
+    )
 
 
 def _bound(row: CardJob) -> BoundRecord:

@@ -106,6 +106,20 @@ class KeyView:
 
 
 @dataclass(frozen=True)
+class WindowView:
+    """What came from one issuer in one month, and how long it is kept."""
+
+    key: KeyRef
+    batches: int
+    still_open: int
+    """How many of them are not closed."""
+    until: date
+    """The day from which it is due for erasure."""
+    due: bool
+    erased: bool
+
+
+@dataclass(frozen=True)
 class IssuerView:
     """An issuer of the register; ``certificate`` is PEM."""
 
@@ -312,6 +326,25 @@ class CustodyOracle(Protocol):
         """
 
 
+class PrivacyOracle(Protocol):
+    """What is kept how long, and its erasure."""
+
+    def windows(self) -> Sequence[WindowView]:
+        """Return every window, oldest first."""
+
+    def erase_batch(self, batch: str, reason: str) -> BatchView:
+        """Erase a closed batch in the live database, before its window.
+
+        Raises ``Refused`` (BATCH_STATE) for a batch that is not closed.
+        """
+
+    def erase_window(self, key: KeyRef, reason: str) -> Sequence[BatchView]:
+        """Destroy a retention key, and with it what every batch of its window holds.
+
+        Raises ``Refused`` (RETENTION) while the month lasts, or a batch is not closed.
+        """
+
+
 class SupervisionOracle(Protocol):
     """What supervisors, operators and compliance staff do themselves."""
 
@@ -365,6 +398,10 @@ class Oracle(Protocol):
     @property
     def custody(self) -> CustodyOracle:
         """The desk of custodians: key ceremonies, states of keys."""
+
+    @property
+    def privacy(self) -> PrivacyOracle:
+        """The desk of privacy: what is due, and its erasure."""
 
     @property
     def chip(self) -> ChipOracle:

@@ -21,11 +21,12 @@ from kif.formats.purpose import (
 )
 from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
-from kif.hsm.data import find_batch_key
+from kif.hsm.data import batch_key, find_retention_key, make_retention_key
 from kif.hsm.form import derived_check_value, destroy_master, find_cmac_master, find_master
-from kif.hsm.key import Algorithm, Key
+from kif.hsm.key import Algorithm, Key, find
 from kif.hsm.keypair import LogSigner, find_log_signer, public_key
 from kif.hsm.token import Token
+from kif.hsm.usage import Usage
 from kif.ledger.keys import KeyEntry, Keys
 
 SITE_KEYS = tuple(name for name, row in PURPOSES.items() if row.owner is Owner.SITE)
@@ -77,8 +78,8 @@ class KeyRing:
     def _found(self, key: KeyRef, entry: KeyEntry) -> str:
         if entry.public_key is not None:
             return public_key(self.token, str(key)).hex()
-        algorithm = Algorithm(entry.algorithm)
-        return str(derived_check_value(find_master(self.token, str(key), algorithm)))
+        found = find(self.token, Usage(entry.usage), Algorithm(entry.algorithm), str(key))
+        return str(derived_check_value(found))
 
     def master(self, key: KeyRef, entry: KeyEntry) -> Key:
         """Return a master that the record knows."""
@@ -99,8 +100,18 @@ class KeyRing:
         self._cmac_masters.pop(key, None)
         destroy_master(self.token, str(key))
 
-    def batch(self, batch: str) -> Key:
-        """Return the data key of a batch."""
+    def batch(self, batch: str, retention: KeyRef, seed: bytes) -> Key:
+        """Return the data key of a batch, from its retention key and its seed."""
         if batch not in self._batch:
-            self._batch[batch] = find_batch_key(self.token, batch)
+            key = find_retention_key(self.token, str(retention))
+            self._batch[batch] = batch_key(key, seed)
         return self._batch[batch]
+
+    def make_retention(self, key: KeyRef) -> Key:
+        """Return a retention key, which is made when it is not there yet."""
+        return make_retention_key(self.token, str(key))
+
+    def forget_batch(self, batch: str) -> None:
+        """Destroy the session's data key of a batch."""
+        if batch in self._batch:
+            self._batch.pop(batch).destroy()

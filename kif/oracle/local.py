@@ -32,6 +32,7 @@ from kif.oracle.home import Home
 from kif.oracle.keys import KeyRing
 from kif.oracle.opening import log_at_rest
 from kif.oracle.preparation import Preparation
+from kif.oracle.privacy import Privacy
 from kif.oracle.quality import Quality
 from kif.oracle.record import Record
 from kif.oracle.recovery import recover
@@ -48,6 +49,7 @@ class LocalOracle:
     preparation: Preparation
     supervision: Supervision
     custody: Custody
+    privacy: Privacy
     chip: Chip
     graphics: Graphics
     quality: Quality
@@ -78,6 +80,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
             Preparation(desk),
             Supervision(desk),
             Custody(desk),
+            Privacy(desk),
             Chip(desk),
             Graphics(desk),
             Quality(desk),

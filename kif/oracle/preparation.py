@@ -57,7 +57,7 @@ class Preparation:
                     "only before it is prepared.",
                 )
             sealed = record_of(tx.session, job)
-        return self.desk.reveal(job, sealed, "record")
+            return self.desk.reveal(state, tx.session, job, sealed, "record")
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
@@ -102,7 +102,9 @@ class Preparation:
                 f"Batch {batch} has {len(wanted)} cards to prepare and {len(scripts)} scripts "
                 "came. Prepare the whole batch; nothing was changed.",
             )
-        sealed = {job: self.desk.protect(job, clear, "script") for job, clear in scripts.items()}
+        sealed = {
+            job: self.desk.protect(step, job, clear, "script") for job, clear in scripts.items()
+        }
         bound = [BoundScript(job.number, sealed_digest(each)) for job, each in sealed.items()]
         values = {key: step.state.keys.check_value(key) for key in keys}
         step.record(BatchPrepared(step.by, batch, profile, root_over(bound), values))

@@ -1,17 +1,13 @@
 """After any end, also a kill: every card that was on the line is accounted for.
 
 A claimed job whose keys never left the oracle is ready again. A job whose script had left is
-suspect, however far it came: nobody can say what the card did with it. A data key whose batch the
-log never received is residue of an admission that did not commit, and is destroyed.
+suspect, however far it came: nobody can say what the card did with it. A key ceremony that was
+running is aborted. Nothing is destroyed because the database does not know it.
 """
-
-from functools import partial
 
 from kif.formats.control import Control
 from kif.formats.state import JobState
-from kif.hsm.data import BATCH_KEYS, batches_with_key, find_batch_key
 from kif.ledger.events.card import ClaimWithdrawn
-from kif.ledger.events.site import ResidueDestroyed
 from kif.oracle.custody import aborted
 from kif.oracle.desk import Desk, mark_suspect, moved
 from kif.oracle.group import Step
@@ -30,8 +26,6 @@ def recover(desk: Desk) -> None:
     desk.record.write(_account)
     for key in desk.record.write(lambda step: aborted(step, _NO_WORD)):
         desk.keys.destroy(key)
-    for batch in desk.record.write(partial(_residue, desk)):
-        find_batch_key(desk.keys.token, batch).destroy()
 
 
 def _account(step: Step) -> None:
@@ -43,15 +37,3 @@ def _account(step: Step) -> None:
         else:
             sentence = _INTERRUPTED.format(state=state.value)
             mark_suspect(step, job, Control.CARD_PRESENT, sentence)
-
-
-def _residue(desk: Desk, step: Step) -> list[str]:
-    """Record the keys that go once this is durable; a kill before that records them again."""
-    left = [
-        batch
-        for batch in batches_with_key(desk.keys.token)
-        if batch not in step.state.batches.known
-    ]
-    for batch in left:
-        step.record(ResidueDestroyed(step.by, BATCH_KEYS + batch))
-    return left

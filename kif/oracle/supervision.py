@@ -101,7 +101,9 @@ class Supervision:
 
     def close_batch(self, batch: str) -> BatchView:
         """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""
-        return self.desk.record.write(partial(_close, batch))
+        view = self.desk.record.write(partial(_close, batch))
+        self.desk.keys.forget_batch(batch)
+        return view
 
 
 def statement_of(

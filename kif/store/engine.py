@@ -28,6 +28,7 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "recursive_triggers = ON",  # without it REPLACE takes rows away past the triggers
     "busy_timeout = 5000",
+    "secure_delete = ON",  # what is erased is overwritten
 )
 # Where the schema itself is damaged, sqlite3 can't even decode its own message.
 _BROKEN = (DBAPIError, UnicodeDecodeError)
@@ -107,6 +108,12 @@ class Store:
                 f"The database can't be read ({_said(exc)}). Check the disk and the rights on it; "
                 "if the file is damaged, keep it as it is and compare it with a backup.",
             ) from exc
+
+    def truncate_log(self) -> None:
+        """Bring everything into the database's own file, so that no older page lies beside it."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close every connection."""

@@ -88,6 +88,10 @@ class LedgerTables:
         wanted = select(LedgerPayload.index, *_HIDDEN).order_by(LedgerPayload.index)
         yield from self.session.execute(wanted.execution_options(**_AT_ONCE))
 
+    def forget_payload(self, index: int) -> None:
+        """Erase the salt and payload of an entry; its commitment stays."""
+        self.session.execute(delete(LedgerPayload).where(LedgerPayload.index == index))
+
     def snapshot(self) -> tuple[int, bytes, bytes] | None:
         """Return size, content and MAC of the snapshot, or None."""
         row = self.session.execute(select(*_SNAPSHOT).order_by(LedgerSnapshot.size.desc())).first()

@@ -100,7 +100,8 @@ class Issuer(Base):
 class Batch(Base):
     """One accepted file of an issuer. ``content`` is a keyed digest; the roots are of its events.
 
-    ``place`` counts the batches from 1, in the order of their coming.
+    ``place`` counts the batches from 1, in the order of their coming. ``seed`` is what the data key
+    is derived over, under the retention key; None once the batch is erased.
     """
 
     __tablename__ = "batch"
@@ -115,6 +116,8 @@ class Batch(Base):
     records: Mapped[str] = mapped_column(String(64))
     profile: Mapped[str] = mapped_column(String(64))
     scripts: Mapped[str] = mapped_column(String(64))
+    retention: Mapped[str] = mapped_column(String(128))
+    seed: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Approval(Base):

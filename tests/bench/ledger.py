@@ -27,10 +27,12 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from kif.formats.control import Control
+from kif.formats.keyref import KeyRef
 from kif.formats.state import BatchState, JobState
 from kif.hsm.memory import Head
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import Terms, release_statement
+from kif.ledger.batches import window
 from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
 from kif.ledger.chips import Chips
 from kif.ledger.event import Boundary, Event, commitment, committed_payload
@@ -60,7 +62,7 @@ from kif.oracle.local import LocalOracle, now, open_record
 from kif.oracle.record import Record
 from kif.oracle.snapshots import save_snapshot
 from kif.store.models import Approval, Batch, CardJob, LedgerCheckpoint
-from tests.site import ISSUER, OPERATORS, TestSite, make_site, rehearsing_people
+from tests.site import ISSUER, OPERATORS, TestSite, make_site, received_file, rehearsing_people
 
 CARDS, GROUP, SEALED = 1000, 20, 64
 PER_CARD = 5
@@ -75,6 +77,12 @@ class Builder:
     site: TestSite
     record: Record
     protection: Any
+
+    @property
+    def kept(self) -> tuple[KeyRef, str]:
+        """This month's retention key, and its check value."""
+        key = window(ISSUER, now())
+        return key, self.record.tail.state.keys.known[key].derived or ""
 
     def batch(self) -> None:
         """Take one batch of 1,000 cards from file to closing."""
@@ -95,7 +103,8 @@ class Builder:
         self._add(
             BatchReceived(
                 BY, batch, ISSUER, "test-debit", CARDS, "ab" * 32, secrets.token_hex(16),
-                secrets.token_hex(16), records, f"REF-{batch[:4]}",
+                secrets.token_hex(16), records, *self.kept, sealed_digest(batch.encode()).hex(),
+                f"REF-{batch[:4]}",
             )
         )  # fmt: skip
         self._add(BatchPrepared(BY, batch, "ab" * 32, scripts, keys))
@@ -157,6 +166,7 @@ class Builder:
                 "id": batch, "place": place, "issuer": ISSUER, "file_reference": f"REF-{batch[:4]}",
                 "product": "test-debit", "count": CARDS, "state": BatchState.CLOSED,
                 "records": records, "profile": "ab" * 32, "scripts": scripts,
+                "retention": str(self.kept[0]), "seed": batch.encode(),
             }  # fmt: skip
             tx.session.execute(insert(Batch), [row])
             tx.session.execute(insert(CardJob), cards)
@@ -169,6 +179,7 @@ def build(site: TestSite, entries: int) -> int:
     cards = 0
     with site.oracle() as oracle:
         record = oracle.gateway.desk.record
+        oracle.gateway.admit(received_file("FIRST", 1))  # makes the retention key
         builder = Builder(site, record, oracle.gateway.desk.keys.protection)
         while record.tail.size + CARDS * PER_CARD <= entries:
             builder.batch()

@@ -11,9 +11,10 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, KifError
 from kif.formats.secret import Secret
 from kif.hsm.data import (
-    batches_with_key,
-    find_batch_key,
-    generate_batch_key,
+    batch_key,
+    find_retention_key,
+    make_retention_key,
+    new_seed,
     protect,
     pseudonym,
     reveal,
@@ -25,14 +26,17 @@ from tests.hsm.objects import imported_aes, nothing_left
 from tests.hsm.software import aes_ecb, cmac
 
 CLEAR, CONTEXT = Secret(b"card record 4000000000000002"), b"batch 1/card 7"
+SEED = bytes(range(32))
 PAN = Secret(b"4000000000000002")
 
 
 @pytest.fixture
 def key(token: Token) -> Iterator[Key]:
-    made = generate_batch_key(token, "data-test")
+    retention = make_retention_key(token, "data-test")
+    made = batch_key(retention, SEED)
     yield made
     made.destroy()
+    retention.destroy()
 
 
 @settings(deadline=None, max_examples=40)
@@ -84,27 +88,37 @@ def test_data_of_another_card_does_not_open(token: Token, key: Key, context: byt
         reveal(key, sealed, context)
 
 
-@pytest.mark.control("KIF-ORA-07")
-def test_once_its_key_is_destroyed_a_batch_never_opens(token: Token) -> None:
-    old = generate_batch_key(token, "data-test-erased")
-    sealed = protect(token, old, CLEAR, CONTEXT)
-    assert "data-test-erased" in batches_with_key(token)
+@pytest.mark.control("KIF-ORA-07", "KIF-ORA-09")
+def test_once_its_retention_key_is_destroyed_a_batch_never_opens(token: Token) -> None:
+    seed = new_seed(token)
+    old = make_retention_key(token, "data-test-erased")
+    with released(first := batch_key(old, seed)):
+        sealed = protect(token, first, CLEAR, CONTEXT)
     old.destroy()
-    assert "data-test-erased" not in batches_with_key(token)
     with pytest.raises(DeviceFailed, match="no key with the label") as caught:
-        find_batch_key(token, "data-test-erased")
+        find_retention_key(token, "data-test-erased")
     assert caught.value.control is Control.KEY_FOUND
     with pytest.raises(KifError):
-        reveal(old, sealed, CONTEXT)
-    new = generate_batch_key(token, "data-test-erased")
-    with released(new), pytest.raises(CheckFailed):
-        reveal(new, sealed, CONTEXT)
+        batch_key(old, seed)
+    new = make_retention_key(token, "data-test-erased")
+    with released(new), released(other := batch_key(new, seed)), pytest.raises(CheckFailed):
+        reveal(other, sealed, CONTEXT)
 
 
-def test_a_batchs_key_is_found_by_the_batchs_name(token: Token, key: Key) -> None:
+@pytest.mark.control("KIF-ORA-09")
+def test_a_data_key_is_of_one_retention_key_and_one_seed(token: Token, key: Key) -> None:
+    """The same key comes again from the same two; from any other nothing opens."""
     sealed = protect(token, key, CLEAR, CONTEXT)
-    found = find_batch_key(token, "data-test")
-    assert reveal(found, sealed, CONTEXT).reveal() == CLEAR.reveal()
+    retention = find_retention_key(token, "data-test")
+    with released(again := batch_key(retention, SEED)):
+        assert reveal(again, sealed, CONTEXT).reveal() == CLEAR.reveal()
+    with released(other := batch_key(retention, SEED[::-1])), pytest.raises(CheckFailed):
+        reveal(other, sealed, CONTEXT)
+
+
+def test_a_retention_key_is_made_once(token: Token, key: Key) -> None:
+    again = make_retention_key(token, "data-test")
+    assert again.native == find_retention_key(token, "data-test").native
 
 
 @pytest.fixture

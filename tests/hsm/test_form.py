@@ -123,7 +123,7 @@ def test_a_label_that_two_masters_have_finds_neither(token: Token) -> None:
 @pytest.mark.control("KIF-HSM-03")
 @pytest.mark.usefixtures("cleared")
 def test_a_key_of_another_usage_is_no_master_and_stays(token: Token) -> None:
-    generate(token, Usage.BATCH_DATA, Algorithm.AES_256, "form test")
+    generate(token, Usage.RETENTION, Algorithm.AES_256, "form test")
     with pytest.raises(DeviceFailed, match="is not of its usage") as caught:
         find_master(token, "form test", Algorithm.AES_256)
     assert caught.value.control is Control.KEY_USAGE

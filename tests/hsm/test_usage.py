@@ -258,17 +258,17 @@ def test_a_key_that_is_found_with_another_usage_is_refused_and_left_alone(
 @pytest.mark.parametrize(
     ("usage", "algorithm", "difference"),
     [
-        (Usage.CHANNEL_MAC, Algorithm.AES_256, "ENCRYPT"),
-        (Usage.BATCH_DATA, Algorithm.TDES_2, "KEY_TYPE"),
-        (Usage.BATCH_DATA, Algorithm.AES_128, "VALUE_LEN"),
+        (Usage.CHANNEL_MAC, Algorithm.AES_256, "DERIVE"),
+        (Usage.RETENTION, Algorithm.TDES_2, "KEY_TYPE"),
+        (Usage.RETENTION, Algorithm.AES_128, "VALUE_LEN"),
     ],
 )
 @pytest.mark.usefixtures("keys")
 def test_a_key_is_found_only_under_its_usage_and_algorithm(
     token: Token, usage: Usage, algorithm: Algorithm, difference: str
 ) -> None:
-    label = f"usage test {Usage.BATCH_DATA.value}"
-    assert find(token, Usage.BATCH_DATA, Algorithm.AES_256, label).usage is Usage.BATCH_DATA
+    label = f"usage test {Usage.RETENTION.value}"
+    assert find(token, Usage.RETENTION, Algorithm.AES_256, label).usage is Usage.RETENTION
     with pytest.raises(DeviceFailed, match=difference) as caught:
         find(token, usage, algorithm, label)
     assert caught.value.control is Control.KEY_USAGE

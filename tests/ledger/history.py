@@ -69,6 +69,7 @@ ISSUER, STATION = "bank", "station-1"
 RECIPIENT, MASTER = of_site("envelope-recipient"), KeyRef("vendor", "card-manager", 1)
 KEYS: dict[KeyRef, str] = {MASTER: "gp-aes-01:504A77"}
 DIGEST = "cd" * 32
+WINDOW = KeyRef(ISSUER, "retention", 202601)
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,10 @@ def received(count: int, batch: str = B, reference: str = "", content: str = "")
     told = f"REF-{reference or batch}"
     name = told.encode().hex()[-32:].zfill(32)
     keyed = content or batch * 2
-    return BatchReceived(BY, batch, ISSUER, "debit", count, DIGEST, keyed, name, DIGEST, told)
+    kept = (WINDOW, "derived-gp-aes-01:ABCDEF", DIGEST)
+    return BatchReceived(
+        BY, batch, ISSUER, "debit", count, DIGEST, keyed, name, DIGEST, *kept, told
+    )
 
 
 def prepared(batch: str = B) -> BatchPrepared:

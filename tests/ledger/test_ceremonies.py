@@ -121,7 +121,12 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "a key of the site": (
         bare,
         lambda: ceremony_begun(replace(of_site("site-ca"), version=1)),
-        "would be the site's",
+        "site/site-ca/1 is not formed of components",
+    ),
+    "a retention key": (
+        bare,
+        lambda: ceremony_begun(KeyRef(ISSUER, "retention", 1)),
+        "bank/retention/1 is not formed of components",
     ),
     "an unknown purpose": (bare, lambda: ceremony_begun(KeyRef("v", "lunch", 1)), "no purpose"),
     "keys of an issuer that is not registered": (

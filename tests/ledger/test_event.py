@@ -29,11 +29,11 @@ from kif.ledger.event import (
     fields_of,
     public_fields,
 )
-from kif.ledger.events.batch import ApprovalRefused, FileRefused
+from kif.ledger.events.batch import ApprovalRefused, BatchErased, FileRefused, WindowErased
 from kif.ledger.events.card import ClaimWithdrawn
 from kif.ledger.events.ceremony import CeremonyAborted
 from kif.ledger.events.key import Deviation, KeyCeremonyAborted, KeyStateChanged
-from kif.ledger.events.site import ClockCorrected, LibraryAccepted, ResidueDestroyed
+from kif.ledger.events.site import ClockCorrected, LibraryAccepted
 from tests.ledger.history import (
     BY,
     DIGEST,
@@ -42,6 +42,7 @@ from tests.ledger.history import (
     OPERATORS,
     PLAN,
     START,
+    WINDOW,
     B,
     World,
     approval,
@@ -83,7 +84,8 @@ def every_kind() -> dict[str, Event]:
         ClaimWithdrawn(BY, B, 1),
         ClockCorrected(BY, EXPIRES),
         LibraryAccepted(BY, "/opt/hsm.so", DIGEST, (DIGEST, DIGEST)),
-        ResidueDestroyed(BY, "batch-data/x"),
+        BatchErased(BY, B, reason),
+        WindowErased(BY, WINDOW, 1, reason),
     ]
     return {event.kind: event for event in events}
 

@@ -7,11 +7,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput, Refused
+from kif.formats.error import BadInput, LedgerUnavailable, Refused
 from kif.formats.state import BatchState, JobState
-from kif.hsm.data import batches_with_key
 from kif.ledger.event import Entry
 from kif.oracle.local import LocalOracle
+from tests.hsm.objects import nothing_left
 from tests.site import TestSite, received_file
 
 
@@ -45,9 +45,23 @@ def test_a_file_is_not_admitted_twice(oracle: LocalOracle, change: str) -> None:
     assert (len(oracle.supervision.batches()), len(kinds(oracle))) == before
 
 
-def test_no_key_stays_without_its_batch_when_a_replay_is_refused(oracle: LocalOracle) -> None:
-    token = oracle.gateway.desk.keys.token
-    assert sorted(batches_with_key(token)) == sorted(b.id for b in oracle.supervision.batches())
+def test_no_key_stays_when_a_replay_is_refused(oracle: LocalOracle) -> None:
+    file = received_file("E-1", 1, first=600)
+    oracle.gateway.admit(file)
+    with nothing_left(oracle.gateway.desk.keys.token), pytest.raises(Refused):
+        oracle.gateway.admit(file)
+
+
+@pytest.mark.control("KIF-ORA-09")
+def test_no_key_stays_when_a_batch_can_not_be_written(
+    oracle: LocalOracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LedgerUnavailable(Control.LEDGER_WRITABLE, "The disk is full.")
+
+    monkeypatch.setattr("kif.oracle.gateway._batch_row", fail)
+    with nothing_left(oracle.gateway.desk.keys.token), pytest.raises(LedgerUnavailable):
+        oracle.gateway.admit(received_file("E-2", 1, first=700))
 
 
 def test_a_refused_file_is_on_the_record(oracle: LocalOracle) -> None:

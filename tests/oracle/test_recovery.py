@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 
 from kif.formats.state import JobState
-from kif.hsm.data import batches_with_key, generate_batch_key
+from kif.hsm.data import find_retention_key, make_retention_key
+from kif.hsm.form import find_master, generate_master
+from kif.hsm.key import Algorithm
 from kif.ledger.event import Entry
+from kif.oracle.audit import audit
 from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
+from kif.preparation.prepare import prepare_batch
 from kif.simulator.card import Card
+from tests.killing import killed_at
 from tests.oracle.test_chip import Wire, make
-from tests.site import TestSite, make_site, released_batch
+from tests.site import TestSite, make_site, received_file, released_batch
 
 
 def claim(oracle: LocalOracle, batch: BatchView) -> None:
@@ -75,10 +80,29 @@ def test_a_card_that_was_on_the_line_is_accounted_for(site: TestSite, case: str)
         ]
 
 
-@pytest.mark.control("KIF-ORA-07")
-def test_a_batch_key_without_a_batch_is_destroyed(site: TestSite, tmp_path: Path) -> None:
+@pytest.mark.control("KIF-ORA-09")
+def test_nothing_in_the_token_is_destroyed_because_the_database_does_not_know_it(
+    tmp_path: Path,
+) -> None:
+    """0.1.0 destroyed the data keys of every batch that a restored backup lacked."""
+    site = make_site(tmp_path / "home")
     with site.oracle() as oracle:
-        generate_batch_key(oracle.gateway.desk.keys.token, "never-committed")
+        token = oracle.gateway.desk.keys.token
+        make_retention_key(token, "test-issuer/retention/203001")
+        generate_master(token, "test-vendor/card-manager/9", Algorithm.AES_128)
     with site.oracle() as oracle:
-        assert "never-committed" not in batches_with_key(oracle.gateway.desk.keys.token)
-        assert last_kind(oracle) == "residue-destroyed"
+        token = oracle.gateway.desk.keys.token
+        assert find_retention_key(token, "test-issuer/retention/203001")
+        assert find_master(token, "test-vendor/card-manager/9", Algorithm.AES_128)
+
+
+@pytest.mark.control("KIF-ORA-09")
+def test_a_retention_key_whose_first_batch_did_not_commit_is_taken_by_the_next(
+    tmp_path: Path,
+) -> None:
+    site = make_site(tmp_path / "home")
+    assert killed_at(site.home.path, "admit", "kif.oracle.gateway:new_seed", "before")
+    with site.oracle() as oracle:
+        view = oracle.gateway.admit(received_file("NEXT", 1))
+        prepare_batch(view.id, oracle.preparation, lambda: None)
+    audit(site.home)

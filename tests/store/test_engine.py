@@ -40,6 +40,8 @@ def add_batch(store: Store, batch: str = "b") -> None:
                 records="",
                 profile="",
                 scripts="",
+                retention="i/retention/1",
+                seed=b"s",
             )
         )
         tx.session.flush()

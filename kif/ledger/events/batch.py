@@ -13,6 +13,8 @@ from kif.ledger.form import (
     CheckValues,
     Count,
     Digest,
+    Kcv,
+    Key,
     KeyedDigest,
     Name,
     Pair,
@@ -51,6 +53,12 @@ class BatchReceived(Event, kind="batch-received"):
     """Of issuer and reference, by a key in the HSM: they never come together again."""
     records: Digest
     """Root over the batch's sealed records: see :mod:`kif.ledger.binding`."""
+    retention: Key
+    """The key that its data key is derived from; the version is the month of reception, YYYYMM."""
+    derived: Kcv
+    """The check value of a key derived from that one; the first batch of a window tells it."""
+    seed: Digest
+    """SHA-256 of the random bytes that the data key is derived over."""
     reference: Reference
 
 
@@ -115,3 +123,22 @@ class BatchClosed(Event, kind="batch-closed"):
     good: Count
     suspect: Count
     left: Count
+
+
+@dataclass(frozen=True)
+class BatchErased(Event, kind="batch-erased"):
+    """The seed of a closed batch's data key was destroyed, before its window's key is."""
+
+    by: Pair
+    batch: BatchId
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class WindowErased(Event, kind="window-erased"):
+    """A retention key is destroyed: no batch of its window is ever read again, nor any backup."""
+
+    by: Pair
+    key: Key
+    batches: Count
+    reason: Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kif.ledger.event import Event
-from kif.ledger.form import Armour, Digest, Halves, Instant, Label, Name, Pair, Place
+from kif.ledger.form import Armour, Digest, Halves, Instant, Name, Pair, Place
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,3 @@ class IssuerRegistered(Event, kind="issuer-registered"):
     by: Pair
     issuer: Name
     certificate: Armour
-
-
-@dataclass(frozen=True)
-class ResidueDestroyed(Event, kind="residue-destroyed"):
-    """A data key whose batch was never received was destroyed."""
-
-    by: Pair
-    label: Label

@@ -83,6 +83,8 @@ def _production() -> None:
         sa.Column("records", sa.String(64), nullable=False),
         sa.Column("profile", sa.String(64), nullable=False),
         sa.Column("scripts", sa.String(64), nullable=False),
+        sa.Column("retention", sa.String(128), nullable=False),
+        sa.Column("seed", sa.LargeBinary),
     )
     op.create_table(
         "approval",
