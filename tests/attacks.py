@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from kif.chip.personalise import personalise
 from kif.fulfilment.dispatch import dispatch_batch
-from kif.oracle.interface import BatchView, Claim
+from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
 from kif.quality.chip import check_chip
@@ -21,7 +21,14 @@ from kif.store.engine import open_store
 from tests.certificate import issuer_certificate
 from tests.ledger.stored import drop_triggers
 from tests.oracle.test_chip import Wire, card
-from tests.site import OPERATORS, TestSite, make_site, received_file, released_batch
+from tests.site import (
+    OPERATORS,
+    TestSite,
+    claimed,
+    make_site,
+    received_file,
+    released_batch,
+)
 
 STAGES = ("received", "prepared", "approved", "released", "made", "closed")
 
@@ -72,17 +79,15 @@ def _bring(site: TestSite, oracle: LocalOracle, stage: str, first: int) -> str:
 def _make(oracle: LocalOracle, view: BatchView) -> None:
     """Make the first card good and the second suspect; the third is left."""
     good_card(oracle, view.id)
-    claim = oracle.chip.claim(view.id, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, view.id)
     personalise(claim, Wire(card("bad-rmac@1")), oracle.chip)
 
 
 def good_card(oracle: LocalOracle, batch: str) -> None:
     """Make the next card of a batch."""
-    claim = oracle.chip.claim(batch, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, batch)
     wire = Wire(Card())
-    job = personalise(claim, wire, oracle.chip)
+    job = personalise(claim, wire, oracle.chip).view
     oracle.graphics.printed(job.id)
     check_chip(job.id, wire, oracle.quality, bytes)
 

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, suppress
 import pytest
 
 from kif.chip.transport import Transport
-from kif.cli.line import Machine as LineMachine
 from kif.cli.line import open_machine
 from kif.formats.error import DeviceFailed
+from kif.line.machine import Machine as LineMachine
 from kif.simulator.fault import Fault
 from kif.simulator.machine import Machine
 

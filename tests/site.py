@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
 from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView, ReceivedCard, ReceivedFile, Subject
+from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject
 from kif.oracle.local import LocalOracle, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.issuer import TestIssuer
@@ -113,6 +114,20 @@ def make_site(folder: Path) -> TestSite:
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
         site.load_keys(oracle, "issuer-keys", ISSUER)
     return site
+
+
+def new_claim(
+    oracle: LocalOracle, batch: str, station: str = "station-1"
+) -> Claim | JobView | None:
+    """Claim the next job of a batch, as a station does that never asked before."""
+    return oracle.chip.claim(batch, station, secrets.token_hex(16))
+
+
+def claimed(oracle: LocalOracle, batch: str, station: str = "station-1") -> Claim:
+    """Claim the next job of a batch, which there is."""
+    claim = new_claim(oracle, batch, station)
+    assert isinstance(claim, Claim), claim
+    return claim
 
 
 @cache

@@ -30,7 +30,7 @@ from tests.cli.kif import kif
 from tests.ledger.history import SoftwareSigner
 from tests.ledger.people import SoftwarePerson
 from tests.ledger.stored import cut_back
-from tests.site import OPERATORS, TestSite, received_file
+from tests.site import OPERATORS, TestSite, new_claim, received_file
 
 
 @pytest.fixture(scope="module")
@@ -356,7 +356,7 @@ def test_a_script_that_is_not_the_one_released_makes_its_card_suspect(
     with pytest.raises(KifError, match=r"the script of card \d of batch .* is not the one in"):
         audit(site.home, target.verifier)
     with site.oracle() as oracle:
-        found = [oracle.chip.claim(batch, "station-1") for _ in range(3)]
+        found = [new_claim(oracle, batch) for _ in range(3)]
         suspects = [each for each in found if isinstance(each, JobView)]
         assert suspects
         for job in suspects:

@@ -22,7 +22,7 @@ from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR, VENDORS
 from tests.certificate import issuer_certificate
 from tests.hsm.software import option_a
 from tests.oracle.test_chip import Wire
-from tests.site import ISSUER, OPERATORS, TestSite, received_file
+from tests.site import ISSUER, OPERATORS, TestSite, claimed, new_claim, received_file
 
 OTHER_ISSUER = "other-issuer"
 EMV = ("emv-ac", "emv-smi", "emv-smc")
@@ -79,10 +79,9 @@ def test_a_card_gets_its_own_issuers_keys_on_its_own_vendors_chip(
     chosen = versions(issuer, vendor, version)
     batch = prepared(oracle, issuer, vendor, chosen if version == 1 else [])
     release(site, oracle, batch)
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, batch.id)
     wire = Wire(Card(vendor=VENDORS[vendor], version=version))
-    job = personalise(claim, wire, oracle.chip)
+    job = personalise(claim, wire, oracle.chip).view
     assert job.state is JobState.PERSONALISED, job.reason
     oracle.graphics.printed(job.id)
     assert check_chip(job.id, wire, oracle.quality, bytes).state is JobState.GOOD
@@ -100,10 +99,12 @@ def test_another_vendors_chip_or_version_does_not_open(site: TestSite, oracle: L
     for vendor, version in ((OTHER_TEST_VENDOR, 2), (TEST_VENDOR, 1)):
         batch = prepared(oracle, ISSUER, TEST_VENDOR.name, [])
         release(site, oracle, batch)
-        claim = oracle.chip.claim(batch.id, "station-1")
-        assert isinstance(claim, Claim)
-        job = personalise(claim, Wire(Card(vendor=vendor, version=version)), oracle.chip)
-        assert "KIF-CHIP-02" in (job.reason or "")
+        claim = claimed(oracle, batch.id)
+        done = personalise(claim, Wire(Card(vendor=vendor, version=version)), oracle.chip)
+        assert "KIF-CHIP-02" in (done.rejected or "")
+        assert done.view.state is JobState.PREPARED
+        wire = Wire(Card(vendor=TEST_VENDOR, version=2))
+        personalise(claimed(oracle, batch.id), wire, oracle.chip)
 
 
 @pytest.mark.control("KIF-HSM-05")
@@ -124,6 +125,6 @@ def test_a_suspended_key_stops_its_batch_until_it_is_active_again(
     key = KeyRef(ISSUER, "emv-smc", 2)
     oracle.custody.change_state(key, KeyState.SUSPENDED, "It may have been seen.")
     with pytest.raises(Refused, match="test-issuer/emv-smc/2 is suspended"):
-        oracle.chip.claim(batch.id, "station-1")
+        new_claim(oracle, batch.id)
     oracle.custody.change_state(key, KeyState.ACTIVE, "It was not.")
-    assert isinstance(oracle.chip.claim(batch.id, "station-1"), Claim)
+    assert isinstance(new_claim(oracle, batch.id), Claim)

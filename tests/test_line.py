@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kif.cli.line import make_cards
 from kif.formats.error import DeviceFailed, KifError
 from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.ledger.verify import LogReport, verify_log
+from kif.line.round import make_cards
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
@@ -69,7 +69,8 @@ def test_a_batch_goes_from_the_issuers_file_to_the_dispatch_list(
     machine.load()
     batch = released(site, oracle, issuer, 4)
     with machine.open() as line:
-        assert make_cards(oracle, batch.id, line, lambda: None) == []
+        made = make_cards(oracle, batch.id, line, lambda: None)
+    assert (made.good, made.suspects, made.rejected) == (4, [], [])
     dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
     closed = oracle.supervision.close_batch(batch.id)
     assert (closed.state, closed.jobs) == (BatchState.CLOSED, {JobState.DISPATCHED: 4})
@@ -86,12 +87,13 @@ def test_each_failing_card_is_suspect_and_the_rest_go_on(
     machine.load(*FAULTS)
     batch = released(site, oracle, issuer, 7)
     with machine.open() as line:
-        suspects = make_cards(oracle, batch.id, line, lambda: None)
-    assert [job.number for job in suspects] == [2, 3, 4, 5, 6]
+        made = make_cards(oracle, batch.id, line, lambda: None)
+    assert [job.number for job in made.suspects] == [2, 3, 4, 5]  # the first blank cost no job
+    assert ["KIF-CHIP-02" in why for why in made.rejected] == [True]
     dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
     closed = oracle.supervision.close_batch(batch.id)
-    assert closed.jobs == {JobState.DISPATCHED: 2, JobState.SUSPECT: 5}
-    assert outcome(oracle, batch) == (2, 5, 0)
+    assert closed.jobs == {JobState.DISPATCHED: 3, JobState.SUSPECT: 4}
+    assert outcome(oracle, batch) == (3, 4, 0)
 
 
 def test_a_card_may_vanish_at_any_of_its_commands(
@@ -104,8 +106,9 @@ def test_a_card_may_vanish_at_any_of_its_commands(
         machine.load(*(f"vanish@{n}:{place}" for n, place in enumerate(places, start=1)))
         batch = released(site, oracle, issuer, len(places) + 1)
         with machine.open() as line:
-            suspects = make_cards(oracle, batch.id, line, lambda: None)
-        assert len(suspects) == len(places)
+            made = make_cards(oracle, batch.id, line, lambda: None)
+        before_keys = sum(place <= 2 for place in places)
+        assert (len(made.rejected), len(made.suspects)) == (before_keys, len(places) - before_keys)
         assert oracle.supervision.jobs(batch.id)[-1].state is JobState.GOOD
 
 

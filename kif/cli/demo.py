@@ -18,7 +18,7 @@ from kif.ceremony.plan import GenesisPlan, KeyPlan, load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import Destination, unseal
 from kif.cli.app import App, pass_app
-from kif.cli.line import make_cards, open_machine
+from kif.cli.line import open_machine
 from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
@@ -28,6 +28,7 @@ from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.ledger.approval import RELEASE
+from kif.line.round import make_cards
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle, now, open_oracle
@@ -166,6 +167,8 @@ def _make(
         open_machine("station-1", reader, transport) as machine,
         screen.bar("cards", ready) as advance,
     ):
-        suspects = make_cards(oracle, batch, machine, advance)
-    for job in suspects:
+        outcome = make_cards(oracle, batch, machine, advance)
+    for why in outcome.rejected:
+        screen.say(f"A blank is in the reject box, no key was sent to it: {why}")
+    for job in outcome.suspects:
         screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from kif.cli.app import App, pass_app
-from kif.cli.line import make_cards, open_machine
+from kif.cli.line import open_machine
 from kif.console.progress import Screen
 from kif.formats.state import JobState
+from kif.line.round import make_cards
 
 
 @click.group()
@@ -33,9 +34,25 @@ def run(app: App, batch_id: str, reader: str, transport: Path | None, name: str)
     with app.oracle() as oracle, open_machine(name, reader, transport) as machine:
         ready = oracle.supervision.batch(batch_id).jobs.get(JobState.PREPARED, 0)
         with screen.bar("cards", ready) as advance:
-            suspects = make_cards(oracle, batch_id, machine, advance)
-    for job in suspects:
+            outcome = make_cards(oracle, batch_id, machine, advance)
+    for why in outcome.rejected:
+        screen.say(f"A blank is in the reject box, no key was sent to it: {why}")
+    for job in outcome.suspects:
         screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")
-    screen.say(f"{ready - len(suspects)} good, {len(suspects)} suspect.")
-    if suspects:
+    screen.say(
+        f"{outcome.good} good, {len(outcome.suspects)} suspect, {len(outcome.rejected)} blanks "
+        "rejected."
+    )
+    if outcome.suspects:
         raise SystemExit(3)
+
+
+@station.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="What was found and done, for the record.")
+@pass_app
+def resume(app: App, name: str, reason: str) -> None:
+    """Let the station NAME go on, which was stopped because its blanks kept failing."""
+    with app.oracle() as oracle:
+        oracle.supervision.resume_station(name, reason)
+    click.echo(f"{name} may go on.")

@@ -47,6 +47,8 @@ class Control(StrEnum):
     DATA_AT_REST = "KIF-ORA-07"
     HOME = "KIF-ORA-08"
     RETENTION = "KIF-ORA-09"
+    LEASE = "KIF-ORA-10"
+    STATION = "KIF-ORA-11"
 
     READER = "KIF-CHIP-01"
     CARD_CRYPTOGRAM = "KIF-CHIP-02"
@@ -109,6 +111,8 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.DATA_AT_REST: "Card data rests only encrypted under its batch's key in the HSM.",
     Control.RETENTION: "Card data is kept under a key of its issuer and month, and erased with it.",
     Control.HOME: "A home is its owner's alone: nobody else writes in it, and no link leads out.",
+    Control.LEASE: "A job is worked on by the station that holds its lease, while that lasts.",
+    Control.STATION: "A station whose cards keep failing is stopped until two people resume it.",
     Control.READER: "The reader that is named is there.",
     Control.CARD_CRYPTOGRAM: "The card proves its keys before any key leaves the oracle.",
     Control.CARD_PRESENT: "The card stays in the reader until its last answer.",

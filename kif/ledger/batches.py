@@ -16,6 +16,7 @@ from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
     Batch,
     Outcome,
+    Terms,
     batch_fields,
     batch_of,
     release_statement,
@@ -176,8 +177,8 @@ class Batches:
             )
         self._put(replace(batch, state=BatchState.RELEASED))
 
-    def require_released(self, batch: str, station: str, now: datetime) -> Batch:
-        """Require that a station may make cards of a batch now (BATCH_STATE)."""
+    def require_released(self, batch: str, station: str, now: datetime) -> Terms:
+        """Return the terms by which a station may make cards of a batch now, or raise."""
         found = self.require(batch)
         terms = found.terms
         if found.state is not BatchState.RELEASED or terms is None:
@@ -199,7 +200,7 @@ class Batches:
             )
         for key, kcv in found.keys:
             self._keys.require_active(KeyRef.parse(key), kcv)
-        return found
+        return terms
 
     def dispatched(self, event: BatchDispatched) -> None:
         """Send off every good card of a released batch; at least one."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.state import JOB_STEPS, JobState
 from kif.ledger.chips import SIZE
+from kif.ledger.form import write_time
 from kif.ledger.journal import Journal
 
 _CODES = {state: code for code, state in enumerate(JobState)}
@@ -21,6 +24,14 @@ ON_THE_LINE = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Hold:
+    """The lease of a card: which station works on it, until when."""
+
+    station: str
+    until: datetime
+
+
 class Jobs:
     """States and chips by card number, from 1."""
 
@@ -28,8 +39,8 @@ class Jobs:
         self._journal, self._batch = journal, batch
         self._states = bytearray(count)
         self._chips = bytearray(SIZE * count)
-        self.line: dict[int, str] = {}
-        """The station of each card that is on the line."""
+        self.line: dict[int, Hold] = {}
+        """Who holds each card that is on the line."""
 
     def __len__(self) -> int:
         return len(self._states)
@@ -61,13 +72,41 @@ class Jobs:
         if number in self.line and to not in ON_THE_LINE:
             self._journal.drop(self.line, number)
 
-    def claim(self, number: int, station: str) -> None:
-        """Give a card to a station."""
+    def claim(self, number: int, station: str, until: datetime) -> None:
+        """Give a card to a station, until its lease ends."""
         self.step(number, JobState.CLAIMED)
-        self._journal.put(self.line, number, station)
+        self._journal.put(self.line, number, Hold(station, until))
 
-    def use(self, number: int, chip: bytes) -> None:
-        """Note the chip that a card's keys leave for."""
+    def reject(self, number: int, station: str) -> None:
+        """Make a claimed card ready again, whose blank failed at the station that holds it."""
+        if self.holder(number).station != station or self.state(number) is not JobState.CLAIMED:
+            raise Refused(
+                Control.JOB_STATE,
+                f"Card {number} of batch {self._batch} is not claimed by {station}.",
+            )
+        self.step(number, JobState.PREPARED)
+
+    def holder(self, number: int) -> Hold:
+        """Return who holds a card. Raises ``Refused`` (JOB_STATE) when nobody does."""
+        if number not in self.line:
+            raise Refused(
+                Control.JOB_STATE, f"Card {number} of batch {self._batch} is not on the line."
+            )
+        return self.line[number]
+
+    def lapsed(self, now: datetime) -> list[int]:
+        """Return the cards on the line whose lease has ended."""
+        return [number for number, hold in sorted(self.line.items()) if hold.until < now]
+
+    def use(self, number: int, chip: bytes, now: datetime) -> None:
+        """Note the chip that a card's keys leave for, while its lease lasts."""
+        hold = self.holder(number)
+        if hold.until < now:
+            raise Refused(
+                Control.LEASE,
+                f"The lease of {hold.station} on card {number} of batch {self._batch} ended at "
+                f"{write_time(hold.until)}. No key was sent; claim a card again.",
+            )
         self.step(number, JobState.PERSONALISING)
         self._journal.put(self._chips, slice(SIZE * (number - 1), SIZE * number), chip)
 
@@ -101,7 +140,7 @@ class Jobs:
         return {
             "states": base64.b64encode(self._states).decode(),
             "chips": base64.b64encode(self._chips).decode(),
-            "line": [[number, station] for number, station in self.line.items()],
+            "line": [[n, hold.station, write_time(hold.until)] for n, hold in self.line.items()],
         }
 
     @classmethod
@@ -110,7 +149,10 @@ class Jobs:
         jobs = cls(0, journal, batch)
         jobs._states = bytearray(base64.b64decode(fields["states"]))
         jobs._chips = bytearray(base64.b64decode(fields["chips"]))
-        jobs.line = dict(fields["line"])
+        jobs.line = {
+            number: Hold(station, datetime.fromisoformat(until))
+            for number, station, until in fields["line"]
+        }
         return jobs
 
 

@@ -41,6 +41,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
+            "stations": state.stations.encode(),
             "chips": _text(state.chips.encode()),
         }
     )
@@ -71,6 +72,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])
+    state.stations.restore(fields["stations"])
     state.chips = Chips(base64.b64decode(fields["chips"]))
     tail.resume(
         Frontier.decode(base64.b64decode(fields["frontier"])),

@@ -44,6 +44,7 @@ from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.people import People
+from kif.ledger.stations import Stations
 
 _Rule = Callable[[Any, datetime], None]
 
@@ -61,6 +62,7 @@ class State:
         self.issuers = Issuers(self.journal)
         self.ceremonies = KeyCeremonies(self.journal, self.people, self.keys, self.issuers)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
+        self.stations = Stations(self.journal)
         self.chips = Chips()
         ceremony = self._ceremony_rules()
         self._of_genesis = frozenset(ceremony)
@@ -154,6 +156,7 @@ class State:
             of_site.TokenOpened: lambda e, _: None,
             of_site.LibraryAccepted: lambda e, _: self.genesis.accept_library(e),
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
+            of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
         }
 
@@ -187,7 +190,8 @@ class State:
         return {
             of_card.JobClaimed: self._claimed,
             of_card.ClaimWithdrawn: lambda e, _: self._withdrawn(e),
-            of_card.InjectionAuthorised: lambda e, _: self._authorised(e),
+            of_card.CardRejected: lambda e, _: self._rejected(e),
+            of_card.InjectionAuthorised: self._authorised,
             of_card.InjectionDone: moves(JobState.PERSONALISED),
             of_card.CardPrinted: moves(JobState.PRINTED),
             of_card.CardVerified: moves(JobState.GOOD),
@@ -195,8 +199,17 @@ class State:
         }
 
     def _claimed(self, event: of_card.JobClaimed, now: datetime) -> None:
-        self.batches.require_released(event.batch, event.station, now)
-        self.batches.open_jobs(event.batch).claim(event.number, event.station)
+        ends = self.batches.require_released(event.batch, event.station, now).expires
+        self.stations.require(event.station)
+        if not now <= event.until <= ends:
+            raise Refused(
+                Control.LEASE, "A lease ends after now, and with its release at the latest."
+            )
+        self.batches.open_jobs(event.batch).claim(event.number, event.station, event.until)
+
+    def _rejected(self, event: of_card.CardRejected) -> None:
+        self.batches.open_jobs(event.batch).reject(event.number, event.station)
+        self.stations.rejected(event.station)
 
     def _withdrawn(self, event: of_card.ClaimWithdrawn) -> None:
         jobs = self.batches.open_jobs(event.batch)
@@ -208,7 +221,7 @@ class State:
             )
         jobs.step(event.number, JobState.PREPARED)
 
-    def _authorised(self, event: of_card.InjectionAuthorised) -> None:
+    def _authorised(self, event: of_card.InjectionAuthorised, now: datetime) -> None:
         chip = bytes.fromhex(event.chip)
         if chip in self.chips:
             raise DeviceFailed(
@@ -216,5 +229,7 @@ class State:
                 f"The card {event.chip} was used for another job before. No key was sent; put it "
                 "in the reject box.",
             )
-        self.batches.open_jobs(event.batch).use(event.number, chip)
+        jobs = self.batches.open_jobs(event.batch)
+        jobs.use(event.number, chip, now)
+        self.stations.proved(jobs.holder(event.number).station)
         self.chips.add(chip, self.journal)

@@ -207,7 +207,8 @@ def _open_cards(session: Session, state: State, batch: Batch) -> Iterator[str]:
             yield f"{what} is '{found!s:.20}', but {known.value} in the log"
         if chip != used:
             yield f"{what} has another chip's serial than in the log"
-        if station != jobs.line.get(number):
+        hold = jobs.line.get(number)
+        if station != (hold and hold.station):
             yield f"{what} stands at another station than in the log"
     yield from _roots(session, batch)
 

@@ -1,41 +1,81 @@
-"""The perso stations' desk: the three round trips, with every key inside the HSM."""
+"""The perso stations' desk: a station relays, the oracle decides, every key stays inside the HSM.
+
+A job's round trips are told apart by the number of the segment that is answered, so that one whose
+answer was lost can be repeated: it gets the same bytes, and nothing is protected twice.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from kif.formats import scp03
-from kif.formats.apdu import Command, Response
+from kif.formats.apdu import Response
 from kif.formats.control import Control
-from kif.formats.dgi import Dgi, store_data
-from kif.formats.error import CheckFailed, DeviceFailed, Refused
+from kif.formats.error import BadInput, CheckFailed, DeviceFailed, KifError, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.script import Group, Script
+from kif.formats.script import Script
 from kif.formats.state import JobState
-from kif.hsm.cmac import CmacMaster
-from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
-from kif.hsm.key import Key
+from kif.formats.text import for_the_record
 from kif.hsm.library import calling
 from kif.hsm.scp03 import Channel, static_keys
-from kif.ledger.events.card import InjectionAuthorised, InjectionDone, JobClaimed
+from kif.ledger.events.card import (
+    CardRejected,
+    ClaimWithdrawn,
+    InjectionAuthorised,
+    InjectionDone,
+    JobClaimed,
+)
 from kif.oracle.desk import Desk, mark_suspect, moved
 from kif.oracle.group import Step
-from kif.oracle.interface import Claim, JobRef, JobView, Segment
+from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
+from kif.oracle.recipe import Personalisation, opening
 
-_SELECT_BY_NAME = 0x04
-_INSTALL_FOR_PERSONALIZATION = 0x20
+LEASE = timedelta(minutes=10)
+"""How long a station holds a card."""
+_REMEMBERED = 256
+"""Answers that are kept for a station which asks again."""
+_CARD_FAULTS = frozenset(
+    {
+        Control.CARD_CRYPTOGRAM,
+        Control.CARD_PRESENT,
+        Control.CARD_STATUS,
+        Control.CARD_RESPONSE_MAC,
+        Control.CARD_ONCE,
+        Control.BYTES,
+    }
+)
+_LAPSED = "The lease of {station} ended while this card was {state}. Nobody can say what it holds."
+
+
+Answer = TypeVar("Answer", Segment, Done)
 
 
 @dataclass
 class _Run:
     """What the oracle remembers of a card between round trips; a crash forgets it on purpose."""
 
+    lease: Lease
     script: Script
-    host_challenge: bytes
+    challenge: bytes
+    segment: Segment
+    """What the station has now."""
     channel: Channel | None = None
-    commands: int = 0
+    answered: tuple[bytes, ...] = ()
+    """The card's answers to the segment before, or to the last one of a run that is done."""
+    done: Done | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def close(self) -> None:
+        """Destroy the channel's keys."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
 
 
 @dataclass(frozen=True)
@@ -43,31 +83,38 @@ class Chip:
     """Implements :class:`kif.oracle.interface.ChipOracle`."""
 
     desk: Desk
-    _runs: dict[JobRef, _Run] = field(default_factory=dict)
+    _runs: OrderedDict[JobRef, _Run] = field(default_factory=OrderedDict)
+    _claims: OrderedDict[tuple[str, str], Claim | JobView | None] = field(
+        default_factory=OrderedDict
+    )
 
-    def claim(self, batch: str, station: str) -> Claim | JobView | None:
+    def claim(self, batch: str, station: str, request: str) -> Claim | JobView | None:
         """Take the next ready job of a released batch; None when there is none left.
 
         A job whose data can't be opened, or is not what was released, is suspect now, and its view
         is returned: no card was touched for it, and the next claim gets the next job.
         """
+        key = (station, request)
+        if key not in self._claims:
+            self._claims[key] = self._claimed(batch, station)
+            _shorten(self._claims)
+        return self._claims[key]
+
+    def _claimed(self, batch: str, station: str) -> Claim | JobView | None:
         found = self.desk.record.write(partial(self._claim, batch, station))
         if found is None or isinstance(found, JobView):
             return found
-        job, script = found
+        lease, script = found
         with calling("making a host challenge"):
             challenge = self.desk.keys.token.session.generate_random(scp03.CHALLENGE * 8)
-        run = _Run(script, challenge)
-        self._runs[job] = run
-        domain = bytes.fromhex(run.script.security_domain)
-        select_domain = Command(0x00, 0xA4, _SELECT_BY_NAME, 0x00, domain, 256).encode()
-        update = scp03.initialize_update(run.script.key_version, challenge)
-        return Claim(job, (select_domain, update))
+        segment = Segment(1, opening(script, challenge))
+        self._runs[lease.job] = _Run(lease, script, challenge, segment)
+        return Claim(lease, segment)
 
-    def _claim(
-        self, batch: str, station: str, step: Step
-    ) -> tuple[JobRef, Script] | JobView | None:
-        step.state.batches.require_released(batch, station, step.now)
+    def _claim(self, batch: str, station: str, step: Step) -> tuple[Lease, Script] | JobView | None:
+        terms = step.state.batches.require_released(batch, station, step.now)
+        step.state.stations.require(station)
+        self._take_back(step, batch)
         number = step.state.batches.open_jobs(batch).first(JobState.PREPARED)
         if number is None:
             return None
@@ -78,86 +125,152 @@ class Chip:
             if fault.control is not Control.DATA_AT_REST:
                 raise
             return mark_suspect(step, job, fault.control, fault.sentence)
-        step.record(JobClaimed(step.by, batch, number, station))
+        until = min(step.now + LEASE, terms.expires)
+        step.record(JobClaimed(step.by, batch, number, station, until))
         moved(step, job, station=station)
-        return job, Script.decode(clear)
+        return Lease(job, station, until), Script.decode(clear)
 
-    def open(self, job: JobRef, response: bytes) -> Segment:
-        """Check the answer to INITIALIZE UPDATE (with SW) and protect the script.
+    def _take_back(self, step: Step, batch: str) -> None:
+        """Take back what stations hold beyond their leases: ready again, or suspect."""
+        jobs = step.state.batches.open_jobs(batch)
+        for number in jobs.lapsed(step.now):
+            job, state = JobRef(batch, number), jobs.state(number)
+            if job in self._runs:
+                self._runs[job].close()
+            if state is JobState.CLAIMED:
+                step.record(ClaimWithdrawn(step.by, batch, number))
+                moved(step, job, station=None)
+            else:
+                told = _LAPSED.format(station=jobs.holder(number).station, state=state.value)
+                mark_suspect(step, job, Control.LEASE, told)
+
+    def next(self, lease: Lease, number: int, responses: Sequence[bytes]) -> Segment | Done:
+        """Take the card's answers to a segment; say what comes next."""
+        run, answers = self._run(lease), tuple(responses)
+        with run.lock:
+            if run.done is not None:
+                return _again(run, number, run.segment.number, answers, run.done)
+            if number == run.segment.number - 1:
+                return _again(run, number, number, answers, run.segment)
+            if number != run.segment.number:
+                raise Refused(
+                    Control.JOB_STATE, f"{lease.job} has no segment {number} to be answered."
+                )
+            if run.channel is None:
+                return self._open(run, answers)
+            return self._finish(run, answers)
+
+    def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
+        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left."""
+        run = self._run(lease)
+        with run.lock:
+            if run.done is not None:
+                return run.done
+            fault, run.answered = DeviceFailed(control, sentence), ()
+            return self._reject(run, fault) if run.channel is None else self._suspect(run, fault)
+
+    def _open(self, run: _Run, answers: tuple[bytes, ...]) -> Segment | Done:
+        """Check the answer to INITIALIZE UPDATE and protect the script.
 
         1. Derive the card's keys, check its cryptogram; 2. build and protect every command; 3. the
         entry is durable; 4. only then does the segment leave.
         """
-        run = self._run(job)
-        if run.channel is not None:
-            raise Refused(Control.JOB_STATE, f"The segment of {job} has left already.")
-        answer = scp03.InitializeUpdateResponse.decode(_data(response, "INITIALIZE UPDATE"))
-        static = static_keys(self._card_manager(job, run.script), answer.diversification_data)
-        run.channel = Channel.open(static, run.host_challenge, answer)
         try:
-            commands = self._protected(job, run.channel, run.script)
-            self._authorise(job, answer.diversification_data.hex().upper(), len(commands))
-        except BaseException:
-            self._forget(job)
+            found = scp03.InitializeUpdateResponse.decode(_opened(run, answers))
+            manager = KeyRef.parse(run.script.card_manager)
+            master = self.desk.cmac_master(run.lease.job.batch, manager)
+            static = static_keys(master, found.diversification_data)
+            run.channel = Channel.open(static, run.challenge, found)
+            commands = self._protected(run, run.channel)
+            self._authorise(run, found.diversification_data.hex().upper(), len(commands))
+        except KifError as fault:
+            run.close()
+            if fault.control in _CARD_FAULTS:
+                run.answered = answers
+                return self._reject(run, fault)
             raise
-        run.commands = len(commands)
-        return Segment(job, commands)
+        except BaseException:
+            run.close()
+            raise
+        run.answered, run.segment = answers, Segment(run.segment.number + 1, commands)
+        return run.segment
 
-    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
-        """Check every response (with SW) of the segment and its R-MAC: PERSONALISED."""
-        run = self._run(job)
-        try:
-            _check_all(run, responses)
-        finally:
-            self._forget(job)
-        return self.desk.record.write(partial(_done, job))
+    def _protected(self, run: _Run, channel: Channel) -> tuple[bytes, ...]:
+        master = partial(self.desk.master, run.lease.job.batch)
+        plain = Personalisation(run.script, channel.dek, master).commands()
+        first = channel.external_authenticate(run.script.security_level)
+        return (first, *(channel.protect(command) for command in plain))
 
-    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
-        """Declare the card suspect: it is never tried again."""
-        if job in self._runs:
-            self._forget(job)
-        return self.desk.suspect(job, control, sentence)
+    def _authorise(self, run: _Run, serial: str, commands: int) -> None:
+        job = run.lease.job
 
-    def _run(self, job: JobRef) -> _Run:
-        if job not in self._runs:
-            raise Refused(Control.JOB_STATE, f"{job} is not claimed here; claim it first.")
-        return self._runs[job]
-
-    def _forget(self, job: JobRef) -> None:
-        channel = self._runs.pop(job).channel
-        if channel is not None:
-            channel.close()
-
-    def _card_manager(self, job: JobRef, script: Script) -> CmacMaster:
-        return self.desk.cmac_master(job.batch, KeyRef.parse(script.card_manager))
-
-    def _protected(self, job: JobRef, channel: Channel, script: Script) -> list[bytes]:
-        first = channel.external_authenticate(script.security_level)
-        groupings = [self._grouping(job, channel.dek, script, group) for group in script.groups]
-        block = scp03.most_plain_data(script.security_level)
-        commands = [_install(script.application), *store_data(groupings, block)]
-        return [first, *(channel.protect(command) for command in commands)]
-
-    def _grouping(self, job: JobRef, dek: Key, script: Script, group: Group) -> Dgi:
-        identifier = int(group.dgi, 16)
-        diversification = bytes.fromhex(script.diversification)
-        if group.keys:
-            cryptogram = wrapped_icc_keys(dek, self._masters(job, group.keys), diversification)
-            return Dgi(identifier, cryptogram, encrypted=True)
-        if group.check_values:
-            masters = self._masters(job, group.check_values)
-            return Dgi(identifier, icc_check_values(masters, diversification))
-        return Dgi(identifier, bytes.fromhex(group.data or ""))
-
-    def _masters(self, job: JobRef, names: Sequence[str]) -> list[Key]:
-        return [self.desk.master(job.batch, KeyRef.parse(name)) for name in names]
-
-    def _authorise(self, job: JobRef, serial: str, commands: int) -> None:
         def work(step: Step) -> None:
             step.record(InjectionAuthorised(step.by, job.batch, job.number, serial, commands))
             moved(step, job, card_serial=serial)
 
         self.desk.record.write(work)
+
+    def _finish(self, run: _Run, answers: tuple[bytes, ...]) -> Done:
+        """Check every answer of the segment and its R-MAC: PERSONALISED, or SUSPECT."""
+        try:
+            _check_all(run, answers)
+        except (DeviceFailed, BadInput) as fault:
+            if fault.control not in _CARD_FAULTS:
+                raise
+            done = self._suspect(run, fault)
+            run.answered = answers
+            return done
+        run.answered = answers
+        return self._ended(run, Done(self.desk.record.write(partial(_done, run.lease.job))))
+
+    def _reject(self, run: _Run, fault: KifError) -> Done:
+        """Record that a blank failed before any key left; its job is ready again."""
+        job, station = run.lease.job, run.lease.station
+        reason = for_the_record(fault.sentence)
+
+        def work(step: Step) -> JobView:
+            event = CardRejected(step.by, job.batch, job.number, station, fault.control, reason)
+            step.record(event)
+            return moved(step, job, station=None)
+
+        view = self.desk.record.write(work)
+        return self._ended(run, Done(view, rejected=f"{fault.sentence} [{fault.control.value}]"))
+
+    def _suspect(self, run: _Run, fault: KifError) -> Done:
+        return self._ended(
+            run, Done(self.desk.suspect(run.lease.job, fault.control, fault.sentence))
+        )
+
+    def _ended(self, run: _Run, done: Done) -> Done:
+        run.close()
+        run.done = done
+        self._runs.move_to_end(run.lease.job)
+        while len(self._runs) > _REMEMBERED and next(iter(self._runs.values())).done:
+            self._runs.popitem(last=False)
+        return done
+
+    def _run(self, lease: Lease) -> _Run:
+        run = self._runs.get(lease.job)
+        if run is None or run.lease != lease:
+            raise Refused(
+                Control.LEASE, f"{lease.job} is not held by {lease.station} here; claim it first."
+            )
+        return run
+
+
+def _again(run: _Run, number: int, last: int, answers: tuple[bytes, ...], given: Answer) -> Answer:
+    """Return what was given before for the same answers of the card to the same segment."""
+    if (number, answers) != (last, run.answered):
+        raise Refused(
+            Control.JOB_STATE,
+            f"Segment {number} of {run.lease.job} was answered otherwise before. Nothing was done.",
+        )
+    return given
+
+
+def _shorten(claims: OrderedDict[tuple[str, str], Claim | JobView | None]) -> None:
+    while len(claims) > _REMEMBERED:
+        claims.popitem(last=False)
 
 
 def _done(job: JobRef, step: Step) -> JobView:
@@ -165,36 +278,39 @@ def _done(job: JobRef, step: Step) -> JobView:
     return moved(step, job)
 
 
-def _check_all(run: _Run, responses: Sequence[bytes]) -> None:
-    if run.channel is None or len(responses) > run.commands:
-        raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
-    for number, raw in enumerate(responses):
+def _opened(run: _Run, answers: Sequence[bytes]) -> bytes:
+    """Return the data of the answer to INITIALIZE UPDATE; every command before it succeeded."""
+    names = ("SELECT of the security domain", "INITIALIZE UPDATE")
+    for name, raw in zip(names, answers, strict=False):
         response = Response.decode(raw)
         if not response.ok:
             raise DeviceFailed(
                 Control.CARD_STATUS,
-                f"Command {number + 1} of {run.commands} was answered {response.sw:04X}, not 9000.",
+                f"{name} was answered {response.sw:04X}, not 9000. No key was sent.",
+            )
+    if len(answers) != len(run.segment.commands):
+        raise DeviceFailed(
+            Control.CARD_PRESENT,
+            f"The card answered {len(answers)} of {len(run.segment.commands)} commands. No key was "
+            "sent.",
+        )
+    return response.data
+
+
+def _check_all(run: _Run, answers: Sequence[bytes]) -> None:
+    count = len(run.segment.commands)
+    if run.channel is None or len(answers) > count:
+        raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
+    for number, raw in enumerate(answers):
+        response = Response.decode(raw)
+        if not response.ok:
+            raise DeviceFailed(
+                Control.CARD_STATUS,
+                f"Command {number + 1} of {count} was answered {response.sw:04X}, not 9000.",
             )
         if number:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
             run.channel.check(number - 1, response)
-    if len(responses) < run.commands:
+    if len(answers) < count:
         raise DeviceFailed(
-            Control.CARD_PRESENT,
-            f"The card answered {len(responses)} of {run.commands} commands.",
+            Control.CARD_PRESENT, f"The card answered {len(answers)} of {count} commands."
         )
-
-
-def _install(application: str) -> Command:
-    """INSTALL [for personalization] (GPC 2.3.1, 11.5.2.3.6)."""
-    aid = bytes.fromhex(application)
-    data = bytes((0, 0, len(aid))) + aid + bytes(3)
-    return Command(0x80, 0xE6, _INSTALL_FOR_PERSONALIZATION, 0x00, data)
-
-
-def _data(raw: bytes, command: str) -> bytes:
-    response = Response.decode(raw)
-    if not response.ok:
-        raise DeviceFailed(
-            Control.CARD_STATUS, f"{command} was answered {response.sw:04X}, not 9000."
-        )
-    return response.data

@@ -128,20 +128,39 @@ class IssuerView:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A job that a station holds: first the card is selected and asked for its cryptogram."""
+class Lease:
+    """A job that one station works on, until then."""
 
     job: JobRef
-    commands: Sequence[bytes]
-    """SELECT and INITIALIZE UPDATE, to be sent as they are."""
+    station: str
+    until: datetime
 
 
 @dataclass(frozen=True)
 class Segment:
-    """EXTERNAL AUTHENTICATE and every further command of the script, protected under SCP03."""
+    """Commands for the card, to be sent as they are; the first segment of a job has number 1."""
 
-    job: JobRef
+    number: int
     commands: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that a station holds, and what it sends first: SELECT and INITIALIZE UPDATE."""
+
+    lease: Lease
+    segment: Segment
+
+
+@dataclass(frozen=True)
+class Done:
+    """The oracle is done with a card: PERSONALISED, SUSPECT, or PREPARED again.
+
+    It is PREPARED when the blank was rejected before any key left: ``rejected`` says why.
+    """
+
+    view: JobView
+    rejected: str | None = None
 
 
 class Envelope(Protocol):
@@ -208,26 +227,25 @@ class PreparationOracle(Protocol):
 
 
 class ChipOracle(Protocol):
-    """The station's three round trips."""
+    """The station's round trips. Each may be repeated when its answer was lost."""
 
-    def claim(self, batch: str, station: str) -> Claim | JobView | None:
+    def claim(self, batch: str, station: str, request: str) -> Claim | JobView | None:
         """Take the next ready job of a released batch; None when there is none left.
 
         A job whose data can't be opened is suspect, and its view is returned: no card was touched.
+        ``request`` is the station's own word for this claim: repeated, it gets the same answer.
+        Raises ``Refused`` (STATION) for a station whose blanks keep failing.
         """
 
-    def open(self, job: JobRef, response: bytes) -> Segment:
-        """Check the answer to INITIALIZE UPDATE (with SW) and protect the script.
+    def next(self, lease: Lease, number: int, responses: Sequence[bytes]) -> Segment | Done:
+        """Take the card's answers (with SW) to the segment of this number; say what comes next.
 
-        The ledger entry is durable before this returns. Raises ``DeviceFailed``
-        (CARD_CRYPTOGRAM) when the card does not prove its keys.
+        Repeated with the same answers it gives the same bytes; nothing is protected twice. The
+        ledger entry is durable before a segment leaves. Raises ``Refused`` (LEASE).
         """
 
-    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
-        """Check every response (with SW) of the segment and its R-MAC: PERSONALISED."""
-
-    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
-        """Declare the card suspect: it is never tried again."""
+    def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
+        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left."""
 
 
 class GraphicsOracle(Protocol):
@@ -375,6 +393,9 @@ class SupervisionOracle(Protocol):
 
         Raises ``Refused`` (DUAL_CONTROL, APPROVAL_SIGNATURE).
         """
+
+    def resume_station(self, station: str, reason: str) -> None:
+        """Let a station go on that was stopped because its blanks kept failing."""
 
     def close_batch(self, batch: str) -> BatchView:
         """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""

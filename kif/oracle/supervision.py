@@ -21,7 +21,7 @@ from kif.ledger.events.batch import (
     BatchClosed,
     BatchReleased,
 )
-from kif.ledger.events.site import IssuerRegistered
+from kif.ledger.events.site import IssuerRegistered, StationResumed
 from kif.ledger.issuers import require_certificate
 from kif.ledger.state import State
 from kif.oracle.desk import Desk, batch_views, moved_batch
@@ -98,6 +98,11 @@ class Supervision:
             for_the_record(refused.sentence),
         )
         self.desk.record.write(lambda step: step.record(event))
+
+    def resume_station(self, station: str, reason: str) -> None:
+        """Let a station go on that was stopped because its blanks kept failing."""
+        told = for_the_record(reason)
+        self.desk.record.write(lambda step: step.record(StationResumed(step.by, station, told)))
 
     def close_batch(self, batch: str) -> BatchView:
         """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""

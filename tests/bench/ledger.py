@@ -56,6 +56,7 @@ from kif.ledger.jobs import Jobs
 from kif.ledger.journal import Journal
 from kif.ledger.note import sign_checkpoint
 from kif.oracle.audit import audit
+from kif.oracle.chip import LEASE
 from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.local import LocalOracle, now, open_record
@@ -116,7 +117,7 @@ class Builder:
         self._add(BatchReleased(batch, CARDS))
         for card in cards:
             number = card["number"]
-            self._add(JobClaimed(BY, batch, number, "station-1"))
+            self._add(JobClaimed(BY, batch, number, "station-1", now() + LEASE))
             self._add(InjectionAuthorised(BY, batch, number, card["card_serial"], 10))
             self._add(InjectionDone(BY, batch, number))
             self._add(CardPrinted(BY, batch, number))

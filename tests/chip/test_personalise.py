@@ -1,6 +1,7 @@
-"""The relay: what it sends, when it stops, and whose fault is whose."""
+"""The relay: what it sends, when it stops, and who decides."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,43 +9,41 @@ from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, LedgerUnavailable
 from kif.formats.state import JobState
-from kif.oracle.interface import Claim, JobRef, JobView, Segment
+from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
 
 OK, BAD = b"\x90\x00", b"\x6a\x80"
 JOB = JobRef("b", 1)
-CLAIM = Claim(JOB, (b"select", b"update"))
-SEGMENT = (b"auth", b"install", b"store")
+FIRST, SECOND = Segment(1, (b"select", b"update")), Segment(2, (b"auth", b"install", b"store"))
+CLAIM = Claim(Lease(JOB, "station-1", datetime(2026, 1, 1, tzinfo=UTC)), FIRST)
 
 
 class Desk:
-    """The chip's desk; ``failing`` is what one of its verbs raises."""
+    """The chip's desk: two segments, then done. ``failing`` is raised for that segment."""
 
-    def __init__(self, **failing: KifError) -> None:
-        self.failing = failing
-        self.responses: Sequence[bytes] = ()
-        self.suspected: list[tuple[Control, str]] = []
+    def __init__(self, failing: KifError | None = None, at: int = 0) -> None:
+        self.failing, self.at = failing, at
+        self.answered: list[tuple[int, list[bytes]]] = []
+        self.given_up: list[tuple[Control, str]] = []
 
-    def claim(self, batch: str, station: str) -> Claim | JobView | None:
+    def claim(self, batch: str, station: str, request: str) -> Claim | JobView | None:
         return CLAIM
 
-    def open(self, job: JobRef, response: bytes) -> Segment:
-        if "open" in self.failing:
-            raise self.failing["open"]
-        return Segment(job, SEGMENT)
+    def next(self, lease: Lease, number: int, responses: Sequence[bytes]) -> Segment | Done:
+        assert lease == CLAIM.lease
+        if self.failing and number == self.at:
+            raise self.failing
+        self.answered.append((number, list(responses)))
+        if responses[-1:] == [BAD]:
+            return view(JobState.SUSPECT)
+        return SECOND if number == 1 else view(JobState.PERSONALISED)
 
-    def finish(self, job: JobRef, responses: Sequence[bytes]) -> JobView:
-        self.responses = responses
-        if "finish" in self.failing:
-            raise self.failing["finish"]
-        return view(JobState.PERSONALISED)
-
-    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
-        self.suspected.append((control, sentence))
+    def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
+        self.given_up.append((control, sentence))
         return view(JobState.SUSPECT)
 
 
-def view(state: JobState) -> JobView:
-    return JobView(JOB, "b", 1, "9", "p", state, None, None)
+def view(state: JobState) -> Done:
+    return Done(JobView(JOB, "b", 1, "9", "p", state, None, None))
 
 
 class Link:
@@ -63,49 +62,29 @@ class Link:
 
 def test_a_card_gets_every_command_in_order() -> None:
     desk, link = Desk(), Link(OK, OK, OK, OK, OK)
-    assert personalise(CLAIM, link, desk).state is JobState.PERSONALISED
-    assert link.sent == [*CLAIM.commands, *SEGMENT]
-    assert list(desk.responses) == [OK, OK, OK]
+    assert personalise(CLAIM, link, desk) == view(JobState.PERSONALISED)
+    assert link.sent == [*FIRST.commands, *SECOND.commands]
+    assert desk.answered == [(1, [OK, OK]), (2, [OK, OK, OK])]
 
 
 @pytest.mark.control("KIF-CHIP-03")
 @pytest.mark.parametrize("answers", range(5))
-def test_a_card_that_vanishes_at_any_command_is_suspect(answers: int) -> None:
+def test_a_card_that_vanishes_at_any_command_is_given_up(answers: int) -> None:
     desk, link = Desk(), Link(*[OK] * answers)
-    assert personalise(CLAIM, link, desk).state is JobState.SUSPECT
-    assert desk.suspected == [("KIF-CHIP-03", "The card is gone.")]
-    assert not desk.responses
+    assert personalise(CLAIM, link, desk) == view(JobState.SUSPECT)
+    assert desk.given_up == [("KIF-CHIP-03", "The card is gone.")]
+    assert len(desk.answered) == (answers > 1)
 
 
 @pytest.mark.control("KIF-CHIP-04")
-@pytest.mark.parametrize("first", [0, 1])
-def test_a_card_that_refuses_at_the_start_gets_no_key(first: int) -> None:
-    desk, link = Desk(), Link(*[OK] * first, BAD)
-    assert personalise(CLAIM, link, desk).state is JobState.SUSPECT
-    assert "No key was sent" in desk.suspected[0][1]
-
-
-def test_sending_stops_at_the_first_refusal() -> None:
-    desk, link = Desk(), Link(OK, OK, OK, BAD)
-    personalise(CLAIM, link, desk)
-    assert link.sent[-1] == b"install"
-    assert list(desk.responses) == [OK, BAD]
-
-
-def test_an_answer_without_status_is_the_cards_fault() -> None:
-    desk = Desk()
-    assert personalise(CLAIM, Link(OK, b"\x90"), desk).state is JobState.SUSPECT
-
-
-@pytest.mark.parametrize(
-    "control",
-    [Control.CARD_CRYPTOGRAM, Control.CARD_STATUS, Control.CARD_RESPONSE_MAC, Control.CARD_ONCE],
-)
-@pytest.mark.parametrize("verb", ["open", "finish"])
-def test_what_the_card_does_wrong_makes_it_suspect(control: Control, verb: str) -> None:
-    desk = Desk(**{verb: DeviceFailed(control, "Wrong.")})
-    assert personalise(CLAIM, Link(*[OK] * 5), desk).state is JobState.SUSPECT
-    assert desk.suspected == [(control.value, "Wrong.")]
+@pytest.mark.parametrize("bad", [BAD, b"\x61\x05", b"\x90", b"\x90\x00\x90"])
+@pytest.mark.parametrize("good", range(5))
+def test_sending_stops_at_the_first_answer_that_is_not_9000(good: int, bad: bytes) -> None:
+    desk, link = Desk(), Link(*[OK] * good, bad)
+    personalise(CLAIM, link, Desk() if bad == BAD else desk)
+    assert len(link.sent) == good + 1 or bad != BAD
+    if bad != BAD:
+        assert desk.answered[(good > 1)][1][-1] == bad
 
 
 @pytest.mark.parametrize(
@@ -116,9 +95,9 @@ def test_what_the_card_does_wrong_makes_it_suspect(control: Control, verb: str) 
         DeviceFailed(Control.TOKEN_CALL, "Refused."),
     ],
 )
-@pytest.mark.parametrize("verb", ["open", "finish"])
-def test_what_the_oracle_can_not_do_is_not_the_cards_fault(error: KifError, verb: str) -> None:
-    desk = Desk(**{verb: error})
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_the_oracle_can_not_do_is_not_the_cards_fault(error: KifError, at: int) -> None:
+    desk = Desk(error, at)
     with pytest.raises(type(error)):
         personalise(CLAIM, Link(*[OK] * 5), desk)
-    assert not desk.suspected
+    assert not desk.given_up

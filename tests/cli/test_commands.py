@@ -67,7 +67,7 @@ def test_a_batch_goes_from_file_to_cards(
     run = kif(home, "station", "run", batch["id"], *station, given=opened)
     assert run.code == 3
     assert "Card 2 is SUSPECT" in run.out
-    assert "2 good, 1 suspect." in run.out
+    assert "2 good, 1 suspect, 0 blanks rejected." in run.out
     (status,) = kif(home, "batch", "status", "--json").json()
     assert status["jobs"] == {"good": 2, "suspect": 1}
     cards = kif(home, "batch", "show", batch["id"], "--json").json()

@@ -273,7 +273,7 @@ def chip(number: int, batch: str = B) -> str:
 
 
 def claimed(number: int, batch: str = B, station: str = STATION) -> JobClaimed:
-    return JobClaimed(BY, batch, number, station)
+    return JobClaimed(BY, batch, number, station, EXPIRES)
 
 
 def authorised(number: int, batch: str = B, serial: str = "") -> InjectionAuthorised:

@@ -30,10 +30,10 @@ from kif.ledger.event import (
     public_fields,
 )
 from kif.ledger.events.batch import ApprovalRefused, BatchErased, FileRefused, WindowErased
-from kif.ledger.events.card import ClaimWithdrawn
+from kif.ledger.events.card import CardRejected, ClaimWithdrawn
 from kif.ledger.events.ceremony import CeremonyAborted
 from kif.ledger.events.key import Deviation, KeyCeremonyAborted, KeyStateChanged
-from kif.ledger.events.site import ClockCorrected, LibraryAccepted
+from kif.ledger.events.site import ClockCorrected, LibraryAccepted, StationResumed
 from tests.ledger.history import (
     BY,
     DIGEST,
@@ -82,6 +82,8 @@ def every_kind() -> dict[str, Event]:
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
         ApprovalRefused("who?", "which?", Control.DUAL_CONTROL, reason),
         ClaimWithdrawn(BY, B, 1),
+        CardRejected(BY, B, 1, "station-1", Control.CARD_CRYPTOGRAM, reason),
+        StationResumed(BY, "station-1", reason),
         ClockCorrected(BY, EXPIRES),
         LibraryAccepted(BY, "/opt/hsm.so", DIGEST, (DIGEST, DIGEST)),
         BatchErased(BY, B, reason),

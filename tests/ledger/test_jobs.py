@@ -4,8 +4,9 @@ import pytest
 
 from kif.formats.error import KifError
 from kif.formats.state import JobState
-from kif.ledger.jobs import Jobs, digest_of
+from kif.ledger.jobs import Hold, Jobs, digest_of
 from kif.ledger.journal import Journal
+from tests.ledger.history import EXPIRES, START
 
 CHIP = bytes(range(10))
 
@@ -15,9 +16,9 @@ def jobs() -> Jobs:
     """Three cards that are prepared; the first has its keys, the second is claimed."""
     made = Jobs(3, Journal(), "b")
     assert made.move_all(JobState.RECEIVED, JobState.PREPARED) == 3
-    made.claim(1, "station-1")
-    made.use(1, CHIP)
-    made.claim(2, "station-2")
+    made.claim(1, "station-1", EXPIRES)
+    made.use(1, CHIP, START)
+    made.claim(2, "station-2", EXPIRES)
     return made
 
 
@@ -28,7 +29,7 @@ def test_each_card_has_its_state_chip_and_station(jobs: Jobs) -> None:
         JobState.PREPARED,
     ]
     assert [jobs.chip(number) for number in (1, 2, 3)] == [CHIP, None, None]
-    assert jobs.line == {1: "station-1", 2: "station-2"}
+    assert jobs.line == {1: Hold("station-1", EXPIRES), 2: Hold("station-2", EXPIRES)}
     assert list(jobs.all()) == [
         (number, jobs.state(number), jobs.chip(number)) for number in (1, 2, 3)
     ]
@@ -65,8 +66,8 @@ def test_every_change_is_taken_back() -> None:
     before = jobs.encode()
     mark = journal.mark()
     jobs.move_all(JobState.RECEIVED, JobState.PREPARED)
-    jobs.claim(1, "station-1")
-    jobs.use(1, CHIP)
+    jobs.claim(1, "station-1", EXPIRES)
+    jobs.use(1, CHIP, START)
     jobs.step(1, JobState.SUSPECT)
     assert jobs.line == {}
     journal.back(mark)

@@ -27,6 +27,7 @@ from kif.ledger.events.ceremony import (
 )
 from kif.ledger.events.site import ClockCorrected, IssuerRegistered, LibraryAccepted, TokenOpened
 from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
+from kif.ledger.jobs import Hold
 from kif.ledger.snapshot import encode_snapshot
 from kif.ledger.tail import Tail
 from tests.ledger.history import (
@@ -697,7 +698,8 @@ def test_a_release_that_has_lapsed_is_renewed_by_two() -> None:
     world.admit(approval(world.state, FIRST, expires=later))
     assert world.state.batches.known[B].state is BatchState.PREPARED
     refused(world, claimed(1), "is prepared; cards are made of a released batch only")
-    world.admit(approval(world.state, SECOND, expires=later), BatchReleased(B, 3), claimed(1))
+    world.admit(approval(world.state, SECOND, expires=later), BatchReleased(B, 3))
+    world.admit(replace(claimed(1), until=later))
     assert world.state.batches.jobs[B].state(1) is JobState.CLAIMED
 
 
@@ -751,7 +753,7 @@ CARDS: dict[str, tuple[list[Event], Event, str]] = {
     "card number 0": ([], claimed(4), "there is no card 4"),
     "a batch that is not there": ([], claimed(1, C), "There is no batch"),
     "a suspect card of a batch that is not there": ([], suspect(1, C), "There is no batch"),
-    "keys for a card that nobody claimed": ([], authorised(1), "is prepared; it can't become"),
+    "keys for a card that nobody claimed": ([], authorised(1), "is not on the line"),
     "keys twice": ([claimed(1), authorised(1)], authorised(1, serial=chip(9)), "is personalising"),
     "a chip twice": (
         [claimed(1), authorised(1), claimed(2)],
@@ -791,7 +793,7 @@ def test_a_card_that_goes_another_way_is_refused(case: str) -> None:
 
 def test_a_claim_that_is_withdrawn_leaves_the_card_for_another() -> None:
     world = World(released().events, claimed(1))
-    assert world.state.batches.jobs[B].line == {1: "station-1"}
+    assert world.state.batches.jobs[B].line == {1: Hold("station-1", EXPIRES)}
     world.admit(ClaimWithdrawn(BY, B, 1))
     assert world.state.batches.jobs[B].line == {}
     world.admit(made(1))

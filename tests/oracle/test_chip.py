@@ -1,21 +1,26 @@
 """The three round trips, with a simulated card at the end of a wire of one function call."""
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from kif.chip.personalise import personalise
 from kif.formats.apdu import Response
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed, KifError, Refused
+from kif.formats.error import LedgerUnavailable, Refused
 from kif.formats.state import JobState
 from kif.hsm.token import Token
 from kif.ledger.event import Entry
-from kif.oracle.interface import BatchView, Claim, JobRef, JobView
+from kif.oracle.interface import BatchView, Claim, Done, JobRef, Segment
 from kif.oracle.local import LocalOracle
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.fault import Fault, Faults
-from tests.hsm.objects import count
-from tests.site import TestSite, released_batch
+from tests.hsm.objects import nothing_left
+from tests.site import TestSite, claimed, new_claim, received_file, released_batch
 
 
 class Wire:
@@ -39,10 +44,8 @@ def batch(site: TestSite, oracle: LocalOracle) -> BatchView:
     return released_batch(site, oracle, f"I-{number}", 3, first=number * 100 + 1)
 
 
-def make(oracle: LocalOracle, batch: BatchView, chip: Card) -> JobView:
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
-    return personalise(claim, Wire(chip), oracle.chip)
+def make(oracle: LocalOracle, batch: BatchView, chip: Card) -> Done:
+    return personalise(claimed(oracle, batch.id), Wire(chip), oracle.chip)
 
 
 def entries(oracle: LocalOracle, batch: BatchView) -> list[Entry]:
@@ -57,7 +60,7 @@ def token(oracle: LocalOracle) -> Token:
 
 def test_a_card_is_personalised_printed_and_good(oracle: LocalOracle, batch: BatchView) -> None:
     chip = card()
-    job = make(oracle, batch, chip)
+    job = make(oracle, batch, chip).view
     assert (job.state, job.card_serial) == (JobState.PERSONALISED, chip.serial.hex().upper())
     assert chip.application.personalised
     oracle.graphics.printed(job.id)
@@ -97,8 +100,7 @@ def test_clear_data_goes_only_to_the_stage_whose_turn_it_is(
 
     chip, job = card(), JobRef(batch.id, 1)
     assert given(job) == [False, False, False]  # prepared and released
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, batch.id)
     assert given(job) == [False, False, False]
     personalise(claim, Wire(chip), oracle.chip)
     assert given(job) == [False, True, False]
@@ -107,62 +109,90 @@ def test_clear_data_goes_only_to_the_stage_whose_turn_it_is(
     check_chip(job, Wire(chip), oracle.quality, bytes)
     assert given(job) == [False, False, False]
     for _ in range(2):
-        make(oracle, batch, card("wrong-cryptogram@1"))
+        make(oracle, batch, card("bad-rmac@1"))
     oracle.fulfilment.dispatched(batch.id, 1, "ab" * 32)
     assert given(job) == [False, False, False]
     oracle.supervision.close_batch(batch.id)
     assert given(job) == [False, False, False]
 
 
-FAULTS = {
+REJECTED = {
     "wrong-cryptogram@1": ("KIF-CHIP-02", "its keys are not ours"),
+    "refuse@1:1": ("KIF-CHIP-04", "SELECT of the security domain was answered 6A80"),
+    "refuse@1:2": ("KIF-CHIP-04", "INITIALIZE UPDATE was answered 6A80"),
+}
+SUSPECT = {
     "bad-rmac@1": ("KIF-CHIP-05", "R-MAC"),
-    "refuse@1:1": ("KIF-CHIP-04", "answered 6A80"),
-    "refuse@1:2": ("KIF-CHIP-04", "answered 6A80"),
     "refuse@1:3": ("KIF-CHIP-04", "Command 1 of"),
     "refuse@1:12": ("KIF-CHIP-04", "Command 10 of 10"),
 }
 
 
-@pytest.mark.control("KIF-CHIP-02", "KIF-CHIP-04", "KIF-CHIP-05")
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_card_that_fails_is_suspect_and_leaves_no_key_behind(
+@pytest.mark.control("KIF-CHIP-02", "KIF-CHIP-04")
+@pytest.mark.parametrize("fault", REJECTED)
+def test_a_blank_that_fails_before_any_key_leaves_is_rejected_and_its_job_is_ready_again(
     oracle: LocalOracle, batch: BatchView, fault: str
 ) -> None:
-    before = count(token(oracle))
-    job = make(oracle, batch, card(fault))
-    control, words = FAULTS[fault]
-    assert job.state is JobState.SUSPECT
-    assert job.reason is not None
-    assert control in job.reason
-    assert words in job.reason
-    assert count(token(oracle)) == before
-    assert entries(oracle, batch)[-1].event.kind == "card-suspect"
-    assert make(oracle, batch, card()).state is JobState.PERSONALISED  # and the next goes on
+    chip = card(fault)
+    with nothing_left(token(oracle)):
+        done = make(oracle, batch, chip)
+    control, words = REJECTED[fault]
+    assert done.view.state is JobState.PREPARED
+    assert control in (done.rejected or "")
+    assert words in (done.rejected or "")
+    kinds = [entry.event.kind for entry in entries(oracle, batch)]
+    assert kinds[-2:] == ["job-claimed", "card-rejected"]
+    assert "injection-authorised" not in kinds
+    assert chip._faults.commands <= 2
+    assert make(oracle, batch, card()).view.state is JobState.PERSONALISED  # the next goes on
+    assert make(oracle, batch, card()).view.number == 2
 
 
-def test_nothing_leaves_for_a_card_that_does_not_prove_its_keys(
-    oracle: LocalOracle, batch: BatchView
+@pytest.mark.control("KIF-CHIP-04", "KIF-CHIP-05")
+@pytest.mark.parametrize("fault", SUSPECT)
+def test_a_card_that_fails_after_keys_left_is_suspect(
+    oracle: LocalOracle, batch: BatchView, fault: str
 ) -> None:
-    chip = card("wrong-cryptogram@1")
-    make(oracle, batch, chip)
-    assert chip._faults.commands == 2
-    assert "injection-authorised" not in [entry.event.kind for entry in entries(oracle, batch)]
+    with nothing_left(token(oracle)):
+        done = make(oracle, batch, card(fault))
+    control, words = SUSPECT[fault]
+    assert (done.view.state, done.rejected) == (JobState.SUSPECT, None)
+    assert control in (done.view.reason or "")
+    assert words in (done.view.reason or "")
+    assert entries(oracle, batch)[-1].event.kind == "card-suspect"
+    assert make(oracle, batch, card()).view.state is JobState.PERSONALISED  # the next goes on
+
+
+@pytest.mark.control("KIF-ORA-11")
+def test_a_station_whose_blanks_keep_failing_is_stopped_until_two_people_resume_it(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    for _ in range(2):
+        make(oracle, batch, card("wrong-cryptogram@1"))
+    make(oracle, batch, card())  # one that proves its keys: counted from the beginning again
+    for _ in range(3):
+        make(oracle, batch, card("wrong-cryptogram@1"))
+    with pytest.raises(Refused, match="station-1 is stopped: 3 blanks in a row") as refused:
+        claimed(oracle, batch.id)
+    assert refused.value.control is Control.STATION
+    with pytest.raises(Refused, match="station-2 is not stopped"):
+        oracle.supervision.resume_station("station-2", "x")
+    oracle.supervision.resume_station("station-1", "Another vendor's blanks were in the hopper.")
+    assert make(oracle, batch, card()).view.state is JobState.PERSONALISED
 
 
 @pytest.mark.control("KIF-QC-02")
 def test_a_wrong_arqc_makes_a_suspect(oracle: LocalOracle, batch: BatchView) -> None:
     chip = card("wrong-arqc@1")
-    job = make(oracle, batch, chip)
+    job = make(oracle, batch, chip).view
     oracle.graphics.printed(job.id)
     job = check_chip(job.id, Wire(chip), oracle.quality, bytes)
     assert job.state is JobState.SUSPECT
-    assert job.reason is not None
-    assert "KIF-QC-02" in job.reason
+    assert "KIF-QC-02" in (job.reason or "")
 
 
 def test_no_card_is_good_without_a_verified_arqc(oracle: LocalOracle, batch: BatchView) -> None:
-    job = make(oracle, batch, card())
+    job = make(oracle, batch, card()).view
     oracle.graphics.printed(job.id)
     with pytest.raises(Refused, match="no verified ARQC"):
         oracle.quality.accept(job.id, ["hope"])
@@ -174,32 +204,131 @@ def test_a_chip_is_used_for_one_job(oracle: LocalOracle, batch: BatchView) -> No
     make(oracle, batch, chip)
     chip.reset()
     again = make(oracle, batch, chip)
-    assert again.state is JobState.SUSPECT
-    assert again.reason is not None
-    assert "KIF-CHIP-06" in again.reason
+    assert again.view.state is JobState.PREPARED
+    assert "KIF-CHIP-06" in (again.rejected or "")
+
+
+def relay(chip: Card, commands: Sequence[bytes]) -> list[bytes]:
+    return [chip.apdu(command) for command in commands]
+
+
+def asked(oracle: LocalOracle, claim: Claim, number: int, answers: Sequence[bytes]) -> Segment:
+    answer = oracle.chip.next(claim.lease, number, answers)
+    assert isinstance(answer, Segment)
+    return answer
 
 
 @pytest.mark.control("KIF-ORA-03")
-def test_a_segment_leaves_once(oracle: LocalOracle, batch: BatchView) -> None:
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
-    chip = card()
-    answers = [chip.apdu(command) for command in claim.commands]
-    oracle.chip.open(claim.job, answers[-1])
-    with pytest.raises(Refused, match="has left already"):
-        oracle.chip.open(claim.job, answers[-1])
-    oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "Taken out.")
-
-
-def test_answers_for_a_job_that_is_not_claimed_are_refused(
+def test_a_lost_answer_is_repeated_with_the_same_bytes(
     oracle: LocalOracle, batch: BatchView
 ) -> None:
-    for call in (
-        lambda: oracle.chip.open(JobRef(batch.id, 9), b"\x90\x00"),
-        lambda: oracle.chip.finish(JobRef(batch.id, 9), []),
+    """Claim, segment and end, each asked for three times: one entry each, the same bytes."""
+    chip = card()
+    claims = [oracle.chip.claim(batch.id, "station-1", "request-1") for _ in range(3)]
+    claim = claims[0]
+    assert isinstance(claim, Claim)
+    assert claims == [claim] * 3
+    answers = relay(chip, claim.segment.commands)
+    segment = asked(oracle, claim, 1, answers)
+    sent = [entry.event.kind for entry in entries(oracle, batch)]
+    with nothing_left(token(oracle)):
+        for _ in range(3):
+            assert asked(oracle, claim, 1, answers).commands == segment.commands
+    results = relay(chip, segment.commands)
+    done = oracle.chip.next(claim.lease, 2, results)
+    assert isinstance(done, Done)
+    assert done.view.state is JobState.PERSONALISED
+    assert [oracle.chip.next(claim.lease, 2, results) for _ in range(3)] == [done] * 3
+    assert oracle.chip.give_up(claim.lease, Control.CARD_PRESENT, "Too late.") == done
+    kinds = [entry.event.kind for entry in entries(oracle, batch)]
+    assert kinds == [*sent, "injection-done"]
+    assert kinds.count("job-claimed") == kinds.count("injection-authorised") == 1
+
+
+@pytest.mark.control("KIF-ORA-03")
+def test_a_rejection_and_a_suspect_are_repeated_too(oracle: LocalOracle, batch: BatchView) -> None:
+    claim, chip = claimed(oracle, batch.id), card("wrong-cryptogram@1")
+    answers = relay(chip, claim.segment.commands)
+    first = oracle.chip.next(claim.lease, 1, answers)
+    assert oracle.chip.next(claim.lease, 1, answers) == first
+    claim, chip = claimed(oracle, batch.id), card("bad-rmac@1")
+    segment = asked(oracle, claim, 1, relay(chip, claim.segment.commands))
+    results = relay(chip, segment.commands)
+    last = oracle.chip.next(claim.lease, 2, results)
+    assert oracle.chip.next(claim.lease, 2, results) == last
+    kinds = [entry.event.kind for entry in entries(oracle, batch)]
+    assert kinds.count("card-rejected") == kinds.count("card-suspect") == 1
+
+
+@pytest.mark.control("KIF-ORA-03")
+def test_other_answers_to_a_segment_that_was_answered_are_refused(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    claim, chip = claimed(oracle, batch.id), card()
+    answers = relay(chip, claim.segment.commands)
+    asked(oracle, claim, 1, answers)
+    for number, given in ((1, relay(card(), claim.segment.commands)), (1, []), (3, []), (0, [])):
+        with pytest.raises(Refused):
+            oracle.chip.next(claim.lease, number, given)
+    oracle.chip.give_up(claim.lease, Control.CARD_PRESENT, "Taken out.")
+    with pytest.raises(Refused, match="answered otherwise before"):
+        oracle.chip.next(claim.lease, 2, answers)
+
+
+@pytest.mark.control("KIF-ORA-10")
+def test_only_the_station_that_holds_the_lease_is_answered(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    claim = claimed(oracle, batch.id)
+    for lease in (
+        replace(claim.lease, station="station-2"),
+        replace(claim.lease, job=JobRef(batch.id, 2)),
+        replace(claim.lease, until=claim.lease.until + timedelta(hours=1)),
     ):
-        with pytest.raises(Refused, match="not claimed here"):
-            call()
+        with pytest.raises(Refused, match="claim it first") as refused:
+            oracle.chip.next(lease, 1, [])
+        assert refused.value.control is Control.LEASE
+        with pytest.raises(Refused, match="claim it first"):
+            oracle.chip.give_up(lease, Control.CARD_PRESENT, "x")
+
+
+@pytest.mark.control("KIF-ORA-10")
+def test_what_a_station_holds_beyond_its_lease_is_taken_back(
+    oracle: LocalOracle, batch: BatchView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claimed job is ready again and goes to whoever asks; a card that got keys is suspect."""
+    monkeypatch.setattr("kif.oracle.chip.LEASE", timedelta(seconds=0.3))
+    first, second, chip = claimed(oracle, batch.id), claimed(oracle, batch.id), card()
+    asked(oracle, second, 1, relay(chip, second.segment.commands))
+    time.sleep(0.4)
+    with nothing_left(token(oracle)), pytest.raises(Refused, match="ended at") as refused:
+        oracle.chip.next(first.lease, 1, relay(card(), first.segment.commands))
+    assert refused.value.control is Control.LEASE
+    again = claimed(oracle, batch.id)
+    assert again.lease.job == first.lease.job
+    jobs = {job.number: job for job in oracle.supervision.jobs(batch.id)}
+    assert jobs[second.lease.job.number].state is JobState.SUSPECT
+    assert "The lease of station-1 ended" in (jobs[second.lease.job.number].reason or "")
+
+
+@pytest.mark.control("KIF-LOG-01")
+def test_a_segment_whose_entry_could_not_be_written_is_asked_for_again(
+    oracle: LocalOracle, batch: BatchView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, chip = claimed(oracle, batch.id), card()
+    answers = relay(chip, claim.segment.commands)
+
+    def fail(*_: object, **__: object) -> None:
+        raise LedgerUnavailable(Control.LEDGER_WRITABLE, "The disk is full.")
+
+    with monkeypatch.context() as patch, nothing_left(token(oracle)):
+        patch.setattr("kif.oracle.chip.moved", fail)
+        with pytest.raises(LedgerUnavailable):
+            oracle.chip.next(claim.lease, 1, answers)
+    segment = asked(oracle, claim, 1, answers)
+    done = oracle.chip.next(claim.lease, 2, relay(chip, segment.commands))
+    assert isinstance(done, Done)
+    assert done.view.state is JobState.PERSONALISED
 
 
 @pytest.mark.parametrize("missing", [1, 5, 10])
@@ -207,41 +336,48 @@ def test_answers_for_a_job_that_is_not_claimed_are_refused(
 def test_missing_answers_make_no_good_card(
     oracle: LocalOracle, batch: BatchView, missing: int
 ) -> None:
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
-    chip = card()
-    response = [chip.apdu(command) for command in claim.commands][-1]
-    segment = oracle.chip.open(claim.job, response)
-    answers = [chip.apdu(command) for command in segment.commands][:-missing]
-    with pytest.raises(DeviceFailed, match=f"answered {10 - missing} of 10"):
-        oracle.chip.finish(claim.job, answers)
-    job = oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "Taken out.")
-    assert job.state is JobState.SUSPECT
+    claim, chip = claimed(oracle, batch.id), card()
+    segment = asked(oracle, claim, 1, relay(chip, claim.segment.commands))
+    done = oracle.chip.next(claim.lease, 2, relay(chip, segment.commands)[:-missing])
+    assert isinstance(done, Done)
+    assert done.view.state is JobState.SUSPECT
+    assert f"answered {10 - missing} of 10" in (done.view.reason or "")
+
+
+@pytest.mark.control("KIF-CHIP-03")
+def test_a_card_that_shows_no_answer_at_all_costs_no_job(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    for answers in ([], [b"\x90\x00"]):
+        done = oracle.chip.next(claimed(oracle, batch.id).lease, 1, answers)
+        assert isinstance(done, Done)
+        assert f"answered {len(answers)} of 2" in (done.rejected or "")
+    make(oracle, batch, card())
+    done = oracle.chip.give_up(
+        claimed(oracle, batch.id).lease, Control.CARD_PRESENT, "No card showed."
+    )
+    assert "No card showed. [KIF-CHIP-03]" in (done.rejected or "")
+    make(oracle, batch, card())
 
 
 def test_more_answers_than_commands_are_refused(oracle: LocalOracle, batch: BatchView) -> None:
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
-    chip = card()
-    response = [chip.apdu(command) for command in claim.commands][-1]
-    segment = oracle.chip.open(claim.job, response)
-    answers = [chip.apdu(command) for command in segment.commands]
-    with pytest.raises(KifError):
-        oracle.chip.finish(claim.job, [*answers, Response(b"", 0x9000).encode()])
+    claim, chip = claimed(oracle, batch.id), card()
+    segment = asked(oracle, claim, 1, relay(chip, claim.segment.commands))
+    answers = relay(chip, segment.commands)
+    with pytest.raises(Refused, match="do not belong"):
+        oracle.chip.next(claim.lease, 2, [*answers, Response(b"", 0x9000).encode()])
 
 
 @pytest.mark.control("KIF-ORA-04")
 def test_no_card_is_made_of_a_batch_that_is_not_released(
     site: TestSite, oracle: LocalOracle
 ) -> None:
-    from tests.site import received_file
-
     raw = oracle.gateway.admit(received_file("RAW-I", 1, first=80_000))
     with pytest.raises(Refused, match="released batch only"):
-        oracle.chip.claim(raw.id, "station-1")
+        claimed(oracle, raw.id)
 
 
 def test_a_batch_ends_when_no_card_is_ready(oracle: LocalOracle, batch: BatchView) -> None:
     for _ in range(3):
         make(oracle, batch, card())
-    assert oracle.chip.claim(batch.id, "station-1") is None
+    assert new_claim(oracle, batch.id) is None

@@ -20,7 +20,7 @@ from kif.hsm.token import Token
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.desk import context
-from kif.oracle.interface import BatchView, Claim, JobRef
+from kif.oracle.interface import BatchView, JobRef
 from kif.oracle.local import LocalOracle, now
 from kif.store.engine import open_store
 from kif.store.models import Batch, CardJob
@@ -28,7 +28,14 @@ from tests.attacks import good_card
 from tests.cli.kif import kif, operators
 from tests.killing import killed_at
 from tests.oracle.test_chip import Wire, card
-from tests.site import ISSUER, TestSite, make_site, received_file, released_batch
+from tests.site import (
+    ISSUER,
+    TestSite,
+    claimed,
+    make_site,
+    received_file,
+    released_batch,
+)
 
 LAST_MONTH = datetime(2026, 1, 15, 12, tzinfo=UTC)
 WINDOW = KeyRef(ISSUER, "retention", 202601)
@@ -50,8 +57,7 @@ def finished(site: TestSite, oracle: LocalOracle, reference: str, first: int = 1
     """Bring a batch to its closing: one good card, one suspect."""
     batch = released_batch(site, oracle, reference, 2, first=first)
     good_card(oracle, batch.id)
-    claim = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, batch.id)
     personalise(claim, Wire(card("bad-rmac@1")), oracle.chip)
     dispatch_batch(batch.id, oracle.fulfilment, site.home.path / "dispatch")
     return oracle.supervision.close_batch(batch.id)

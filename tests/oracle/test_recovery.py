@@ -11,24 +11,23 @@ from kif.hsm.form import find_master, generate_master
 from kif.hsm.key import Algorithm
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
-from kif.oracle.interface import BatchView, Claim
+from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.card import Card
 from tests.killing import killed_at
 from tests.oracle.test_chip import Wire, make
-from tests.site import TestSite, make_site, received_file, released_batch
+from tests.site import TestSite, claimed, make_site, received_file, released_batch
 
 
 def claim(oracle: LocalOracle, batch: BatchView) -> None:
-    oracle.chip.claim(batch.id, "station-1")
+    claimed(oracle, batch.id)
 
 
 def open_segment(oracle: LocalOracle, batch: BatchView) -> None:
-    held = oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(held, Claim)
-    chip = Wire(Card())
-    oracle.chip.open(held.job, [chip.transmit(command) for command in held.commands][-1])
+    held, chip = claimed(oracle, batch.id), Wire(Card())
+    answers = [chip.transmit(command) for command in held.segment.commands]
+    oracle.chip.next(held.lease, 1, answers)
 
 
 def personalise(oracle: LocalOracle, batch: BatchView) -> None:
@@ -36,7 +35,7 @@ def personalise(oracle: LocalOracle, batch: BatchView) -> None:
 
 
 def print_it(oracle: LocalOracle, batch: BatchView) -> None:
-    oracle.graphics.printed(make(oracle, batch, Card()).id)
+    oracle.graphics.printed(make(oracle, batch, Card()).view.id)
 
 
 STOPPED: dict[str, tuple[Callable[[LocalOracle, BatchView], None], JobState, str]] = {

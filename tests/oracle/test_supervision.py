@@ -15,7 +15,15 @@ from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
 from tests.certificate import issuer_certificate
-from tests.site import ISSUER, OPERATORS, TestSite, received_file, released_batch
+from tests.site import (
+    ISSUER,
+    OPERATORS,
+    TestSite,
+    claimed,
+    new_claim,
+    received_file,
+    released_batch,
+)
 
 FIRST, SECOND = OPERATORS
 
@@ -106,8 +114,8 @@ def test_the_second_is_shown_the_terms_of_the_first(
     assert oracle.supervision.release_statement(batch.id) == told
     assert site.approve(oracle, batch.id, SECOND).state is BatchState.RELEASED
     with pytest.raises(Refused, match="released for station-7, not for station-1"):
-        oracle.chip.claim(batch.id, "station-1")
-    assert isinstance(oracle.chip.claim(batch.id, "station-7"), Claim)
+        new_claim(oracle, batch.id)
+    assert isinstance(new_claim(oracle, batch.id, "station-7"), Claim)
 
 
 def test_the_statement_says_what_is_made_with_which_keys(
@@ -121,11 +129,10 @@ def test_the_statement_says_what_is_made_with_which_keys(
 @pytest.mark.control("KIF-ORA-05")
 def test_a_batch_with_a_card_on_the_line_is_not_closed(site: TestSite, oracle: LocalOracle) -> None:
     view = released_batch(site, oracle, "CLOSE", 2, first=92_000)
-    claim = oracle.chip.claim(view.id, "station-1")
-    assert isinstance(claim, Claim)
+    claim = claimed(oracle, view.id)
     with pytest.raises(CheckFailed, match="received 2 cards"):
         oracle.supervision.close_batch(view.id)
-    oracle.chip.suspect(claim.job, Control.CARD_PRESENT, "It fell on the floor.")
+    oracle.chip.give_up(claim.lease, Control.CARD_PRESENT, "It fell on the floor.")
     closed = oracle.supervision.close_batch(view.id)
     assert closed.state is BatchState.CLOSED
     with pytest.raises(KifError):

@@ -13,6 +13,7 @@ from kif.ledger.form import (
     CardNumber,
     Chip,
     Count,
+    Instant,
     Name,
     Pair,
     Reason,
@@ -23,12 +24,25 @@ from kif.ledger.form import (
 
 @dataclass(frozen=True)
 class JobClaimed(Event, kind="job-claimed"):
-    """A station took a job."""
+    """A station took a job, until its lease ends."""
 
     by: Pair
     batch: BatchId
     number: CardNumber
     station: Name
+    until: Instant
+
+
+@dataclass(frozen=True)
+class CardRejected(Event, kind="card-rejected"):
+    """A blank did not prove its keys; nothing left for it, and the job is ready again."""
+
+    by: Pair
+    batch: BatchId
+    number: CardNumber
+    station: Name
+    control: Annotated[Control, one_of(Control)]
+    reason: Reason
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kif.ledger.event import Event
-from kif.ledger.form import Armour, Digest, Halves, Instant, Name, Pair, Place
+from kif.ledger.form import Armour, Digest, Halves, Instant, Name, Pair, Place, Reason
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,12 @@ class IssuerRegistered(Event, kind="issuer-registered"):
     by: Pair
     issuer: Name
     certificate: Armour
+
+
+@dataclass(frozen=True)
+class StationResumed(Event, kind="station-resumed"):
+    """Two people looked into a station that was stopped; it may go on."""
+
+    by: Pair
+    station: Name
+    reason: Reason

@@ -1,0 +1,1 @@
+"""The line: one machine's round over the stages, card by card."""
