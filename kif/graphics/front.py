@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +15,7 @@ from kif.formats.script import Artwork
 
 DPI = 600
 WIDTH_MM, HEIGHT_MM = 85.60, 53.98
+_BLACK_OR_WHITE = [0] * 128 + [255] * 128
 _FONTS = (Path("/usr/share/fonts/opentype"), Path("/usr/share/fonts/truetype"))
 
 
@@ -40,7 +42,8 @@ def laser_plane(artwork: Artwork) -> bytes:
         place = (_pixels(line.left), _pixels(line.base))
         draw.text(place, line.text, font=_font(line.font, line.size), fill=0, anchor="ls")
     buffer = io.BytesIO()
-    image.point(lambda value: 255 if value > 127 else 0).convert("1").save(buffer, "PNG")
+    plane = image.point(_BLACK_OR_WHITE).convert("1", dither=Image.Dither.NONE)
+    plane.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
@@ -62,6 +65,7 @@ def _layout(artwork: Artwork) -> tuple[_Line, ...]:
     )
 
 
+@cache
 def _font(name: str, millimetres: float) -> ImageFont.FreeTypeFont:
     package = {"OCRB": "fonts-ocr-b", "DejaVuSans": "fonts-dejavu-core"}[name]
     for folder in _FONTS:

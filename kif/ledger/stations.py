@@ -39,9 +39,9 @@ class Stations:
         if self.failures.get(station, 0) >= MOST:
             raise Refused(
                 Control.STATION,
-                f"{station} is stopped: {MOST} blanks in a row failed before any key was sent. Look "
-                "at the blanks (vendor, key version) and at the reader; then two operators resume "
-                f"it with 'kif station resume {station}'.",
+                f"{station} is stopped: {MOST} blanks in a row failed before any key was sent. "
+                "Look at the blanks (vendor, key version) and at the reader; then two people "
+                f"resume it with 'kif station resume {station}'.",
             )
 
     def encode(self) -> dict[str, int]:

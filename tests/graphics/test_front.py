@@ -60,6 +60,7 @@ def test_a_specimen_shows_neither_name_nor_the_middle_of_the_number() -> None:
 @pytest.mark.control("KIF-PREP-01")
 def test_a_missing_font_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(front, "_FONTS", (tmp_path,))
+    front._font.cache_clear()
     with pytest.raises(BadInput, match="Install the package fonts-ocr-b"):
         laser_plane(ARTWORK)
 
