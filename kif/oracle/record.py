@@ -38,6 +38,8 @@ from kif.store.engine import Store, Transaction
 from kif.store.ledger import LedgerTables
 
 _SALT = 32
+_GATHERING = 0.002
+"""Seconds that a group waits for as many works as the last one had."""
 _SET_BACK = timedelta(minutes=1)
 """How far behind its last entry the clock may be: time services set a clock back by seconds."""
 
@@ -60,7 +62,9 @@ class Record:
     """What the group that is being made adds to the log."""
     _led: bool = False
     """Whether somebody is committing a group, or about to."""
-    _queue: threading.Lock = field(default_factory=threading.Lock)
+    _last: int = 1
+    """How many works the last group had."""
+    _queue: threading.Condition = field(default_factory=threading.Condition)
     _turn: threading.RLock = field(default_factory=threading.RLock)
     _lost: str = ""
     """Why the state can't be trusted any more; the site has to be opened again then."""
@@ -74,6 +78,8 @@ class Record:
         ticket = Ticket(work)
         with self._queue:
             self._waiting.append(ticket)
+            if len(self._waiting) >= self._last:
+                self._queue.notify_all()
             leads, self._led = not self._led, True
         if not leads:
             ticket.turn.wait()
@@ -104,7 +110,10 @@ class Record:
         """
         with self._turn:
             with self._queue:
+                # Those of the last group are most likely on their way here again.
+                self._queue.wait_for(lambda: len(self._waiting) >= self._last, _GATHERING)
                 tickets, self._waiting = self._waiting, []
+                self._last = len(tickets)
             self._commit(tickets)
         with self._queue:
             self._led = bool(self._waiting)
@@ -146,16 +155,16 @@ class Record:
 
     def _attempt_each(self, tickets: list[Ticket[Any]], tx: Transaction, now: datetime) -> None:
         """Do each work by itself; take one that fails back alone."""
-        connection = tx.session.connection()
+        cursor = tx.session.connection().connection.cursor()
         for ticket in tickets:
             mark, added = self.tail.mark(), self._added.mark()
-            connection.exec_driver_sql("SAVEPOINT work")
+            cursor.execute("SAVEPOINT work")
             try:
                 ticket.result = self._attempt(ticket, tx, now)
-                connection.exec_driver_sql("RELEASE work")
+                cursor.execute("RELEASE work")
             except KifError as exc:
                 tx.session.expunge_all()
-                connection.exec_driver_sql("ROLLBACK TO work")
+                cursor.execute("ROLLBACK TO work")
                 self.tail.back(mark)
                 self._added.back(added)
                 ticket.error = exc
