@@ -19,7 +19,7 @@ class Printer(Protocol):
     """A laser or printer of a machine."""
 
     def print(self, plane: Secret) -> None:
-        """Put a plane (PNG) onto the card. Raises ``DeviceFailed`` when the machine can't."""
+        """Put a plane (TIFF) onto the card. Raises ``DeviceFailed`` when the machine can't."""
 
 
 class SimulatedLaser:

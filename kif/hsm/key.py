@@ -95,7 +95,9 @@ def recognise(native: Any, rule: Rule, label: str, algorithm: Algorithm | None =
 
 
 def _differing(native: Any, rule: Rule) -> list[str]:
-    return [name.name for name, value in rule.attributes().items() if native[name] != value]
+    wanted = rule.attributes()
+    found = native.get_attributes(list(wanted))
+    return [name.name for name, value in wanted.items() if found.get(name) != value]
 
 
 def _other_algorithm(native: Any, algorithm: Algorithm) -> list[str]:

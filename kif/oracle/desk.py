@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, Text, cast, func, select, update
+from sqlalchemy import LargeBinary, Text, Update, bindparam, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
@@ -78,7 +78,7 @@ class Desk:
                 f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
             )
         bound = self._bound_scripts(session, state.batches.require(job.batch))
-        _, _, sealed = sealed_of(session, job)
+        sealed = script_of(session, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise _not_bound(job, "script")
         return self.reveal(state, session, job, sealed, "script")
@@ -116,7 +116,7 @@ class Desk:
     def _batch_key(self, state: State, session: Session, batch: str) -> Key:
         """Return the data key of a batch, whose row has the seed that the log names."""
         known = state.batches.require(batch)
-        seed = session.scalars(select(Batch.seed).where(Batch.id == batch)).first()
+        seed = session.connection().execute(_SEED, {"this_batch": batch}).scalar()
         if known.state is BatchState.ERASED:
             raise CheckFailed(Control.DATA_AT_REST, f"Batch {batch} was erased.")
         if seed is None or sealed_digest(seed).hex() != known.seed:
@@ -166,7 +166,7 @@ def _not_bound(job: JobRef, what: str) -> CheckFailed:
 
 def record_of(session: Session, job: JobRef) -> bytes:
     """Return a card's sealed record, which is the one whose digest stands beside it."""
-    record, digest, _ = sealed_of(session, job)
+    record, digest = _sealed_record(session, job)
     if sealed_digest(record) != digest:
         raise _not_bound(job, "record")
     return record
@@ -205,8 +205,16 @@ def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> Jo
 def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     """Bring a card's row up to the state of the log; return the view of it."""
     state = step.state.batches.open_jobs(job.batch).state(job.number)
-    step.session.execute(update(CardJob).where(_is(job)).values(state=state, **more))
+    changed = {"state": state, **more}
+    step.session.connection().execute(_move(*sorted(changed)), {**_key(job), **changed})
     return job_view(step.session, job)
+
+
+@cache
+def _move(*columns: str) -> Update:
+    """Return the statement that changes these columns of a card; built once."""
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
+    return update(_JOB).where(_THIS).values(**values)
 
 
 def moved_batch(step: Step, batch: str) -> BatchView:
@@ -217,18 +225,24 @@ def moved_batch(step: Step, batch: str) -> BatchView:
     return batch_view(step.session, batch)
 
 
-def sealed_of(session: Session, job: JobRef) -> tuple[bytes, bytes, bytes]:
-    """Return a card's sealed record, the digest beside it, and its sealed script."""
-    columns = (CardJob.record, CardJob.record_digest, CardJob.script)
-    sealed = (func.coalesce(cast(column, LargeBinary), b"") for column in columns)
-    row = session.execute(select(*sealed).where(_is(job))).first()
+def _sealed_record(session: Session, job: JobRef) -> tuple[bytes, bytes]:
+    """Return a card's sealed record and the digest beside it."""
+    row = session.connection().execute(_RECORD, _key(job)).first()
     if row is None:
         raise _not_there(job)
-    return row[0], row[1], row[2]
+    return row[0], row[1]
 
 
-def _is(job: JobRef) -> ColumnElement[bool]:
-    return (CardJob.batch_id == job.batch) & (CardJob.number == job.number)
+def script_of(session: Session, job: JobRef) -> bytes:
+    """Return a card's sealed script, empty when it has none."""
+    row = session.connection().execute(_SCRIPT, _key(job)).first()
+    if row is None:
+        raise _not_there(job)
+    return bytes(row[0])
+
+
+def _key(job: JobRef) -> dict[str, Any]:
+    return {"this_batch": job.batch, "this_number": job.number}
 
 
 def _not_there(job: JobRef) -> BadInput:
@@ -273,6 +287,17 @@ _VIEW = (
     CardJob.reason,
 )
 
+_JOB: Any = CardJob.__table__
+# What every card is looked up and moved by is built once.
+_THIS = (_JOB.c.batch_id == bindparam("this_batch")) & (_JOB.c.number == bindparam("this_number"))
+_CARD = select(*(_JOB.c[column.key] for column in _VIEW)).where(_THIS)
+_SCRIPT = select(func.coalesce(cast(_JOB.c.script, LargeBinary), b"")).where(_THIS)
+_RECORD = select(
+    func.coalesce(cast(_JOB.c.record, LargeBinary), b""),
+    func.coalesce(cast(_JOB.c.record_digest, LargeBinary), b""),
+).where(_THIS)
+_SEED = select(Batch.__table__.c.seed).where(Batch.__table__.c.id == bindparam("this_batch"))
+
 
 def job_views(session: Session, batch: str) -> list[JobView]:
     """Return the cards of a batch, in their order. Raises ``BadInput`` when there is no batch."""
@@ -283,7 +308,7 @@ def job_views(session: Session, batch: str) -> list[JobView]:
 
 def job_view(session: Session, job: JobRef) -> JobView:
     """Return what anyone may see of a card job. Raises ``BadInput`` when there is none."""
-    row = session.execute(select(*_VIEW).where(_is(job))).first()
+    row = session.connection().execute(_CARD, _key(job)).first()
     if row is None:
         raise _not_there(job)
     return _view(row)

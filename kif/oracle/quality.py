@@ -26,15 +26,21 @@ class Quality:
     """Implements :class:`kif.oracle.interface.QualityOracle`."""
 
     desk: Desk
+    _checked: dict[JobRef, Script] = field(default_factory=dict)
+    """The scripts of cards that are being checked."""
     _verified: set[JobRef] = field(default_factory=set)
 
     def script(self, job: JobRef) -> Secret:
         """Return the prepared personalisation script (JSON) of a card that was printed."""
-        return self.desk.script(job, JobState.PRINTED)
+        clear = self.desk.script(job, JobState.PRINTED)
+        self._checked[job] = Script.decode(clear)
+        return clear
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
-        script = Script.decode(self.script(job))
+        if job not in self._checked:
+            self.script(job)
+        script = self._checked[job]
         master = self.desk.master(job.batch, _cryptogram_key(script))
         verify_arqc(master, bytes.fromhex(script.diversification), atc, data, arqc)
         self._verified.add(job)
@@ -47,13 +53,17 @@ class Quality:
                 f"{job} has no verified ARQC; a card is good only with one. Check it again.",
             )
         view = self.desk.record.write(partial(_good, job, tuple(checks)))
-        self._verified.discard(job)
+        self._forget(job)
         return view
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""
-        self._verified.discard(job)
+        self._forget(job)
         return self.desk.suspect(job, control, sentence)
+
+    def _forget(self, job: JobRef) -> None:
+        self._verified.discard(job)
+        self._checked.pop(job, None)
 
 
 def _cryptogram_key(script: Script) -> KeyRef:

@@ -224,13 +224,16 @@ class Record:
 
     def _is_the_end(self, ledger: LedgerTables) -> bool:
         """Return whether nothing was added since. Raises when our last group is not there."""
-        before = self.tail.size - 1
+        tail = self.tail
+        if ledger.end() == (tail.size, tail.last_leaf, tail.size, tail.note):
+            return True
+        before = tail.size - 1
         leaves, checkpoints = ledger.leaves(before), ledger.checkpoints(before)
-        if next(leaves, None) != self.tail.last_leaf:
+        if next(leaves, None) != tail.last_leaf:
             raise broken(f"Entry {before} is not the one that was written there.")
-        if next(checkpoints, None) != (self.tail.size, self.tail.note):
-            raise broken(f"The checkpoint of size {self.tail.size} is not the one of the log.")
-        return next(leaves, None) is None and next(checkpoints, None) is None
+        if next(checkpoints, None) != (tail.size, tail.note):
+            raise broken(f"The checkpoint of size {tail.size} is not the one of the log.")
+        return False
 
     def _now(self) -> datetime:
         """Return the time, or the last entry's where a clock was set back by less than a minute."""

@@ -41,6 +41,14 @@ _CHECKPOINTS = (
     .where(LedgerCheckpoint.size > bindparam("above"))
     .order_by(LedgerCheckpoint.size)
 )
+_LAST_LEAF = select(func.max(LedgerEntry.index)).scalar_subquery()
+_LAST_SIZE = select(func.max(LedgerCheckpoint.size)).scalar_subquery()
+_END = select(
+    func.coalesce(_LAST_LEAF, -1),
+    select(_bytes(LedgerEntry.leaf)).where(LedgerEntry.index == _LAST_LEAF).scalar_subquery(),
+    func.coalesce(_LAST_SIZE, 0),
+    select(_NOTE).where(LedgerCheckpoint.size == _LAST_SIZE).scalar_subquery(),
+)
 _ADD_LEAF = insert(LedgerEntry.__table__)  # type: ignore[arg-type]
 _ADD_PAYLOAD = insert(LedgerPayload.__table__)  # type: ignore[arg-type]
 _ADD_CHECKPOINT = insert(LedgerCheckpoint.__table__)  # type: ignore[arg-type]
@@ -76,6 +84,11 @@ class LedgerTables:
         """Yield size and note of every checkpoint of a size above this."""
         connection = self.session.connection()
         yield from connection.execute(_CHECKPOINTS, {"above": above}, execution_options=_AT_ONCE)
+
+    def end(self) -> tuple[int, bytes, int, str]:
+        """Return how many entries there are, the last leaf, the last checkpoint's size and note."""
+        row = self.session.connection().execute(_END).one()
+        return row[0] + 1, row[1] or b"", row[2], row[3] or ""
 
     def payload(self, index: int) -> tuple[bytes, bytes] | None:
         """Return salt and payload of an entry, or None when there is none (any more)."""
