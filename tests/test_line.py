@@ -1,9 +1,12 @@
 """The whole line, in process: an issuer's file from openssl, the HSM, and cards behind pcscd."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kif.formats.error import DeviceFailed, KifError
 from kif.formats.state import BatchState, JobState
@@ -157,6 +160,36 @@ def test_a_bad_file_leaves_nothing_but_its_refusal(
     assert refused.value.control.value == control
     assert len(oracle.supervision.batches()) == batches
     assert verified(oracle).size == size + 1
+
+
+def told(path: Path, raw: bytes, oracle: LocalOracle) -> tuple[str, str]:
+    """Return control and sentence of the refusal of a file with this content."""
+    path.write_bytes(raw)
+    with pytest.raises(KifError) as refused:
+        receive_file(path, oracle.gateway, NOW)
+    return refused.value.control.value, refused.value.sentence
+
+
+@pytest.mark.control("KIF-GW-02")
+def test_a_key_that_does_not_unwrap_and_content_that_does_not_decrypt_are_told_alike(
+    oracle: LocalOracle, bank: Identity, tmp_path: Path
+) -> None:
+    """Nothing tells the sender of a forged file whether its RSA padding was right (RFC 3218)."""
+    certificate, path = tmp_path / "us.pem", tmp_path / "forged.cms"
+    certificate.write_text(oracle.gateway.recipient_certificate())
+    raw = encrypt(sign(CONTENT, bank), Identity(certificate, certificate))
+    key = raw.index(bytes.fromhex("04820180")) + 4  # the encrypted key: an OCTET STRING of 384
+    recipient = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    assert isinstance(recipient, rsa.RSAPublicKey)
+    well_padded = [recipient.encrypt(os.urandom(32), padding.PKCS1v15()) for _ in range(3)]
+    badly = [os.urandom(383) + b"\x01", b"\x00" * 384, recipient.encrypt(b"", padding.PKCS1v15())]
+    found = {
+        told(path, raw[:key] + other + raw[key + 384 :], oracle) for other in (*well_padded, *badly)
+    }
+    assert len(found) == 1
+    ((control, sentence),) = found
+    assert control == "KIF-GW-02"
+    assert "does not decrypt to signed data" in sentence
 
 
 @pytest.mark.control("KIF-GW-02")

@@ -21,6 +21,9 @@ class Command:
     data: bytes = b""
     le: int | None = None
 
+    def __repr__(self) -> str:
+        return f"Command({self.header.hex().upper()}, {len(self.data)} bytes, le={self.le})"
+
     @property
     def header(self) -> bytes:
         """CLA INS P1 P2, four bytes."""
@@ -92,6 +95,9 @@ class Response:
 
     data: bytes
     sw: int
+
+    def __repr__(self) -> str:
+        return f"Response({len(self.data)} bytes, {self.sw:04X})"
 
     @property
     def ok(self) -> bool:

@@ -24,6 +24,9 @@ class Dgi:
     data: bytes
     encrypted: bool = False
 
+    def __repr__(self) -> str:
+        return f"Dgi({self.identifier:04X}, {len(self.data)} bytes)"
+
     def encode(self) -> bytes:
         """Return identifier, length and data. Raises ``BadInput`` above 65535 bytes of data."""
         size = len(self.data)

@@ -14,6 +14,9 @@ class Tlv:
     tag: int
     value: bytes
 
+    def __repr__(self) -> str:
+        return f"Tlv({self.tag:X}, {len(self.value)} bytes)"
+
     @property
     def constructed(self) -> bool:
         """Whether the value is itself a sequence of data objects (bit 6 of the first tag byte)."""

@@ -59,6 +59,8 @@ class Record(_Strict):
     def __repr__(self) -> str:
         return "Record(redacted)"
 
+    __str__ = __repr__
+
     def last_day(self) -> date:
         """Return the last day on which the card is valid."""
         year, month = int(self.expiry[:4]), int(self.expiry[5:])

@@ -29,6 +29,9 @@ class _Line:
     size: float
     font: str
 
+    def __repr__(self) -> str:
+        return f"_Line({self.left}, {self.base}, redacted)"
+
 
 def laser_plane(artwork: Artwork) -> bytes:
     """Render the plane: one bit a pixel, 600 dpi, TIFF in Group 4; the same bytes each time.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kif.formats import cmac, scp03
 from kif.hsm.derive import derive_aes
-from kif.hsm.key import Key, encrypt_blocks
+from kif.hsm.key import Key, all_or_none, encrypt_blocks
 from kif.hsm.usage import Usage
 
 
@@ -41,10 +41,11 @@ def kdf3(master: CmacMaster, which: scp03.StaticKey, diversification: bytes, usa
 
 def kdf3_pair(master: CmacMaster, which: scp03.StaticKey, diversification: bytes) -> CmacPair:
     """Derive a static key that session keys will be derived from."""
-    return CmacPair(
-        kdf3(master, which, diversification, Usage.CARD_DERIVATION),
-        kdf3(master, which, diversification, Usage.PUBLIC_BLOCK),
-    )
+    with all_or_none() as made:
+        return CmacPair(
+            made(kdf3(master, which, diversification, Usage.CARD_DERIVATION)),
+            made(kdf3(master, which, diversification, Usage.PUBLIC_BLOCK)),
+        )
 
 
 def session_keys(
@@ -66,10 +67,12 @@ def session_keys(
         message: public[cmac.BLOCK * (n + 1) : cmac.BLOCK * (n + 2)]
         for n, message in enumerate(flat)
     }
-    return {
-        constant: _derive(pair.deriving, each, public[: cmac.BLOCK], chaining, wanted[constant])
-        for constant, each in messages.items()
-    }
+    zero = public[: cmac.BLOCK]
+    with all_or_none() as made:
+        return {
+            constant: made(_derive(pair.deriving, each, zero, chaining, wanted[constant]))
+            for constant, each in messages.items()
+        }
 
 
 def _derive(

@@ -23,6 +23,7 @@ from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
 from kif.hsm.key import (
     Algorithm,
     Key,
+    all_or_none,
     confirm,
     encrypt_blocks,
     generate,
@@ -58,10 +59,12 @@ class Combination:
                 f"has {self._algorithm.size}. It was not entered; read it from the sheet again.",
             )
         pieces = _cut(component.reveal())
-        if not self._pieces:
-            self._pieces = [_import_piece(self._token, piece) for piece in pieces]
-            return
-        folded = [self._fold(old, new) for old, new in zip(self._pieces, pieces, strict=True)]
+        with all_or_none() as made:
+            if not self._pieces:
+                self._pieces = [made(_import_piece(self._token, piece)) for piece in pieces]
+                return
+            old = zip(self._pieces, pieces, strict=True)
+            folded = [made(self._fold(piece, new)) for piece, new in old]
         self._discard()
         self._pieces = folded
 

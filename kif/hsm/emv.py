@@ -15,7 +15,7 @@ from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.hsm.derive import derive_2tdea
-from kif.hsm.key import Key, encrypt_blocks, released
+from kif.hsm.key import Key, all_or_none, encrypt_blocks, released
 from kif.hsm.library import calling
 from kif.hsm.usage import Usage
 
@@ -50,8 +50,9 @@ def retail_mac(parent: Key, derivation: bytes, padded: bytes) -> bytes:
 
     ``derivation`` is 16 bytes: its first half gives KL, so that the half twice gives ``KL || KL``.
     """
-    whole = derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK)
-    left = derive_2tdea(parent, derivation[:_BLOCK] * 2, Usage.PUBLIC_BLOCK)
+    with all_or_none() as made:
+        whole = made(derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK))
+        left = made(derive_2tdea(parent, derivation[:_BLOCK] * 2, Usage.PUBLIC_BLOCK))
     with released(whole, left):
         chain = _cbc(left, padded[:-_BLOCK])[-_BLOCK:] if len(padded) > _BLOCK else bytes(_BLOCK)
         return encrypt_blocks(whole, xor(chain, padded[-_BLOCK:]))

@@ -5,8 +5,8 @@ from typing import Any, cast
 from pkcs11 import KeyType, Mechanism, ObjectClass
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput, DeviceFailed
-from kif.hsm.key import Algorithm, Key, confirm, recognise, template
+from kif.formats.error import DeviceFailed
+from kif.hsm.key import Algorithm, Key, confirm, generate, recognise, template
 from kif.hsm.library import calling
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
@@ -38,8 +38,9 @@ class ContentKey:
 def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> ContentKey:
     """Unwrap an AES key by RSA PKCS#1 v1.5 with the recipient key of this label.
 
-    Raises ``BadInput`` (FILE_INTACT) for whatever goes wrong with the bytes, always in the same
-    words, so that the answer is no padding oracle.
+    Whatever is wrong with the bytes, a random key takes the place of theirs (RFC 3218, 2.3.2): what
+    it decrypts to is refused like any content that was altered, so that no answer tells the sender
+    where it failed.
     """
     recipient = token.find(label, ObjectClass.PRIVATE_KEY)
     recognise(recipient, RULES[Usage.ENVELOPE_RECIPIENT], label)
@@ -48,11 +49,7 @@ def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> Conten
     except DeviceFailed as exc:
         if exc.control is not Control.TOKEN_CALL:
             raise
-        raise BadInput(
-            Control.FILE_INTACT,
-            "The file's content key does not open with this bureau's key. Ask the issuer to "
-            "encrypt it again to the bureau's current certificate.",
-        ) from None
+        return ContentKey(generate(token, Usage.CONTENT, Algorithm.AES_256))
 
 
 def _unwrapped(recipient: Any, encrypted_key: bytes) -> ContentKey:

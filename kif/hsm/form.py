@@ -51,9 +51,11 @@ class CheckValues:
 
 def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
     """Generate a master key inside the token."""
-    combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
-    seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
-    with released(combiner, seed):
+    with ExitStack() as stack:
+        combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
+        stack.enter_context(released(combiner))
+        seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
+        stack.enter_context(released(seed))
         blob = wrap_rfc3394(combiner, seed)
         values = check_values(token, algorithm, combiner, blob)
         return Formed(form_master(token, label, algorithm, combiner, blob), values)

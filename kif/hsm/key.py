@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,7 +67,11 @@ def template(usage: Usage, label: str = "") -> dict[Attribute, Any]:
 def confirm(native: Any, rule: Rule, what: str) -> None:
     """Read every attribute back. Raises ``DeviceFailed`` (KEY_USAGE) and destroys a wrong key."""
     with calling(f"reading back the attributes of a {what} key"):
-        wrong = _differing(native, rule)
+        try:
+            wrong = _differing(native, rule)
+        except BaseException:
+            native.destroy()
+            raise
         if wrong:
             native.destroy()
             raise DeviceFailed(
@@ -155,6 +159,27 @@ def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
     mechanism = Mechanism.DES3_ECB if key.algorithm is Algorithm.TDES_2 else Mechanism.AES_ECB
     with calling(f"encrypting under a {key.usage.value} key"):
         return cast("bytes", key.native.encrypt(blocks, mechanism=mechanism))
+
+
+@contextmanager
+def all_or_none() -> Iterator[Callable[[Key], Key]]:
+    """Give a function that takes each key as it is made; when the block fails, all are destroyed.
+
+    >>> with all_or_none() as made:
+    ...     return made(derive_aes(…)), made(derive_aes(…))
+    """
+    keys: list[Key] = []
+
+    def made(key: Key) -> Key:
+        keys.append(key)
+        return key
+
+    try:
+        yield made
+    except BaseException:
+        for key in reversed(keys):
+            key.destroy()
+        raise
 
 
 @contextmanager

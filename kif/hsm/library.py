@@ -33,6 +33,8 @@ _SOFTHSM = (
 )
 
 _LOCK = threading.RLock()
+_IN_USE: set[Path] = set()
+"""Libraries with a token that is open in this process."""
 
 
 def softhsm_library() -> Path:
@@ -47,7 +49,10 @@ def softhsm_library() -> Path:
 
 
 def load(path: Path) -> Any:
-    """Load and initialise a PKCS#11 library. Raises ``DeviceFailed`` when it is not one."""
+    """Load a PKCS#11 library, initialised afresh unless a token of it is open.
+
+    Raises ``DeviceFailed`` (TOKEN_PRESENT) when it is not one.
+    """
     if not path.exists():
         raise DeviceFailed(
             Control.TOKEN_PRESENT,
@@ -61,8 +66,32 @@ def load(path: Path) -> Any:
             raise DeviceFailed(
                 Control.TOKEN_PRESENT, f"{path.name} is not a PKCS#11 library: {exc}."
             ) from exc
-        library.reinitialize()
+        if path not in _IN_USE:
+            library.reinitialize()
     return library
+
+
+def require_idle(path: Path) -> None:
+    """Require that no token is open with a library in this process (TOKEN_PRESENT).
+
+    A library is initialised once for the process: again, it would end the sessions that are open.
+    """
+    if path in _IN_USE:
+        raise DeviceFailed(
+            Control.TOKEN_PRESENT,
+            "This process has a token open with the same PKCS#11 library. Close it first, or use "
+            "another process; nothing was done.",
+        )
+
+
+def use(path: Path) -> None:
+    """Note that a token of a library is open."""
+    _IN_USE.add(path)
+
+
+def leave(path: Path) -> None:
+    """Note that it is closed."""
+    _IN_USE.discard(path)
 
 
 def library_digest(path: Path) -> str:

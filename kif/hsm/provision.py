@@ -9,7 +9,7 @@ from pathlib import Path
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
-from kif.hsm.library import load
+from kif.hsm.library import load, require_idle
 
 _RW_SESSION = 0x6
 _SECURITY_OFFICER = 0
@@ -23,6 +23,7 @@ def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> No
     3. C_InitPIN as security officer; 4. every session is closed. Raises ``DeviceFailed`` naming the
     call.
     """
+    require_idle(library)
     load(library)
     calls = ctypes.CDLL(str(library))  # the same library, already initialised
     slot = _last_slot(calls)

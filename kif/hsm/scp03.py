@@ -18,7 +18,7 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
 from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, session_keys
-from kif.hsm.key import Key, encrypt_blocks, released
+from kif.hsm.key import Key, all_or_none, encrypt_blocks, released
 from kif.hsm.library import calling
 from kif.hsm.usage import Usage
 
@@ -67,18 +67,24 @@ class Channel:
         Raises ``DeviceFailed`` (CARD_CRYPTOGRAM), leaving no key behind.
         """
         context = host_challenge + answer.card_challenge
-        with released(*static.enc, *static.mac):
-            keys = _session_keys(static, context)
-        channel = cls(keys, static.dek, context)
-        expected = channel._cryptogram(scp03.Constant.CARD_CRYPTOGRAM)
-        if not hmac.compare_digest(expected, answer.card_cryptogram):
-            channel.close()
+        with all_or_none() as made:
+            made(static.dek)
+            with released(*static.enc, *static.mac):
+                keys = _session_keys(static, context)
+            for key in keys.values():
+                made(key)
+            channel = cls(keys, static.dek, context)
+            channel._require(answer.card_cryptogram)
+            return channel
+
+    def _require(self, cryptogram: bytes) -> None:
+        expected = self._cryptogram(scp03.Constant.CARD_CRYPTOGRAM)
+        if not hmac.compare_digest(expected, cryptogram):
             raise DeviceFailed(
                 Control.CARD_CRYPTOGRAM,
                 "The card's cryptogram is not the one that the card manager key gives: its keys "
                 "are not ours. No key was sent. Check the delivery's key version.",
             )
-        return channel
 
     def external_authenticate(self, level: int) -> bytes:
         """Return EXTERNAL AUTHENTICATE for a security level (7.1.2); the chain starts here."""
@@ -152,17 +158,23 @@ class Channel:
 
 def static_keys(kmc: CmacMaster, diversification: bytes) -> StaticKeys:
     """Derive a card's static keys by KDF3 from the ten bytes that it answers with."""
-    return StaticKeys(
-        kdf3_pair(kmc, scp03.StaticKey.ENC, diversification),
-        kdf3_pair(kmc, scp03.StaticKey.MAC, diversification),
-        kdf3(kmc, scp03.StaticKey.DEK, diversification, Usage.CARD_TRANSPORT),
-    )
+    with all_or_none() as made:
+        enc = kdf3_pair(kmc, scp03.StaticKey.ENC, diversification)
+        made(enc.deriving), made(enc.public)
+        mac = kdf3_pair(kmc, scp03.StaticKey.MAC, diversification)
+        made(mac.deriving), made(mac.public)
+        dek = kdf3(kmc, scp03.StaticKey.DEK, diversification, Usage.CARD_TRANSPORT)
+        return StaticKeys(enc, mac, made(dek))
 
 
 def _session_keys(static: StaticKeys, context: bytes) -> dict[scp03.Constant, Key]:
     mac = {scp03.Constant.S_MAC: Usage.CHANNEL_MAC, scp03.Constant.S_RMAC: Usage.CHANNEL_MAC}
     enc = {scp03.Constant.S_ENC: Usage.CHANNEL_ENCRYPTION}
-    return session_keys(static.enc, enc, context) | session_keys(static.mac, mac, context)
+    with all_or_none() as made:
+        first = session_keys(static.enc, enc, context)
+        for key in first.values():
+            made(key)
+        return first | session_keys(static.mac, mac, context)
 
 
 def _cmac(key: Key, message: bytes) -> bytes:

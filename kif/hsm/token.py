@@ -49,6 +49,7 @@ class Token:
     @classmethod
     def open(cls, place: TokenPlace, pin: Secret) -> Token:
         """Log in as user. Raises ``DeviceFailed``: TOKEN_PRESENT or TOKEN_LOGIN."""
+        library.require_idle(place.library)
         with _start_lock(place), library.calling("logging in"):
             native = library.load(place.library)
             try:
@@ -59,10 +60,13 @@ class Token:
                     f"The HSM shows no token with the label '{place.label}'. Connect it, or run "
                     "the genesis ceremony of this site.",
                 ) from exc
-            return cls(place, token.open(rw=True, user_pin=_text(pin)))
+            session = token.open(rw=True, user_pin=_text(pin))
+            library.use(place.library)
+            return cls(place, session)
 
     def close(self) -> None:
         """Log out; every session object is destroyed by the token."""
+        library.leave(self.place.library)
         with library.calling("logging out"):
             self.session.close()
 

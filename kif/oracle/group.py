@@ -43,6 +43,8 @@ class Ticket(Generic[Result]):
     """Work that waits, and what came of it."""
 
     work: Work[Result]
+    crossed: bool = False
+    """Whether a key was clear on the host before, for this work."""
     result: Result | None = None
     error: BaseException | None = None
     done: bool = False

@@ -182,7 +182,7 @@ class GatewayOracle(Protocol):
     def open_envelope(self, encrypted_key: bytes) -> AbstractContextManager[Envelope]:
         """Unwrap an AES content key (RSA PKCS#1 v1.5) into the HSM; it is destroyed on exit.
 
-        Raises ``BadInput`` (FILE_INTACT) when it is not a key for this bureau.
+        When it is not a key for this bureau, a random one opens nothing in its place (RFC 3218).
         """
 
     def admit(self, file: ReceivedFile) -> BatchView:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, KifError, LedgerUnavailable
+from kif.hsm.boundary import crossings
 from kif.hsm.memory import Head, LogMemory
 from kif.ledger.event import Boundary, Event, checked, commitment, committed_payload
 from kif.ledger.form import write_time
@@ -60,6 +61,8 @@ class Record:
     _waiting: list[Ticket[Any]] = field(default_factory=list)
     _added: Added = field(default_factory=Added)
     """What the group that is being made adds to the log."""
+    _crossed: bool = False
+    """Whether a key was clear on the host for the work that is being done."""
     _led: bool = False
     """Whether somebody is committing a group, or about to."""
     _last: int = 1
@@ -75,7 +78,7 @@ class Record:
         Raises what the work or the state machine raised; ``LedgerUnavailable`` when the group can't
         be written or signed, or the log is not where this process left it. Nothing was done then.
         """
-        ticket = Ticket(work)
+        ticket = Ticket(work, crossed=bool(crossings()))
         with self._queue:
             self._waiting.append(ticket)
             if len(self._waiting) >= self._last:
@@ -170,6 +173,7 @@ class Record:
                 ticket.error = exc
 
     def _attempt(self, ticket: Ticket[Any], tx: Transaction, now: datetime) -> Any:
+        self._crossed = ticket.crossed
         step = Step(tx.session, self.tail.state, now, self.by, self._add)
         try:
             result = ticket.work(step)
@@ -183,7 +187,9 @@ class Record:
         if payload is not None:
             salt = self.entropy(_SALT)
             commit = commitment(salt, payload)
-        entry = self.tail.propose(event, now, commit, Boundary.HSM)
+        self._crossed = self._crossed or bool(crossings())
+        boundary = Boundary.HOST if self._crossed else Boundary.HSM
+        entry = self.tail.propose(event, now, commit, boundary)
         self._added.leaves.append((entry.index, self.tail.last_leaf))
         if payload is not None:
             self._added.payloads.append((entry.index, salt, payload))

@@ -12,8 +12,10 @@ from pkcs11 import ObjectClass
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
+from kif.hsm.doctor import examine
+from kif.hsm.provision import provision
 from kif.hsm.token import Token, TokenPlace
-from tests.hsm.conftest import TEST_PIN
+from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG_PIN = Secret(b"TEST-WRONG-PIN-7731")
@@ -120,3 +122,21 @@ def test_a_public_value_that_is_not_there_is_named_in_the_error(token: Token) ->
     with pytest.raises(DeviceFailed, match="no data object 'absent'") as caught:
         token.public_value("absent")
     assert caught.value.control is Control.KEY_FOUND
+
+
+@pytest.mark.control("KIF-HSM-01")
+def test_a_library_in_use_is_not_started_again(
+    token: Token, place: TokenPlace, tmp_path: Path
+) -> None:
+    """0.1.0 initialised it a second time, which ended the sessions that were open."""
+    other = TokenPlace(place.library, "kif-other", tmp_path / "other")
+    for attempt in (
+        lambda: Token.open(place, TEST_PIN),
+        lambda: Token.open(other, TEST_PIN),
+        lambda: provision(place.library, "kif-other", TEST_SO_PIN, TEST_PIN),
+    ):
+        with pytest.raises(DeviceFailed, match="has a token open") as refused:
+            attempt()
+        assert refused.value.control is Control.TOKEN_PRESENT
+    examine(place.library)
+    assert token.describe().model  # and the session still lives
