@@ -18,9 +18,9 @@ from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.ledger.approval import RELEASE
 from kif.oracle.audit import state_of
-from kif.oracle.desk import batch_views, job_views
 from kif.oracle.local import now
 from kif.oracle.supervision import statement_of
+from kif.oracle.views import batch_views, job_views
 from kif.preparation.prepare import prepare_batch
 
 

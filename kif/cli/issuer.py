@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import click
-from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
 from kif.oracle.audit import genesis_of
 from kif.oracle.keys import RECIPIENT
-from kif.store.models import Issuer
+from kif.oracle.views import issuer_names
 
 
 @click.group()
@@ -34,7 +33,7 @@ def register(app: App, name: str, certificate: Path) -> None:
 def list_issuers(app: App, as_json: bool) -> None:
     """List the registered issuers."""
     with app.store().reading() as tx:
-        rows = [{"name": row.name} for row in tx.session.scalars(select(Issuer))]
+        rows = [{"name": name} for name in issuer_names(tx.session)]
     show(rows, as_json, "No issuer is registered.")
 
 

@@ -1,14 +1,13 @@
 """``kif key``: the key inventory."""
 
 import click
-from sqlalchemy import select
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.oracle.interface import KeyView
-from kif.store.models import KeyRecord
+from kif.oracle.views import key_views
 
 
 @click.group()
@@ -22,14 +21,7 @@ def key() -> None:
 def list_keys(app: App, as_json: bool) -> None:
     """List reference, name, usage, algorithm, check value and state of every key."""
     with app.store().reading() as tx:
-        rows = [
-            _row(
-                KeyView(
-                    KeyRef.parse(row.key), row.usage, row.algorithm, row.kcv, KeyState(row.state)
-                )
-            )
-            for row in tx.session.scalars(select(KeyRecord).order_by(KeyRecord.key))
-        ]
+        rows = [_row(view) for view in key_views(tx.session)]
     show(rows, as_json, "There are no keys.")
 
 

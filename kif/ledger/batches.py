@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import RETENTION, Owner, purpose_of
+from kif.formats.purpose import Owner, purpose_of
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
@@ -26,11 +26,9 @@ from kif.ledger.events.batch import (
     ApprovalGiven,
     BatchClosed,
     BatchDispatched,
-    BatchErased,
     BatchPrepared,
     BatchReceived,
     BatchReleased,
-    WindowErased,
 )
 from kif.ledger.events.ceremony import Role
 from kif.ledger.form import write_time
@@ -70,7 +68,7 @@ class Batches:
             )
         return self.jobs[batch]
 
-    def received(self, event: BatchReceived, now: datetime) -> None:
+    def received(self, event: BatchReceived) -> None:
         """Take a batch of a registered issuer whose reference and content never came before."""
         self._issuers.require(event.issuer)
         earlier = self.earlier(event.name, event.content)
@@ -83,13 +81,6 @@ class Batches:
             )
         if not event.count:
             raise BadInput(Control.FILE_COUNT, "A batch has at least one card.")
-        if event.retention != window(event.issuer, now):
-            raise Refused(
-                Control.RETENTION,
-                f"A batch of {event.issuer} is kept under {window(event.issuer, now)} now, not "
-                f"under {event.retention}.",
-            )
-        self._keys.retained(event.retention, event.derived)
         batch = Batch(
             event.batch,
             event.issuer,
@@ -110,7 +101,7 @@ class Batches:
 
     def prepared(self, event: BatchPrepared) -> None:
         """Take the scripts of a whole batch, and the keys that they name."""
-        batch = self._in(event.batch, BatchState.RECEIVED, "is prepared")
+        batch = self.in_state(event.batch, BatchState.RECEIVED, "is prepared")
         for key, kcv in event.keys.items():
             if purpose_of(key).owner is Owner.ISSUER and key.owner != batch.issuer:
                 raise Refused(
@@ -123,7 +114,7 @@ class Batches:
             raise Refused(
                 Control.BATCH_STATE, f"Batch {batch.id} has no card left that can be made."
             )
-        self._put(
+        self.put(
             replace(
                 batch,
                 state=BatchState.PREPARED,
@@ -164,18 +155,18 @@ class Batches:
                 )
         self._people.verify(event.person, RELEASE, event.statement, event.signature)
         given = (event.person, event.statement)
-        self._put(replace(batch, approvals=(*batch.approvals, given), terms=terms))
+        self.put(replace(batch, approvals=(*batch.approvals, given), terms=terms))
 
     def released(self, event: BatchReleased) -> None:
         """Release a batch that two people have approved."""
-        batch = self._in(event.batch, BatchState.PREPARED, "is released")
+        batch = self.in_state(event.batch, BatchState.PREPARED, "is released")
         if len(batch.approvals) < APPROVERS or event.count != batch.prepared:
             raise Refused(
                 Control.DUAL_CONTROL,
                 f"Batch {batch.id} has {len(batch.approvals)} approvals for {batch.prepared} "
                 f"cards; two different operators release it, for all of them.",
             )
-        self._put(replace(batch, state=BatchState.RELEASED))
+        self.put(replace(batch, state=BatchState.RELEASED))
 
     def require_released(self, batch: str, station: str, now: datetime) -> Terms:
         """Return the terms by which a station may make cards of a batch now, or raise."""
@@ -204,7 +195,7 @@ class Batches:
 
     def dispatched(self, event: BatchDispatched) -> None:
         """Send off every good card of a released batch; at least one."""
-        batch = self._in(event.batch, BatchState.RELEASED, "is dispatched")
+        batch = self.in_state(event.batch, BatchState.RELEASED, "is dispatched")
         count = self.jobs[batch.id].move_all(JobState.GOOD, JobState.DISPATCHED)
         if not count or count != event.count:
             raise Refused(
@@ -215,7 +206,7 @@ class Batches:
 
     def closed(self, event: BatchClosed) -> None:
         """Close a batch that balances: received = good + suspect + left, none on the line."""
-        batch = self._in(event.batch, BatchState.RELEASED, "is closed")
+        batch = self.in_state(event.batch, BatchState.RELEASED, "is closed")
         found = self.balance(batch.id)
         stated = (event.good, event.suspect, event.left)
         if stated != found or sum(stated) != batch.count:
@@ -227,38 +218,7 @@ class Batches:
             )
         outcome = Outcome(*stated, self.jobs[batch.id].digest())
         self._journal.drop(self.jobs, batch.id)
-        self._put(replace(batch, state=BatchState.CLOSED, outcome=outcome))
-
-    def erased(self, event: BatchErased) -> None:
-        """Erase one batch that is closed, before its window is."""
-        batch = self._in(event.batch, BatchState.CLOSED, "is erased")
-        self._put(replace(batch, state=BatchState.ERASED))
-
-    def window_erased(self, event: WindowErased, now: datetime) -> None:
-        """Erase every batch of a window that is over, once they are all closed."""
-        key = event.key
-        self._keys.require(key)
-        if key.purpose != RETENTION or key.version >= _month(now):
-            raise Refused(
-                Control.RETENTION,
-                f"{key} is not the retention key of a window that is over; a window ends with its "
-                "month.",
-            )
-        there = self.of_window(key)
-        still = [each.id for each in there if each.id in self.jobs]
-        if still or len(there) != event.batches:
-            raise Refused(
-                Control.RETENTION,
-                f"Of the {len(there)} batches under {key}, {len(still)} are not closed: "
-                f"{', '.join(still[:5]) or 'none'}. Nothing was erased.",
-            )
-        self._keys.erased(key)
-        for batch in there:
-            self._put(replace(batch, state=BatchState.ERASED))
-
-    def of_window(self, key: KeyRef) -> list[Batch]:
-        """Return the batches under a retention key."""
-        return [each for each in self.known.values() if each.retention == str(key)]
+        self.put(replace(batch, state=BatchState.CLOSED, outcome=outcome))
 
     def balance(self, batch: str) -> tuple[int, int, int]:
         """Return how many cards are good (and dispatched), suspect, and left over."""
@@ -275,7 +235,8 @@ class Batches:
             for number in sorted(jobs.line)
         ]
 
-    def _in(self, batch: str, state: BatchState, what: str) -> Batch:
+    def in_state(self, batch: str, state: BatchState, what: str) -> Batch:
+        """Return a batch that stands in a state, or raise (BATCH_STATE)."""
         found = self.require(batch)
         if found.state is not state:
             raise Refused(
@@ -293,7 +254,8 @@ class Batches:
             return batch
         return replace(batch, state=BatchState.PREPARED, approvals=(), terms=None)
 
-    def _put(self, batch: Batch) -> None:
+    def put(self, batch: Batch) -> None:
+        """Keep a batch as it is now."""
         self._journal.put(self.known, batch.id, batch)
 
     def encode(self) -> list[dict[str, Any]]:
@@ -320,16 +282,6 @@ class Batches:
             self._contents[content] = batch.id
             if jobs is not None:
                 self.jobs[batch.id] = Jobs.restore(jobs, self._journal, batch.id)
-
-
-def window(issuer: str, now: datetime) -> KeyRef:
-    """Return the retention key for what an issuer sends now: one a month, in UTC."""
-    return KeyRef(issuer, RETENTION, _month(now))
-
-
-def _month(now: datetime) -> int:
-    utc = now.astimezone(UTC)
-    return utc.year * 100 + utc.month
 
 
 def _key_texts(keys: Mapping[KeyRef, str]) -> tuple[tuple[str, str], ...]:

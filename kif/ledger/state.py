@@ -44,6 +44,7 @@ from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.people import People
+from kif.ledger.retention import Retention
 from kif.ledger.stations import Stations
 
 _Rule = Callable[[Any, datetime], None]
@@ -62,6 +63,7 @@ class State:
         self.issuers = Issuers(self.journal)
         self.ceremonies = KeyCeremonies(self.journal, self.people, self.keys, self.issuers)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
+        self.retention = Retention(self.keys, self.batches)
         self.stations = Stations(self.journal)
         self.chips = Chips()
         ceremony = self._ceremony_rules()
@@ -172,15 +174,15 @@ class State:
         batches = self.batches
         return {
             of_batch.FileRefused: lambda e, _: None,
-            of_batch.BatchReceived: batches.received,
+            of_batch.BatchReceived: self.retention.received,
             of_batch.BatchPrepared: lambda e, _: batches.prepared(e),
             of_batch.ApprovalGiven: batches.approved,
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),
             of_batch.BatchDispatched: lambda e, _: batches.dispatched(e),
             of_batch.BatchClosed: lambda e, _: batches.closed(e),
-            of_batch.BatchErased: lambda e, _: batches.erased(e),
-            of_batch.WindowErased: batches.window_erased,
+            of_batch.BatchErased: lambda e, _: self.retention.erased(e),
+            of_batch.WindowErased: self.retention.window_erased,
         }
 
     def _card_rules(self) -> dict[type[Event], _Rule]:

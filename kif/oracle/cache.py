@@ -20,8 +20,8 @@ from kif.ledger.binding import root_over, sealed_digest
 from kif.ledger.genesis import SITE_CA
 from kif.ledger.jobs import digest_of
 from kif.ledger.state import State
-from kif.oracle.desk import bound_records, bound_scripts
 from kif.oracle.keys import RECIPIENT
+from kif.oracle.rows import bound_records, bound_scripts
 from kif.store.engine import APPEND_ONLY
 
 Row = dict[str, Any]

@@ -6,7 +6,6 @@ answer was lost can be repeated: it gets the same bytes, and nothing is protecte
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from functools import partial
 from typing import TypeVar
 
 from kif.formats import scp03
-from kif.formats.apdu import Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, KifError, Refused
 from kif.formats.keyref import KeyRef
@@ -31,10 +29,12 @@ from kif.ledger.events.card import (
     InjectionDone,
     JobClaimed,
 )
-from kif.oracle.desk import Desk, mark_suspect, moved
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
 from kif.oracle.recipe import Personalisation, opening
+from kif.oracle.rows import mark_suspect, moved
+from kif.oracle.run import Run, check_all, opened
 
 LEASE = timedelta(minutes=10)
 """How long a station holds a card."""
@@ -56,34 +56,12 @@ _LAPSED = "The lease of {station} ended while this card was {state}. Nobody can 
 Answer = TypeVar("Answer", Segment, Done)
 
 
-@dataclass
-class _Run:
-    """What the oracle remembers of a card between round trips; a crash forgets it on purpose."""
-
-    lease: Lease
-    script: Script
-    challenge: bytes
-    segment: Segment
-    """What the station has now."""
-    channel: Channel | None = None
-    answered: tuple[bytes, ...] = ()
-    """The card's answers to the segment before, or to the last one of a run that is done."""
-    done: Done | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def close(self) -> None:
-        """Destroy the channel's keys."""
-        if self.channel is not None:
-            self.channel.close()
-            self.channel = None
-
-
 @dataclass(frozen=True)
 class Chip:
     """Implements :class:`kif.oracle.interface.ChipOracle`."""
 
     desk: Desk
-    _runs: OrderedDict[JobRef, _Run] = field(default_factory=OrderedDict)
+    _runs: OrderedDict[JobRef, Run] = field(default_factory=OrderedDict)
     _claims: OrderedDict[tuple[str, str], Claim | JobView | None] = field(
         default_factory=OrderedDict
     )
@@ -108,7 +86,7 @@ class Chip:
         with calling("making a host challenge"):
             challenge = self.desk.keys.token.session.generate_random(scp03.CHALLENGE * 8)
         segment = Segment(1, opening(script, challenge))
-        self._runs[lease.job] = _Run(lease, script, challenge, segment)
+        self._runs[lease.job] = Run(lease, script, challenge, segment)
         return Claim(lease, segment)
 
     def _claim(self, batch: str, station: str, step: Step) -> tuple[Lease, Script] | JobView | None:
@@ -169,14 +147,14 @@ class Chip:
             fault, run.answered = DeviceFailed(control, sentence), ()
             return self._reject(run, fault) if run.channel is None else self._suspect(run, fault)
 
-    def _open(self, run: _Run, answers: tuple[bytes, ...]) -> Segment | Done:
+    def _open(self, run: Run, answers: tuple[bytes, ...]) -> Segment | Done:
         """Check the answer to INITIALIZE UPDATE and protect the script.
 
         1. Derive the card's keys, check its cryptogram; 2. build and protect every command; 3. the
         entry is durable; 4. only then does the segment leave.
         """
         try:
-            found = scp03.InitializeUpdateResponse.decode(_opened(run, answers))
+            found = scp03.InitializeUpdateResponse.decode(opened(run, answers))
             manager = KeyRef.parse(run.script.card_manager)
             master = self.desk.cmac_master(run.lease.job.batch, manager)
             static = static_keys(master, found.diversification_data)
@@ -195,13 +173,13 @@ class Chip:
         run.answered, run.segment = answers, Segment(run.segment.number + 1, commands)
         return run.segment
 
-    def _protected(self, run: _Run, channel: Channel) -> tuple[bytes, ...]:
+    def _protected(self, run: Run, channel: Channel) -> tuple[bytes, ...]:
         master = partial(self.desk.master, run.lease.job.batch)
         plain = Personalisation(run.script, channel.dek, master).commands()
         first = channel.external_authenticate(run.script.security_level)
         return (first, *(channel.protect(command) for command in plain))
 
-    def _authorise(self, run: _Run, serial: str, commands: int) -> None:
+    def _authorise(self, run: Run, serial: str, commands: int) -> None:
         job = run.lease.job
 
         def work(step: Step) -> None:
@@ -210,10 +188,10 @@ class Chip:
 
         self.desk.record.write(work)
 
-    def _finish(self, run: _Run, answers: tuple[bytes, ...]) -> Done:
+    def _finish(self, run: Run, answers: tuple[bytes, ...]) -> Done:
         """Check every answer of the segment and its R-MAC: PERSONALISED, or SUSPECT."""
         try:
-            _check_all(run, answers)
+            check_all(run, answers)
         except (DeviceFailed, BadInput) as fault:
             if fault.control not in _CARD_FAULTS:
                 raise
@@ -223,7 +201,7 @@ class Chip:
         run.answered = answers
         return self._ended(run, Done(self.desk.record.write(partial(_done, run.lease.job))))
 
-    def _reject(self, run: _Run, fault: KifError) -> Done:
+    def _reject(self, run: Run, fault: KifError) -> Done:
         """Record that a blank failed before any key left; its job is ready again."""
         job, station = run.lease.job, run.lease.station
         reason = for_the_record(fault.sentence)
@@ -236,12 +214,12 @@ class Chip:
         view = self.desk.record.write(work)
         return self._ended(run, Done(view, rejected=f"{fault.sentence} [{fault.control.value}]"))
 
-    def _suspect(self, run: _Run, fault: KifError) -> Done:
+    def _suspect(self, run: Run, fault: KifError) -> Done:
         return self._ended(
             run, Done(self.desk.suspect(run.lease.job, fault.control, fault.sentence))
         )
 
-    def _ended(self, run: _Run, done: Done) -> Done:
+    def _ended(self, run: Run, done: Done) -> Done:
         run.close()
         run.done = done
         self._runs.move_to_end(run.lease.job)
@@ -249,7 +227,7 @@ class Chip:
             self._runs.popitem(last=False)
         return done
 
-    def _run(self, lease: Lease) -> _Run:
+    def _run(self, lease: Lease) -> Run:
         run = self._runs.get(lease.job)
         if run is None or run.lease != lease:
             raise Refused(
@@ -258,7 +236,7 @@ class Chip:
         return run
 
 
-def _again(run: _Run, number: int, last: int, answers: tuple[bytes, ...], given: Answer) -> Answer:
+def _again(run: Run, number: int, last: int, answers: tuple[bytes, ...], given: Answer) -> Answer:
     """Return what was given before for the same answers of the card to the same segment."""
     if (number, answers) != (last, run.answered):
         raise Refused(
@@ -276,41 +254,3 @@ def _shorten(claims: OrderedDict[tuple[str, str], Claim | JobView | None]) -> No
 def _done(job: JobRef, step: Step) -> JobView:
     step.record(InjectionDone(step.by, job.batch, job.number))
     return moved(step, job)
-
-
-def _opened(run: _Run, answers: Sequence[bytes]) -> bytes:
-    """Return the data of the answer to INITIALIZE UPDATE; every command before it succeeded."""
-    names = ("SELECT of the security domain", "INITIALIZE UPDATE")
-    for name, raw in zip(names, answers, strict=False):
-        response = Response.decode(raw)
-        if not response.ok:
-            raise DeviceFailed(
-                Control.CARD_STATUS,
-                f"{name} was answered {response.sw:04X}, not 9000. No key was sent.",
-            )
-    if len(answers) != len(run.segment.commands):
-        raise DeviceFailed(
-            Control.CARD_PRESENT,
-            f"The card answered {len(answers)} of {len(run.segment.commands)} commands. No key was "
-            "sent.",
-        )
-    return response.data
-
-
-def _check_all(run: _Run, answers: Sequence[bytes]) -> None:
-    count = len(run.segment.commands)
-    if run.channel is None or len(answers) > count:
-        raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
-    for number, raw in enumerate(answers):
-        response = Response.decode(raw)
-        if not response.ok:
-            raise DeviceFailed(
-                Control.CARD_STATUS,
-                f"Command {number + 1} of {count} was answered {response.sw:04X}, not 9000.",
-            )
-        if number:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
-            run.channel.check(number - 1, response)
-    if len(answers) < count:
-        raise DeviceFailed(
-            Control.CARD_PRESENT, f"The card answered {len(answers)} of {count} commands."
-        )

@@ -31,9 +31,10 @@ from kif.ledger.events.key import (
     KeyFormed,
     KeyStateChanged,
 )
-from kif.oracle.desk import Desk, key_row, move_keys
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import KeyView
+from kif.oracle.rows import key_row, move_keys
 
 
 @dataclass(frozen=True)

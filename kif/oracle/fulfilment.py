@@ -11,9 +11,11 @@ from sqlalchemy import update
 from kif.formats.state import JobState
 from kif.ledger.events.batch import BatchDispatched
 from kif.oracle.cache import require_open_cards
-from kif.oracle.desk import Desk, job_views, moved_batch
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobView
+from kif.oracle.rows import moved_batch
+from kif.oracle.views import job_views
 from kif.store.models import CardJob
 
 

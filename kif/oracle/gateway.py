@@ -17,14 +17,16 @@ from kif.hsm import data
 from kif.hsm.data import keyed_digest, new_seed
 from kif.hsm.envelope import ContentKey, unwrap_content_key
 from kif.hsm.form import derived_check_value
-from kif.ledger.batches import window
 from kif.ledger.binding import BoundRecord, root_over, sealed_digest
 from kif.ledger.events.batch import BatchReceived, FileRefused
+from kif.ledger.retention import window
 from kif.ledger.state import State
-from kif.oracle.desk import Desk, batch_view, context, key_row
+from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import RECIPIENT
+from kif.oracle.rows import key_row
+from kif.oracle.views import batch_view
 from kif.store.models import Batch, CardJob
 
 

@@ -8,9 +8,10 @@ from functools import partial
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.events.card import CardPrinted
-from kif.oracle.desk import Desk, moved
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
+from kif.oracle.rows import moved
 
 
 @dataclass(frozen=True)

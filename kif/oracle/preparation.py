@@ -15,9 +15,10 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
-from kif.oracle.desk import Desk, bound_records, moved_batch, record_of
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.rows import bound_records, moved_batch, record_of
 from kif.store.models import CardJob
 
 

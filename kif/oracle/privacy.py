@@ -21,9 +21,10 @@ from kif.formats.text import for_the_record
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchErased, WindowErased
 from kif.ledger.state import State
-from kif.oracle.desk import Desk, move_keys, moved_batch
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, WindowView
+from kif.oracle.rows import move_keys, moved_batch
 from kif.store.ledger import LedgerTables
 from kif.store.models import Batch, CardJob
 
@@ -57,7 +58,7 @@ class Privacy:
         """Erase a window that is over: its retention key is destroyed, once that is on record."""
 
         def work(step: Step) -> list[BatchView]:
-            batches = [each.id for each in step.state.batches.of_window(key)]
+            batches = [each.id for each in step.state.retention.of_window(key)]
             step.record(WindowErased(step.by, key, len(batches), for_the_record(reason)))
             move_keys(step, (key,))
             return [_forget(step, batch) for batch in batches]
@@ -81,7 +82,7 @@ def windows_of(state: State, now: datetime) -> list[WindowView]:
 
 
 def _window(state: State, key: KeyRef, now: datetime) -> WindowView:
-    batches = state.batches.of_window(key)
+    batches = state.retention.of_window(key)
     still = sum(each.id in state.batches.jobs for each in batches)
     kept = state.keys.require(key).state is not KeyState.DESTROYED
     end = _months_after(key.version, KEPT_MONTHS + 1)

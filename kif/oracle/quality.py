@@ -14,9 +14,10 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.hsm.emv import verify_arqc
 from kif.ledger.events.card import CardVerified
-from kif.oracle.desk import Desk, moved
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
+from kif.oracle.rows import moved
 
 _PURPOSE = "emv-ac"
 

@@ -9,9 +9,10 @@ from kif.formats.control import Control
 from kif.formats.state import JobState
 from kif.ledger.events.card import ClaimWithdrawn
 from kif.oracle.custody import aborted
-from kif.oracle.desk import Desk, mark_suspect, moved
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef
+from kif.oracle.rows import mark_suspect, moved
 
 _INTERRUPTED = (
     "The line stopped while this card was being made ({state}). Nobody can say what reached the "

@@ -24,9 +24,11 @@ from kif.ledger.events.batch import (
 from kif.ledger.events.site import IssuerRegistered, StationResumed
 from kif.ledger.issuers import require_certificate
 from kif.ledger.state import State
-from kif.oracle.desk import Desk, batch_views, moved_batch
+from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobView
+from kif.oracle.rows import moved_batch
+from kif.oracle.views import batch_views
 from kif.store.models import Approval, Issuer
 
 VALID = timedelta(days=30)

@@ -32,7 +32,6 @@ from kif.formats.state import BatchState, JobState
 from kif.hsm.memory import Head
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import Terms, release_statement
-from kif.ledger.batches import window
 from kif.ledger.binding import BoundRecord, BoundScript, root_over, sealed_digest
 from kif.ledger.chips import Chips
 from kif.ledger.event import Boundary, Event, commitment, committed_payload
@@ -55,6 +54,7 @@ from kif.ledger.events.card import (
 from kif.ledger.jobs import Jobs
 from kif.ledger.journal import Journal
 from kif.ledger.note import sign_checkpoint
+from kif.ledger.retention import window
 from kif.oracle.audit import audit
 from kif.oracle.chip import LEASE
 from kif.oracle.group import Step

@@ -60,7 +60,7 @@ def test_the_first_batch_of_a_window_brings_its_retention_key() -> None:
     world.admit(received(1), received(2, C))
     entry = world.state.keys.known[WINDOW]
     assert (entry.usage, entry.state) == ("retention", KeyState.ACTIVE)
-    assert [each.id for each in world.state.batches.of_window(WINDOW)] == [B, C]
+    assert [each.id for each in world.state.retention.of_window(WINDOW)] == [B, C]
 
 
 def test_a_closed_batch_is_erased_by_itself() -> None:

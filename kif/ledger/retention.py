@@ -1,0 +1,75 @@
+"""Retention: which key keeps what came from an issuer in a month, and when it is destroyed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.purpose import RETENTION
+from kif.formats.state import BatchState
+from kif.ledger.batch import Batch
+from kif.ledger.batches import Batches
+from kif.ledger.events.batch import BatchErased, BatchReceived, WindowErased
+from kif.ledger.keys import Keys
+
+
+class Retention:
+    """The windows: an issuer's batches of a month, under one key."""
+
+    def __init__(self, keys: Keys, batches: Batches) -> None:
+        self._keys, self._batches = keys, batches
+
+    def received(self, event: BatchReceived, now: datetime) -> None:
+        """Take a batch under the key of its window, which its first batch brings."""
+        self._batches.received(event)
+        if event.retention != window(event.issuer, now):
+            raise Refused(
+                Control.RETENTION,
+                f"A batch of {event.issuer} is kept under {window(event.issuer, now)} now, not "
+                f"under {event.retention}.",
+            )
+        self._keys.retained(event.retention, event.derived)
+
+    def erased(self, event: BatchErased) -> None:
+        """Erase one batch that is closed, before its window is."""
+        batch = self._batches.in_state(event.batch, BatchState.CLOSED, "is erased")
+        self._batches.put(replace(batch, state=BatchState.ERASED))
+
+    def window_erased(self, event: WindowErased, now: datetime) -> None:
+        """Erase every batch of a window that is over, once they are all closed."""
+        key = event.key
+        self._keys.require(key)
+        if key.purpose != RETENTION or key.version >= _month(now):
+            raise Refused(
+                Control.RETENTION,
+                f"{key} is not the retention key of a window that is over; a window ends with its "
+                "month.",
+            )
+        there = self.of_window(key)
+        still = [each.id for each in there if each.id in self._batches.jobs]
+        if still or len(there) != event.batches:
+            raise Refused(
+                Control.RETENTION,
+                f"Of the {len(there)} batches under {key}, {len(still)} are not closed: "
+                f"{', '.join(still[:5]) or 'none'}. Nothing was erased.",
+            )
+        self._keys.erased(key)
+        for batch in there:
+            self._batches.put(replace(batch, state=BatchState.ERASED))
+
+    def of_window(self, key: KeyRef) -> list[Batch]:
+        """Return the batches under a retention key."""
+        return [each for each in self._batches.known.values() if each.retention == str(key)]
+
+
+def window(issuer: str, now: datetime) -> KeyRef:
+    """Return the retention key for what an issuer sends now: one a month, in UTC."""
+    return KeyRef(issuer, RETENTION, _month(now))
+
+
+def _month(now: datetime) -> int:
+    utc = now.astimezone(UTC)
+    return utc.year * 100 + utc.month

@@ -1,0 +1,141 @@
+"""Rows that follow from the log: brought up to its state in the group that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from sqlalchemy import LargeBinary, Text, Update, bindparam, cast, func, select, update
+from sqlalchemy.orm import Session
+
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.keyref import KeyRef
+from kif.formats.text import for_the_record
+from kif.ledger.binding import BoundRecord, BoundScript, sealed_digest
+from kif.ledger.events.card import CardSuspect
+from kif.ledger.state import State
+from kif.oracle.group import Step
+from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.views import THIS_CARD, batch_view, job_view, not_there, place_of
+from kif.store.models import Batch, CardJob, KeyRecord
+
+_JOB: Any = CardJob.__table__
+# The statements that each card needs are built once.
+_SCRIPT = select(func.coalesce(cast(_JOB.c.script, LargeBinary), b"")).where(THIS_CARD)
+_RECORD = select(
+    func.coalesce(cast(_JOB.c.record, LargeBinary), b""),
+    func.coalesce(cast(_JOB.c.record_digest, LargeBinary), b""),
+).where(THIS_CARD)
+_SEED = select(Batch.__table__.c.seed).where(Batch.__table__.c.id == bindparam("this_batch"))
+
+
+def record_of(session: Session, job: JobRef) -> bytes:
+    """Return a card's sealed record, which is the one whose digest stands beside it."""
+    record, digest = _sealed_record(session, job)
+    if sealed_digest(record) != digest:
+        raise not_bound(job, "record")
+    return record
+
+
+def bound_records(session: Session, batch: str) -> list[BoundRecord]:
+    """Return what the record root of a batch is over, as the table has it."""
+    wanted = select(
+        CardJob.number,
+        cast(CardJob.display, Text),
+        cast(CardJob.pseudonym, Text),
+        cast(CardJob.valid_until, Text),
+        func.coalesce(cast(CardJob.record_digest, LargeBinary), b""),
+    )
+    rows = session.execute(wanted.where(CardJob.batch_id == batch).order_by(CardJob.number))
+    return [BoundRecord(*row) for row in rows]
+
+
+def bound_scripts(session: Session, batch: str) -> list[BoundScript]:
+    """Return what the script root of a batch is over, as the table has it."""
+    wanted = select(CardJob.number, cast(CardJob.script_digest, LargeBinary))
+    of_batch = (CardJob.batch_id == batch) & CardJob.script_digest.is_not(None)
+    return [
+        BoundScript(*row)
+        for row in session.execute(wanted.where(of_batch).order_by(CardJob.number))
+    ]
+
+
+def seed_of(session: Session, batch: str) -> bytes | None:
+    """Return the seed of a batch's data key; None once it is erased."""
+    return session.connection().execute(_SEED, {"this_batch": batch}).scalar()
+
+
+def not_bound(job: JobRef, what: str) -> CheckFailed:
+    """Return the refusal of card data that is not what the log binds."""
+    return CheckFailed(
+        Control.DATA_AT_REST,
+        f"The {what} of {job} is not the one that the log binds. Nothing was made of it.",
+    )
+
+
+def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> JobView:
+    """Declare a card suspect within a work."""
+    reason = for_the_record(sentence)
+    step.record(CardSuspect(step.by, job.batch, job.number, control, reason))
+    return moved(step, job, station=None, reason=f"{reason} [{control.value}]")
+
+
+def moved(step: Step, job: JobRef, **more: Any) -> JobView:
+    """Bring a card's row up to the state of the log; return the view of it."""
+    state = step.state.batches.open_jobs(job.batch).state(job.number)
+    changed = {"state": state, **more}
+    step.session.connection().execute(_move(*sorted(changed)), {**place_of(job), **changed})
+    return job_view(step.session, job)
+
+
+@cache
+def _move(*columns: str) -> Update:
+    """Return the statement that changes these columns of a card; built once."""
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
+    return update(_JOB).where(THIS_CARD).values(**values)
+
+
+def moved_batch(step: Step, batch: str) -> BatchView:
+    """Bring a batch's row up to the state of the log; return the view of it."""
+    known = step.state.batches.require(batch)
+    values = {"state": known.state, "profile": known.profile, "scripts": known.scripts}
+    step.session.execute(update(Batch).where(Batch.id == batch).values(**values))
+    return batch_view(step.session, batch)
+
+
+def _sealed_record(session: Session, job: JobRef) -> tuple[bytes, bytes]:
+    """Return a card's sealed record and the digest beside it."""
+    row = session.connection().execute(_RECORD, place_of(job)).first()
+    if row is None:
+        raise not_there(job)
+    return row[0], row[1]
+
+
+def script_of(session: Session, job: JobRef) -> bytes:
+    """Return a card's sealed script, empty when it has none."""
+    row = session.connection().execute(_SCRIPT, place_of(job)).first()
+    if row is None:
+        raise not_there(job)
+    return bytes(row[0])
+
+
+def key_row(state: State, key: KeyRef) -> KeyRecord:
+    """Return the row of a key, as the log has it."""
+    entry = state.keys.require(key)
+    return KeyRecord(
+        key=str(key),
+        usage=entry.usage,
+        algorithm=entry.algorithm,
+        kcv=entry.kcv,
+        state=entry.state.value,
+    )
+
+
+def move_keys(step: Step, keys: Iterable[KeyRef]) -> None:
+    """Bring the rows of keys up to the state of the log."""
+    for key in keys:
+        state = step.state.keys.require(key).state.value
+        this = KeyRecord.key == str(key)
+        step.session.execute(update(KeyRecord).where(this).values(state=state))

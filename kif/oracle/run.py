@@ -1,0 +1,75 @@
+"""A card between round trips: what its station was given, and whether its answers are right."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kif.formats.apdu import Response
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed, Refused
+from kif.formats.script import Script
+from kif.hsm.scp03 import Channel
+from kif.oracle.interface import Done, Lease, Segment
+
+
+@dataclass
+class Run:
+    """What the oracle remembers of a card between round trips; a crash forgets it on purpose."""
+
+    lease: Lease
+    script: Script
+    challenge: bytes
+    segment: Segment
+    """What the station has now."""
+    channel: Channel | None = None
+    answered: tuple[bytes, ...] = ()
+    """The card's answers to the segment before, or to the last one of a run that is done."""
+    done: Done | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def close(self) -> None:
+        """Destroy the channel's keys."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
+
+
+def opened(run: Run, answers: Sequence[bytes]) -> bytes:
+    """Return the data of the answer to INITIALIZE UPDATE; every command before it succeeded."""
+    names = ("SELECT of the security domain", "INITIALIZE UPDATE")
+    for name, raw in zip(names, answers, strict=False):
+        response = Response.decode(raw)
+        if not response.ok:
+            raise DeviceFailed(
+                Control.CARD_STATUS,
+                f"{name} was answered {response.sw:04X}, not 9000. No key was sent.",
+            )
+    if len(answers) != len(run.segment.commands):
+        raise DeviceFailed(
+            Control.CARD_PRESENT,
+            f"The card answered {len(answers)} of {len(run.segment.commands)} commands. No key was "
+            "sent.",
+        )
+    return response.data
+
+
+def check_all(run: Run, answers: Sequence[bytes]) -> None:
+    """Require that the card answered each command of its segment with 9000 and its R-MAC."""
+    count = len(run.segment.commands)
+    if run.channel is None or len(answers) > count:
+        raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
+    for number, raw in enumerate(answers):
+        response = Response.decode(raw)
+        if not response.ok:
+            raise DeviceFailed(
+                Control.CARD_STATUS,
+                f"Command {number + 1} of {count} was answered {response.sw:04X}, not 9000.",
+            )
+        if number:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
+            run.channel.check(number - 1, response)
+    if len(answers) < count:
+        raise DeviceFailed(
+            Control.CARD_PRESENT, f"The card answered {len(answers)} of {count} commands."
+        )

@@ -1,0 +1,113 @@
+"""What anyone may see of batches, cards, keys and issuers, as the tables have it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
+from kif.oracle.interface import BatchView, JobRef, JobView, KeyView
+from kif.store.models import Approval, Batch, CardJob, Issuer, KeyRecord
+
+
+def batch_view(session: Session, batch: str) -> BatchView:
+    """Return what anyone may see of a batch, as the tables have it. Raises ``BadInput``."""
+    row = session.get(Batch, batch, populate_existing=True)
+    if row is None:
+        raise BadInput(
+            Control.BATCH_STATE, f"There is no batch {batch}. 'kif batch status' lists them."
+        )
+    people = select(Approval.person).where(Approval.batch_id == batch).order_by(Approval.person)
+    jobs = select(CardJob.state, func.count()).where(CardJob.batch_id == batch)
+    counted = session.execute(jobs.group_by(CardJob.state).order_by(CardJob.state))
+    return BatchView(
+        row.id,
+        row.issuer,
+        row.file_reference,
+        row.product,
+        row.count,
+        row.state,
+        tuple(session.scalars(people)),
+        {found[0]: found[1] for found in counted},
+    )
+
+
+def batch_views(session: Session) -> list[BatchView]:
+    """Return every batch, oldest first."""
+    ids = list(session.scalars(select(Batch.id).order_by(Batch.place)))
+    return list(map(partial(batch_view, session), ids))
+
+
+_VIEW = (
+    CardJob.batch_id,
+    CardJob.number,
+    CardJob.display,
+    CardJob.pseudonym,
+    CardJob.state,
+    CardJob.card_serial,
+    CardJob.reason,
+)
+_JOB: Any = CardJob.__table__
+THIS_CARD = (_JOB.c.batch_id == bindparam("this_batch")) & (
+    _JOB.c.number == bindparam("this_number")
+)
+"""What a card is looked up and moved by; the values come from ``place_of``."""
+_CARD = select(*(_JOB.c[column.key] for column in _VIEW)).where(THIS_CARD)
+
+
+def job_views(session: Session, batch: str) -> list[JobView]:
+    """Return the cards of a batch, in their order. Raises ``BadInput`` when there is no batch."""
+    batch_view(session, batch)
+    wanted = select(*_VIEW).where(CardJob.batch_id == batch).order_by(CardJob.number)
+    return [_view(row) for row in session.execute(wanted)]
+
+
+def job_view(session: Session, job: JobRef) -> JobView:
+    """Return what anyone may see of a card job. Raises ``BadInput`` when there is none."""
+    row = session.connection().execute(_CARD, place_of(job)).first()
+    if row is None:
+        raise not_there(job)
+    return _view(row)
+
+
+def _view(row: Any) -> JobView:
+    return JobView(
+        JobRef(row.batch_id, row.number),
+        row.batch_id,
+        row.number,
+        row.display,
+        row.pseudonym,
+        row.state,
+        row.card_serial,
+        row.reason,
+    )
+
+
+def place_of(job: JobRef) -> dict[str, Any]:
+    """Return the values that ``THIS_CARD`` is bound to."""
+    return {"this_batch": job.batch, "this_number": job.number}
+
+
+def not_there(job: JobRef) -> BadInput:
+    """Return the refusal of a card that there is not."""
+    return BadInput(Control.JOB_STATE, f"{job} is not there.")
+
+
+def key_views(session: Session) -> list[KeyView]:
+    """Return every key, by reference."""
+    rows = session.scalars(select(KeyRecord).order_by(KeyRecord.key))
+    return [
+        KeyView(KeyRef.parse(row.key), row.usage, row.algorithm, row.kcv, KeyState(row.state))
+        for row in rows
+    ]
+
+
+def issuer_names(session: Session) -> list[str]:
+    """Return the names of the registered issuers."""
+    return list(session.scalars(select(Issuer.name).order_by(Issuer.name)))
