@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.script import Artwork
+from kif.formats.secret import Secret
 
 DPI = 600
 WIDTH_MM, HEIGHT_MM = 85.60, 53.98
@@ -33,38 +35,55 @@ class _Line:
         return f"_Line({self.left}, {self.base}, redacted)"
 
 
-def laser_plane(artwork: Artwork) -> bytes:
-    """Render the plane: one bit a pixel, 600 dpi, TIFF in Group 4; the same bytes each time.
+@dataclass(frozen=True)
+class Plane:
+    """What a laser puts onto a card: a 1-bit TIFF (Group 4), and where its upper left corner is.
+
+    ``left`` and ``top`` are pixels at 600 dpi from the card's corner. ``repr`` shows no image.
+    """
+
+    image: Secret
+    left: int
+    top: int
+
+
+def laser_plane(artwork: Artwork) -> Plane:
+    """Render what is printed, and no more of the card around it; the same bytes each time.
 
     Raises ``BadInput`` (PRODUCT) naming the Debian package when a font is missing.
     """
-    return _saved(_drawn(artwork), "TIFF", compression="group4", dpi=(DPI, DPI))
+    image, box = _drawn(artwork)
+    return Plane(_saved(image.crop(box), "TIFF", compression="group4"), box[0], box[1])
 
 
 def specimen(artwork: Artwork) -> bytes:
-    """Render the same plane for a report, as PNG: most of the digits masked, and no name."""
+    """Render the whole front for a report, as PNG: most of the digits masked, and no name."""
     number = artwork["number"]
     digits = [place for place, sign in enumerate(number) if sign.isdigit()]
     hidden = set(digits[6:-4])
     masked = "".join("X" if place in hidden else sign for place, sign in enumerate(number))
     fields = {**artwork.fields, "number": masked, "name": "SPECIMEN"}
-    return _saved(_drawn(Artwork(fields)), "PNG")
+    return _saved(_drawn(Artwork(fields))[0], "PNG").reveal()
 
 
-def _drawn(artwork: Artwork) -> Image.Image:
-    size = (_pixels(WIDTH_MM), _pixels(HEIGHT_MM))
-    plane = Image.new("1", size, 1)
-    draw = ImageDraw.Draw(plane)
+def _drawn(artwork: Artwork) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """Return the front, and the box around everything on it: left, top, right, bottom."""
+    front = Image.new("1", (_pixels(WIDTH_MM), _pixels(HEIGHT_MM)), 1)
+    draw = ImageDraw.Draw(front)
+    boxes = []
     for line in _layout(artwork):
-        place = (_pixels(line.left), _pixels(line.base))
-        draw.text(place, line.text, font=_font(line.font, line.size), fill=0, anchor="ls")
-    return plane
+        place, font = (_pixels(line.left), _pixels(line.base)), _font(line.font, line.size)
+        draw.text(place, line.text, font=font, fill=0, anchor="ls")
+        boxes.append(draw.textbbox(place, line.text, font=font, anchor="ls"))
+    left, top = (max(0, int(min(box[side] for box in boxes))) for side in (0, 1))
+    right, bottom = (math.ceil(max(box[side] for box in boxes)) for side in (2, 3))
+    return front, (left, top, min(right, front.width), min(bottom, front.height))
 
 
-def _saved(plane: Image.Image, form: str, **options: Any) -> bytes:
+def _saved(image: Image.Image, form: str, **options: Any) -> Secret:
     buffer = io.BytesIO()
-    plane.save(buffer, form, **options)
-    return buffer.getvalue()
+    image.save(buffer, form, dpi=(DPI, DPI), **options)
+    return Secret(buffer.getvalue())
 
 
 def _layout(artwork: Artwork) -> tuple[_Line, ...]:

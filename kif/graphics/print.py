@@ -10,35 +10,34 @@ from PIL import Image
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.script import Script
-from kif.formats.secret import Secret
-from kif.graphics.front import DPI, HEIGHT_MM, WIDTH_MM, laser_plane
+from kif.graphics.front import DPI, HEIGHT_MM, WIDTH_MM, Plane, laser_plane
 from kif.oracle.interface import GraphicsOracle, JobRef, JobView
 
 
 class Printer(Protocol):
     """A laser or printer of a machine."""
 
-    def print(self, plane: Secret) -> None:
-        """Put a plane (TIFF) onto the card. Raises ``DeviceFailed`` when the machine can't."""
+    def print(self, plane: Plane) -> None:
+        """Put a plane onto the card. Raises ``DeviceFailed`` when the machine can't."""
 
 
 class SimulatedLaser:
-    """A laser that accepts a plane of its geometry and keeps nothing of it."""
+    """A laser that accepts a 1-bit plane which lies on the card, and keeps nothing of it."""
 
-    def print(self, plane: Secret) -> None:
-        """Check that the plane is 1-bit and of ID-1 size at the laser's resolution."""
-        image = Image.open(io.BytesIO(plane.reveal()))
-        expected = (round(WIDTH_MM / 25.4 * DPI), round(HEIGHT_MM / 25.4 * DPI))
-        if image.mode != "1" or image.size != expected:
+    def print(self, plane: Plane) -> None:
+        """Check that the plane is 1-bit and within an ID-1 card at the laser's resolution."""
+        image = Image.open(io.BytesIO(plane.image.reveal()))
+        width, height = (round(side / 25.4 * DPI) for side in (WIDTH_MM, HEIGHT_MM))
+        right, bottom = plane.left + image.width, plane.top + image.height
+        if image.mode != "1" or min(plane.left, plane.top) < 0 or right > width or bottom > height:
             raise DeviceFailed(
                 Control.CARD_STATUS,
-                f"The laser takes 1-bit planes of {expected} pixels; this one is {image.mode} "
-                f"{image.size}.",
+                f"The laser takes 1-bit planes within {width} x {height} pixels; this one is "
+                f"{image.mode}, {image.size} at {plane.left}, {plane.top}.",
             )
 
 
 def print_card(job: JobRef, oracle: GraphicsOracle, printer: Printer) -> JobView:
     """Print the card in the machine, and record it."""
-    plane = laser_plane(Script.decode(oracle.script(job)).artwork)
-    printer.print(Secret(plane))
+    printer.print(laser_plane(Script.decode(oracle.script(job)).artwork))
     return oracle.printed(job)

@@ -12,7 +12,7 @@ from kif.formats.script import Artwork
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.graphics import front
-from kif.graphics.front import laser_plane, specimen
+from kif.graphics.front import Plane, laser_plane, specimen
 from kif.graphics.print import SimulatedLaser, print_card
 from kif.oracle.interface import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
@@ -33,18 +33,50 @@ def read(plane: bytes) -> str:
     return result.stdout.decode()
 
 
-def test_the_plane_has_one_bit_and_the_size_of_a_card() -> None:
-    image = Image.open(io.BytesIO(laser_plane(ARTWORK)))
-    assert (image.mode, image.size) == ("1", (2022, 1275))
+def on_the_card(plane: Plane) -> bytes:
+    """Return the whole front with a plane at its place, PNG."""
+    card = Image.new("1", (2022, 1275), 1)
+    card.paste(Image.open(io.BytesIO(plane.image.reveal())), (plane.left, plane.top))
+    buffer = io.BytesIO()
+    card.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_plane_has_one_bit_and_lies_where_the_text_is() -> None:
+    plane = laser_plane(ARTWORK)
+    image = Image.open(io.BytesIO(plane.image.reveal()))
+    assert image.mode == "1"
+    millimetres = [round(pixels / 600 * 25.4) for pixels in (plane.left, plane.top)]
+    assert millimetres == [8, 28]
+    assert plane.left + image.width <= 2022
+    assert plane.top + image.height <= 1275
+    border = ImageOps.invert(image.convert("L")).getbbox()  # nothing is cut, nothing is left around
+    assert border is not None
+    assert max(border[0], border[1], image.height - border[3]) <= 3
+    assert image.width - border[2] <= 20  # the advance of the last digit
+
+
+def test_a_plane_at_its_place_is_the_whole_front() -> None:
+    whole, _ = front._drawn(ARTWORK)
+    placed = Image.open(io.BytesIO(on_the_card(laser_plane(ARTWORK))))
+    assert placed.tobytes() == whole.tobytes()
 
 
 def test_the_same_artwork_gives_the_same_bytes_and_another_gives_others() -> None:
-    assert laser_plane(ARTWORK) == laser_plane(ARTWORK)
-    assert laser_plane(ARTWORK) != laser_plane(Artwork({**ARTWORK.fields, "name": "OTHER"}))
+    def rendered(artwork: Artwork) -> bytes:
+        return laser_plane(artwork).image.reveal()
+
+    assert rendered(ARTWORK) == rendered(ARTWORK)
+    assert rendered(ARTWORK) != rendered(Artwork({**ARTWORK.fields, "name": "OTHER"}))
+
+
+def test_what_is_wider_than_the_card_ends_at_its_edge() -> None:
+    plane = laser_plane(Artwork({**ARTWORK.fields, "name": "W" * 60}))
+    assert plane.left + Image.open(io.BytesIO(plane.image.reveal())).width == 2022
 
 
 def test_it_is_read_by_a_machine() -> None:
-    text = read(laser_plane(ARTWORK))
+    text = read(on_the_card(laser_plane(ARTWORK)))
     assert "99999900000014"[-8:] in text.replace(" ", "")
     assert "CARDHOLDER TEST" in text
 
@@ -79,8 +111,19 @@ def test_a_card_is_printed_and_recorded() -> None:
     assert print_card(JobRef("b", 1), Desk(), SimulatedLaser()).state is JobState.PRINTED
 
 
-def test_the_laser_refuses_a_plane_of_another_size() -> None:
+@pytest.mark.parametrize(
+    ("mode", "size", "left", "top"),
+    [
+        ("L", (10, 10), 0, 0),
+        ("1", (10, 10), -1, 0),
+        ("1", (10, 10), 2013, 0),
+        ("1", (1, 1276), 0, 0),
+    ],
+)
+def test_the_laser_refuses_a_plane_that_is_not_on_the_card(
+    mode: str, size: tuple[int, int], left: int, top: int
+) -> None:
     buffer = io.BytesIO()
-    Image.new("1", (10, 10)).save(buffer, "PNG")
-    with pytest.raises(DeviceFailed, match="1-bit planes"):
-        SimulatedLaser().print(Secret(buffer.getvalue()))
+    Image.new(mode, size).save(buffer, "TIFF")
+    with pytest.raises(DeviceFailed, match="1-bit planes within 2022 x 1275"):
+        SimulatedLaser().print(Plane(Secret(buffer.getvalue()), left, top))
