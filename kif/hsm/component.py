@@ -10,7 +10,6 @@ round works on ciphertext. The host sees one component at a time and never their
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from pkcs11 import Attribute, Mechanism, ObjectClass
 
@@ -134,11 +133,8 @@ def _split(cryptogram: bytes, step: int) -> tuple[bytes, bytes]:
 def _inside(combiner: Key, piece: Key, mask: bytes = bytes(_PIECE)) -> _Round0:
     def round0(a: bytes) -> bytes:
         with calling("combining a component"):
-            return cast(
-                "bytes",
-                combiner.native.wrap_key(
-                    piece.native, mechanism=Mechanism.AES_CBC, mechanism_param=a + mask
-                ),
+            return combiner.native.wrap_key(
+                piece.native, mechanism=Mechanism.AES_CBC, mechanism_param=a + mask
             )
 
     return round0

@@ -7,7 +7,6 @@ from the data-protection master for the moment it is used.
 """
 
 import hashlib
-from typing import cast
 
 from pkcs11 import GCMParams, Mechanism, ObjectClass
 
@@ -60,7 +59,7 @@ def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:
             mechanism=Mechanism.AES_GCM,
             mechanism_param=GCMParams(nonce, context, _TAG_BITS),
         )
-    return cast("bytes", nonce + sealed)
+    return nonce + sealed
 
 
 def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
@@ -97,6 +96,6 @@ def keyed_digest(protection: Key, purpose: bytes, message: bytes) -> bytes:
     key = derive_aes(protection, label, Algorithm.AES_256, Usage.KEYED_DIGEST)
     try:
         with calling("computing a keyed digest"):
-            return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC))
+            return key.native.sign(message, mechanism=Mechanism.AES_CMAC)
     finally:
         key.destroy()

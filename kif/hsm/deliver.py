@@ -1,7 +1,6 @@
 """Card keys on their way to the card: derived, and wrapped under its Key-DEK by C_WrapKey."""
 
 from collections.abc import Sequence
-from typing import cast
 
 from pkcs11 import Mechanism
 
@@ -42,7 +41,4 @@ def icc_check_values(masters: Sequence[Key], diversification: bytes) -> bytes:
 
 def _wrapped(dek: Key, key: Key, vector: bytes) -> bytes:
     with calling("wrapping a card key"):
-        return cast(
-            "bytes",
-            dek.native.wrap_key(key.native, mechanism=Mechanism.AES_CBC, mechanism_param=vector),
-        )
+        return dek.native.wrap_key(key.native, mechanism=Mechanism.AES_CBC, mechanism_param=vector)

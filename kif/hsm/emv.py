@@ -6,7 +6,6 @@ under that twin; the last, xored with the chain, through ECB under the whole key
 """
 
 import hmac
-from typing import cast
 
 from pkcs11 import Mechanism
 
@@ -60,7 +59,6 @@ def retail_mac(parent: Key, derivation: bytes, padded: bytes) -> bytes:
 
 def _cbc(key: Key, blocks: bytes) -> bytes:
     with calling("computing a MAC"):
-        return cast(
-            "bytes",
-            key.native.encrypt(blocks, mechanism=Mechanism.DES3_CBC, mechanism_param=bytes(_BLOCK)),
+        return key.native.encrypt(
+            blocks, mechanism=Mechanism.DES3_CBC, mechanism_param=bytes(_BLOCK)
         )

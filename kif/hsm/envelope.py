@@ -1,13 +1,12 @@
 """An issuer's envelope: the content key goes into the token, the content is decrypted by it."""
 
-from typing import Any, cast
-
 from pkcs11 import KeyType, Mechanism, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.key import Algorithm, Key, confirm, generate, recognise, template
 from kif.hsm.library import calling
+from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 
@@ -23,11 +22,8 @@ class ContentKey:
     def decrypt(self, initialisation_vector: bytes, segment: bytes) -> bytes:
         """Decrypt whole AES-CBC blocks; the padding stays. IV: 16 bytes."""
         with calling("decrypting an issuer's file"):
-            return cast(
-                "bytes",
-                self._key.native.decrypt(
-                    segment, mechanism=Mechanism.AES_CBC, mechanism_param=initialisation_vector
-                ),
+            return self._key.native.decrypt(
+                segment, mechanism=Mechanism.AES_CBC, mechanism_param=initialisation_vector
             )
 
     def destroy(self) -> None:
@@ -52,7 +48,7 @@ def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> Conten
         return ContentKey(generate(token, Usage.CONTENT, Algorithm.AES_256))
 
 
-def _unwrapped(recipient: Any, encrypted_key: bytes) -> ContentKey:
+def _unwrapped(recipient: NativeKey, encrypted_key: bytes) -> ContentKey:
     with calling("unwrapping a content key"):
         native = recipient.unwrap_key(
             ObjectClass.SECRET_KEY,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.library import calling
+from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Rule, Usage
 
@@ -42,7 +43,7 @@ class Key:
 
     usage: Usage
     algorithm: Algorithm
-    native: Any
+    native: NativeKey
     """The python-pkcs11 object; only kif.hsm touches it."""
 
     def __repr__(self) -> str:
@@ -64,7 +65,7 @@ def template(usage: Usage, label: str = "") -> dict[Attribute, Any]:
     return named | attributes
 
 
-def confirm(native: Any, rule: Rule, what: str) -> None:
+def confirm(native: NativeKey, rule: Rule, what: str) -> None:
     """Read every attribute back. Raises ``DeviceFailed`` (KEY_USAGE) and destroys a wrong key."""
     with calling(f"reading back the attributes of a {what} key"):
         try:
@@ -81,7 +82,9 @@ def confirm(native: Any, rule: Rule, what: str) -> None:
             )
 
 
-def recognise(native: Any, rule: Rule, label: str, algorithm: Algorithm | None = None) -> None:
+def recognise(
+    native: NativeKey, rule: Rule, label: str, algorithm: Algorithm | None = None
+) -> None:
     """Compare a key that was found with its usage. Raises ``DeviceFailed`` (KEY_USAGE).
 
     The key is left alone: it may be somebody's, or evidence.
@@ -98,13 +101,13 @@ def recognise(native: Any, rule: Rule, label: str, algorithm: Algorithm | None =
         )
 
 
-def _differing(native: Any, rule: Rule) -> list[str]:
+def _differing(native: NativeKey, rule: Rule) -> list[str]:
     wanted = rule.attributes()
     found = native.get_attributes(list(wanted))
     return [name.name for name, value in wanted.items() if found.get(name) != value]
 
 
-def _other_algorithm(native: Any, algorithm: Algorithm) -> list[str]:
+def _other_algorithm(native: NativeKey, algorithm: Algorithm) -> list[str]:
     if native.key_type is not algorithm.type:
         return ["KEY_TYPE"]
     if algorithm is Algorithm.TDES_2:
@@ -151,14 +154,14 @@ def unwrap_rfc3394(
 def wrap_rfc3394(kek: Key, key: Key) -> bytes:
     """Wrap a key by RFC 3394 under an AES key that lives in the token."""
     with calling(f"wrapping a {key.usage.value} key"):
-        return cast("bytes", kek.native.wrap_key(key.native, mechanism=Mechanism.AES_KEY_WRAP))
+        return kek.native.wrap_key(key.native, mechanism=Mechanism.AES_KEY_WRAP)
 
 
 def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
     """Encrypt whole blocks by ECB under a key that may ENCRYPT."""
     mechanism = Mechanism.DES3_ECB if key.algorithm is Algorithm.TDES_2 else Mechanism.AES_ECB
     with calling(f"encrypting under a {key.usage.value} key"):
-        return cast("bytes", key.native.encrypt(blocks, mechanism=mechanism))
+        return key.native.encrypt(blocks, mechanism=mechanism)
 
 
 @contextmanager

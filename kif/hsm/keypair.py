@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -12,6 +12,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 
 from kif.hsm.key import confirm, recognise, template
 from kif.hsm.library import calling
+from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 
@@ -26,21 +27,21 @@ class LogSigner:
     """The Ed25519 key that signs checkpoints; ``name`` is the log's name in the note."""
 
     name: str
-    native: Any
+    native: NativeKey
     public_key: bytes
     """32 bytes."""
 
     def sign(self, message: bytes) -> bytes:
         """Return a 64-byte Ed25519 signature (RFC 8032)."""
         with calling("signing a checkpoint"):
-            return cast("bytes", self.native.sign(message, mechanism=Mechanism.EDDSA))
+            return self.native.sign(message, mechanism=Mechanism.EDDSA)
 
 
 @dataclass(frozen=True)
 class SiteCa:
     """The P-256 key that signs the bureau's own certificates."""
 
-    native: Any
+    native: NativeKey
     public_key: ec.EllipticCurvePublicKey
 
     def sign_digest(self, digest: bytes) -> bytes:
@@ -116,6 +117,6 @@ def public_key(token: Token, label: str) -> bytes:
     public = token.find(label, ObjectClass.PUBLIC_KEY)
     with calling(f"reading the public key of {label}"):
         if public.key_type is KeyType.RSA:
-            return cast("bytes", public[Attribute.MODULUS])
-        point = cast("bytes", public[Attribute.EC_POINT])
+            return bytes(public[Attribute.MODULUS])
+        point = bytes(public[Attribute.EC_POINT])
         return point[-32:] if public.key_type is KeyType.EC_EDWARDS else point[-65:]

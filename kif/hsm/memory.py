@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from pkcs11 import Attribute, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.library import calling
+from kif.hsm.native import NativeObject
 from kif.hsm.token import Token
 
 _APPLICATION = "kif log-head"
@@ -50,7 +50,7 @@ class LogMemory:
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self._turns: list[Any] = []
+        self._turns: list[NativeObject] = []
         """The objects, the one that is written next first."""
 
     @classmethod
@@ -92,7 +92,7 @@ class LogMemory:
         with calling("writing what the HSM remembers of the log"):
             native[Attribute.LABEL] = str(head)
 
-    def _make(self) -> Any:
+    def _make(self) -> NativeObject:
         with calling("making an object that remembers the log"):
             return self._token.session.create_object(
                 {

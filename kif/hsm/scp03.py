@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import cast
 
 from pkcs11 import Mechanism
 
@@ -138,11 +137,8 @@ class Channel:
     def _encrypted(self, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))
         with calling("encrypting a command"):
-            return cast(
-                "bytes",
-                self._enc.native.encrypt(
-                    scp03.pad(data), mechanism=Mechanism.AES_CBC, mechanism_param=vector
-                ),
+            return self._enc.native.encrypt(
+                scp03.pad(data), mechanism=Mechanism.AES_CBC, mechanism_param=vector
             )
 
     def _decrypted(self, counter: int, data: bytes) -> bytes:
@@ -179,4 +175,4 @@ def _session_keys(static: StaticKeys, context: bytes) -> dict[scp03.Constant, Ke
 
 def _cmac(key: Key, message: bytes) -> bytes:
     with calling("computing a MAC"):
-        return cast("bytes", key.native.sign(message, mechanism=Mechanism.AES_CMAC))
+        return key.native.sign(message, mechanism=Mechanism.AES_CMAC)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import pkcs11
 from pkcs11 import Attribute, ObjectClass
 from pkcs11.exceptions import NoSuchToken
 
@@ -18,6 +16,7 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
+from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class TokenDescription:
 class Token:
     """An open token with one user session. Use as a context manager."""
 
-    def __init__(self, place: TokenPlace, session: pkcs11.Session) -> None:
+    def __init__(self, place: TokenPlace, session: NativeSession) -> None:
         self.place = place
         self.session = session
 
@@ -93,7 +92,7 @@ class Token:
                 f"{major}.{minor}",
             )
 
-    def find(self, label: str, kind: ObjectClass) -> Any:
+    def find(self, label: str, kind: ObjectClass) -> NativeKey:
         """Return the key object with this label. Raises ``DeviceFailed`` (KEY_FOUND)."""
         with library.calling(f"looking for key {label}"):
             found = self._objects({Attribute.CLASS: kind, Attribute.LABEL: label})
@@ -137,11 +136,11 @@ class Token:
                 return bytes(each[Attribute.VALUE])
         raise DeviceFailed(Control.KEY_FOUND, f"The token has no data object '{label}'.")
 
-    def data_objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
+    def data_objects(self, attributes: Template) -> Sequence[NativeObject]:
         """Return every data object with these attributes."""
         return self._objects({Attribute.CLASS: ObjectClass.DATA, **attributes})
 
-    def _objects(self, attributes: dict[Attribute, Any]) -> list[Any]:
+    def _objects(self, attributes: Template) -> list[NativeKey]:
         """Search to the end: python-pkcs11 leaves a search that is broken off open in the token."""
         return list(self.session.get_objects(attributes))
 

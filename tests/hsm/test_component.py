@@ -94,7 +94,7 @@ def test_an_aes_master_of_components_derives_what_software_derives(
     components = [secrets.token_bytes(algorithm.size) for _ in range(2)]
     value = combined(components)
     with formed(token, algorithm, components) as master:
-        kept = find_cmac_master(token, master.key.native.label, algorithm)
+        kept = find_cmac_master(token, master.key.native[Attribute.LABEL], algorithm)
         assert kept == CmacMaster(kept.key, aes_ecb(value, bytes(16)))
         key = kdf3(kept, StaticKey.ENC, KDD, Usage.PUBLIC_BLOCK)
         with released(key):
