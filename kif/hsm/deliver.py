@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from pkcs11 import Mechanism
-
+from kif.hsm.calls import wrap_by_cbc
 from kif.hsm.derive import derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Key, released
@@ -41,4 +40,4 @@ def icc_check_values(masters: Sequence[Key], diversification: bytes) -> bytes:
 
 def _wrapped(dek: Key, key: Key, vector: bytes) -> bytes:
     with calling("wrapping a card key"):
-        return dek.native.wrap_key(key.native, mechanism=Mechanism.AES_CBC, mechanism_param=vector)
+        return wrap_by_cbc(dek.native, key.native, vector)

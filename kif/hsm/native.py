@@ -23,6 +23,10 @@ class NativeObject(Protocol):
     def handle(self) -> int | None:
         """Its PKCS#11 handle."""
 
+    @property
+    def session(self) -> NativeSession:
+        """The session that it was found or made in."""
+
     def __getitem__(self, key: Attribute) -> Any:
         """Return an attribute."""
 
@@ -86,6 +90,10 @@ class NativeKey(NativeObject, Protocol):
 
 class NativeSession(Protocol):
     """The user session of a token."""
+
+    @property
+    def handle(self) -> int:
+        """Its PKCS#11 handle."""
 
     @property
     def token(self) -> Any:

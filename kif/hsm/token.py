@@ -16,6 +16,7 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
+from kif.hsm.calls import attach
 from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
 
 
@@ -61,6 +62,7 @@ class Token:
                 ) from exc
             session = token.open(rw=True, user_pin=_text(pin))
             library.use(place.library)
+            attach(session, place.library)
             return cls(place, session)
 
     def close(self) -> None:
