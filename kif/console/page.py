@@ -7,18 +7,8 @@ from pathlib import Path
 
 import jinja2
 
+from kif.compliance.account import KeyLine
 from kif.oracle.interface import BatchView, JobView
-
-
-@dataclass(frozen=True)
-class KeyLine:
-    """A line of the key inventory."""
-
-    name: str
-    usage: str
-    algorithm: str
-    kcv: str
-    ceremony: str
 
 
 @dataclass(frozen=True)

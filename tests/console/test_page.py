@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kif.console.page import KeyLine, Report, render, write_page
+from kif.compliance.account import KeyLine
+from kif.console.page import Report, render, write_page
 from kif.formats.state import BatchState, JobState
 from kif.oracle.interface import BatchView, JobRef, JobView
 
