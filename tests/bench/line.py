@@ -150,7 +150,7 @@ def whole_batch(home: Path, size: int) -> dict[str, float]:
     with site.oracle() as oracle:
         began = time.perf_counter()
         batch = released_batch(site, oracle, "BATCH", size)
-        prepared = time.perf_counter() - began
+        prepared, before = time.perf_counter() - began, _mebibytes("VmRSS")
         for _ in range(size):
             wire, began = Wire(), time.perf_counter()
             claim = oracle.chip.claim(batch.id, "station-1", secrets.token_hex(16))
@@ -160,15 +160,21 @@ def whole_batch(home: Path, size: int) -> dict[str, float]:
             check_chip(job.id, wire, oracle.quality, secrets.token_bytes)
             took.append(time.perf_counter() - began - wire.seconds)
     tenth = max(size // 10, 50)
-    status = Path("/proc/self/status").read_text()
-    peak = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
     return {
         "cards": size,
         "receive_and_prepare_milliseconds_a_card": 1000 * prepared / size,
         "first_tenth_milliseconds_a_card": 1000 * mean(took[:tenth]),
         "last_tenth_milliseconds_a_card": 1000 * mean(took[-tenth:]),
-        "peak_mebibytes": peak / 1024,
+        "mebibytes_before_the_first_card": before,
+        "mebibytes_after_the_last_card": _mebibytes("VmRSS"),
+        "peak_mebibytes": _mebibytes("VmHWM"),
     }
+
+
+def _mebibytes(what: str) -> float:
+    """Return a line of this process's status, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if what in line) / 1024
 
 
 def in_its_own_process(size: int) -> dict[str, float]:
@@ -221,7 +227,12 @@ def flat(sizes: list[int]) -> dict[str, Any]:
     return found | {
         "ratio_card_of_largest_batch_to_smallest": large[last] / small[first],
         "ratio_last_tenth_to_first_of_largest": large[last] / large[first],
-        "ratio_memory_of_largest_to_smallest": large["peak_mebibytes"] / small["peak_mebibytes"],
+        "ratio_memory_after_to_before_of_largest": (
+            large["mebibytes_after_the_last_card"] / large["mebibytes_before_the_first_card"]
+        ),
+        "ratio_peak_memory_of_largest_to_smallest": (
+            large["peak_mebibytes"] / small["peak_mebibytes"]
+        ),
     }
 
 
