@@ -180,7 +180,7 @@ def build(site: TestSite, entries: int) -> int:
     cards = 0
     with site.oracle() as oracle:
         record = oracle.gateway.desk.record
-        oracle.gateway.admit(received_file("FIRST", 1))  # makes the retention key
+        oracle.gateway.admit(received_file(f"FIRST-{record.tail.size}", 1))
         builder = Builder(site, record, oracle.gateway.desk.keys.protection)
         while record.tail.size + CARDS * PER_CARD <= entries:
             builder.batch()
