@@ -23,6 +23,7 @@ from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import MASTER_DERIVATION
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
@@ -108,9 +109,8 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
         issuer = TestIssuer(home.path / "test-issuer")
         oracle.supervision.register_issuer(_ISSUER, issuer.certificate)
-    owners = {
-        view.key.owner for view in oracle.custody.inventory() if view.state is KeyState.ACTIVE
-    }
+    there = [each for each in oracle.custody.inventory() if each.state is not KeyState.DESTROYED]
+    owners = {each.key.owner for each in there if each.usage == MASTER_DERIVATION}
     for name, owner in (("vendor-keys", TEST_VENDOR.name), ("issuer-keys", _ISSUER)):
         plan, digest = load_plan(_PLANS / f"{name}.yaml")
         if owner not in owners and isinstance(plan, KeyPlan):
@@ -120,7 +120,7 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
     for view in oracle.supervision.batches():
-        if view.state is not BatchState.CLOSED:
+        if view.state not in (BatchState.CLOSED, BatchState.ERASED):
             screen.say(f"Batch {view.reference} with {view.count} cards is not finished: going on.")
             return view
     return None

@@ -36,10 +36,10 @@ class Purpose:
     @property
     def formed(self) -> bool:
         """Whether such a key is formed of components in a ceremony."""
-        return self.owner is not Owner.SITE and self.usage == _MASTER
+        return self.owner is not Owner.SITE and self.usage == MASTER_DERIVATION
 
 
-_MASTER = "master-derivation"
+MASTER_DERIVATION = "master-derivation"
 
 
 def _row(owner: Owner, usage: str, *algorithms: str) -> Purpose:
@@ -47,12 +47,12 @@ def _row(owner: Owner, usage: str, *algorithms: str) -> Purpose:
 
 
 PURPOSES: dict[str, Purpose] = {
-    "emv-ac": _row(Owner.ISSUER, _MASTER, "2TDEA"),
-    "emv-smi": _row(Owner.ISSUER, _MASTER, "2TDEA"),
-    "emv-smc": _row(Owner.ISSUER, _MASTER, "2TDEA"),
+    "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
+    "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
+    "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
-    CARD_MANAGER: _row(Owner.VENDOR, _MASTER, "AES-128", "AES-192", "AES-256"),
-    DATA_PROTECTION: _row(Owner.SITE, _MASTER, "AES-256"),
+    CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, "AES-128", "AES-192", "AES-256"),
+    DATA_PROTECTION: _row(Owner.SITE, MASTER_DERIVATION, "AES-256"),
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
     SITE_CA: _row(Owner.SITE, "site-ca", "P-256"),
     ENVELOPE_RECIPIENT: _row(Owner.SITE, "envelope-recipient", "RSA-2048", "RSA-3072", "RSA-4096"),

@@ -7,16 +7,24 @@ import os
 from pathlib import Path
 
 from kif.formats import canonical
-from kif.formats.state import JobState
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.formats.state import BatchState, JobState
 from kif.oracle.interface import FulfilmentOracle
 
 
 def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
     """Write the list of a batch's good cards durably, then record that they left.
 
-    Safe to repeat: the same cards give the same list.
+    Safe to repeat: the same cards give the same list. Raises ``Refused`` (BATCH_STATE) for an
+    erased batch.
     """
     view, jobs = oracle.batch(batch), oracle.jobs(batch)
+    if view.state is BatchState.ERASED:
+        raise Refused(
+            Control.BATCH_STATE,
+            f"Batch {batch} was erased: its reference is gone, and no list of it is written again.",
+        )
     leaving = (JobState.GOOD, JobState.DISPATCHED)
     cards = [
         {"number": job.number, "pseudonym": job.pseudonym, "card_serial": job.card_serial}

@@ -20,6 +20,7 @@ from kif.hsm.token import Token
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.desk import context
+from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobRef
 from kif.oracle.local import LocalOracle, now
 from kif.store.engine import open_store
@@ -34,6 +35,7 @@ from tests.site import (
     claimed,
     make_site,
     received_file,
+    rehearsing_people,
     released_batch,
 )
 
@@ -213,3 +215,29 @@ def test_a_batch_that_is_open_is_not_erased(site: TestSite) -> None:
         with pytest.raises(Refused, match="only a closed batch is erased") as refused:
             oracle.privacy.erase_batch(view.id, "x")
     assert refused.value.control is Control.BATCH_STATE
+
+
+@pytest.mark.control("KIF-ORA-04")
+def test_no_dispatch_list_is_written_of_an_erased_batch(site: TestSite, tmp_path: Path) -> None:
+    batch, _, _ = sealed_record(site.home.database)
+    with site.oracle() as oracle:
+        oracle.privacy.erase_batch(batch, "It was due.")
+        with pytest.raises(Refused, match="was erased: its reference is gone"):
+            dispatch_batch(batch, oracle.fulfilment, tmp_path / "lists")
+    assert not (tmp_path / "lists").exists()
+
+
+def test_the_demo_goes_on_after_an_erasure(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for number in (1, 2):
+        assert kif(home, "demo", "--cards", "1").code == 0
+        if number == 1:
+            (batch,) = kif(home, "batch", "status", "--json").json()
+            given = operators(TestSite(Home(home), rehearsing_people(home)))
+            erased = kif(
+                home, "privacy", "erase", batch["id"], "--reason", "It was due.", given=given
+            )
+            assert erased.code == 0, erased.err
+    states = [each["state"] for each in kif(home, "batch", "status", "--json").json()]
+    assert states == ["erased", "closed"]
+    assert kif(home, "log", "verify").code == 0
