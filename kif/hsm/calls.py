@@ -250,18 +250,6 @@ class SessionKey:
         """No derived key unwraps."""
         raise exceptions.FunctionFailed("a session key does that by its calls alone: 0x68")
 
-    def derive_key(
-        self,
-        key_type: KeyType,
-        key_length: int,
-        *,
-        mechanism: Mechanism,
-        mechanism_param: Parameter,
-        template: Template,
-    ) -> NoReturn:
-        """A key derives by :func:`kif.hsm.derive`, over :meth:`Calls.derive`."""
-        raise exceptions.FunctionFailed("a session key does that by its calls alone: 0x68")
-
 
 def _how(mechanism: Mechanism, parameter: Parameter) -> _MechanismStruct:
     """Return a mechanism whose parameter is none, an initialisation vector, or that of AES-GCM."""
@@ -307,3 +295,8 @@ def wrap_by_cbc(key: NativeKey, target: NativeKey, vector: bytes) -> bytes:
 def attach(session: NativeSession, library: Path) -> None:
     """Have keys of a session derive by the hot calls."""
     _SESSIONS[session.handle] = Calls(library, session.handle)
+
+
+def detach(session: NativeSession) -> None:
+    """Forget a session that is closed."""
+    _SESSIONS.pop(session.handle, None)

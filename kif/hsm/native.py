@@ -76,17 +76,6 @@ class NativeKey(NativeObject, Protocol):
     ) -> NativeKey:
         """C_UnwrapKey."""
 
-    def derive_key(
-        self,
-        key_type: KeyType,
-        key_length: int,
-        *,
-        mechanism: Mechanism,
-        mechanism_param: Parameter,
-        template: Template,
-    ) -> NativeKey:
-        """C_DeriveKey."""
-
 
 class NativeSession(Protocol):
     """The user session of a token."""

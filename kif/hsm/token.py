@@ -16,7 +16,7 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
-from kif.hsm.calls import attach
+from kif.hsm.calls import attach, detach
 from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
 
 
@@ -68,6 +68,7 @@ class Token:
     def close(self) -> None:
         """Log out; every session object is destroyed by the token."""
         library.leave(self.place.library)
+        detach(self.session)
         with library.calling("logging out"):
             self.session.close()
 

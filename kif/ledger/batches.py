@@ -71,14 +71,7 @@ class Batches:
     def received(self, event: BatchReceived) -> None:
         """Take a batch of a registered issuer whose reference and content never came before."""
         self._issuers.require(event.issuer)
-        earlier = self.earlier(event.name, event.content)
-        if earlier is not None or event.batch in self.known:
-            raise Refused(
-                Control.FILE_REPLAY,
-                f"This file of {event.issuer}, or one of its reference, was received before, as "
-                f"batch {earlier or event.batch}. Nothing was changed; ask the issuer whether it "
-                "meant a new one.",
-            )
+        self.require_new(event.issuer, event.batch, event.name, event.content)
         if not event.count:
             raise BadInput(Control.FILE_COUNT, "A batch has at least one card.")
         batch = Batch(
@@ -95,9 +88,16 @@ class Batches:
         self._journal.put(self._names, event.name, batch.id)
         self._journal.put(self._contents, event.content, batch.id)
 
-    def earlier(self, name: str, content: str) -> str | None:
-        """Return the batch that this file was received as before, or None: by keyed digests."""
-        return self._names.get(name) or self._contents.get(content)
+    def require_new(self, issuer: str, batch: str, name: str, content: str) -> None:
+        """Require that a file never came before, by its keyed digests (FILE_REPLAY)."""
+        earlier = self._names.get(name) or self._contents.get(content)
+        if earlier is not None or batch in self.known:
+            raise Refused(
+                Control.FILE_REPLAY,
+                f"This file of {issuer}, or one of its reference, was received before, as "
+                f"batch {earlier or batch}. Nothing was changed; ask the issuer whether it "
+                "meant a new one.",
+            )
 
     def prepared(self, event: BatchPrepared) -> None:
         """Take the scripts of a whole batch, and the keys that they name."""

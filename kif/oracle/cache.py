@@ -21,7 +21,7 @@ from kif.ledger.genesis import SITE_CA
 from kif.ledger.jobs import digest_of
 from kif.ledger.state import State
 from kif.oracle.keys import RECIPIENT
-from kif.oracle.rows import bound_records, bound_scripts
+from kif.oracle.rows import batch_values, bound_records, bound_scripts, key_values
 from kif.store.engine import APPEND_ONLY
 
 Row = dict[str, Any]
@@ -50,22 +50,13 @@ def rows_of(state: State, verifier: str) -> dict[str, list[Row]]:
             }
             for each in state.people.appointed.values()
         ],
-        "key_record": [
-            {
-                "key": str(key),
-                "usage": each.usage,
-                "algorithm": each.algorithm,
-                "kcv": each.kcv,
-                "state": each.state.value,
-            }
-            for key, each in state.keys.known.items()
-        ],
+        "key_record": [key_values(key, each) for key, each in state.keys.known.items()],
         "issuer": [
             {"name": name, "certificate": certificate}
             for name, certificate in state.issuers.certificates.items()
         ],
         "batch": [
-            _batch_row(place, each)
+            batch_values(place, each) | {"state": each.state.value}
             for place, each in enumerate(state.batches.known.values(), start=1)
         ],
         "approval": [
@@ -73,21 +64,6 @@ def rows_of(state: State, verifier: str) -> dict[str, list[Row]]:
             for each in state.batches.known.values()
             for person, statement in each.approvals
         ],
-    }
-
-
-def _batch_row(place: int, batch: Batch) -> Row:
-    return {
-        "id": batch.id,
-        "place": place,
-        "issuer": batch.issuer,
-        "product": batch.product,
-        "count": batch.count,
-        "state": batch.state.value,
-        "records": batch.records,
-        "profile": batch.profile,
-        "scripts": batch.scripts,
-        "retention": batch.retention,
     }
 
 

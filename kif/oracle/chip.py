@@ -24,7 +24,6 @@ from kif.hsm.library import calling
 from kif.hsm.scp03 import Channel, static_keys
 from kif.ledger.events.card import (
     CardRejected,
-    ClaimWithdrawn,
     InjectionAuthorised,
     InjectionDone,
     JobClaimed,
@@ -33,7 +32,7 @@ from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
 from kif.oracle.recipe import Personalisation, opening
-from kif.oracle.rows import mark_suspect, moved
+from kif.oracle.rows import mark_suspect, moved, take_back
 from kif.oracle.run import Run, check_all, opened
 
 LEASE = timedelta(minutes=10)
@@ -112,15 +111,11 @@ class Chip:
         """Take back what stations hold beyond their leases: ready again, or suspect."""
         jobs = step.state.batches.open_jobs(batch)
         for number in jobs.lapsed(step.now):
-            job, state = JobRef(batch, number), jobs.state(number)
+            job, station = JobRef(batch, number), jobs.holder(number).station
             if job in self._runs:
                 self._runs[job].close()
-            if state is JobState.CLAIMED:
-                step.record(ClaimWithdrawn(step.by, batch, number))
-                moved(step, job, station=None)
-            else:
-                told = _LAPSED.format(station=jobs.holder(number).station, state=state.value)
-                mark_suspect(step, job, Control.LEASE, told)
+            told = _LAPSED.format(station=station, state=jobs.state(number).value)
+            take_back(step, job, Control.LEASE, told)
 
     def next(self, lease: Lease, number: int, responses: Sequence[bytes]) -> Segment | Done:
         """Take the card's answers to a segment; say what comes next."""

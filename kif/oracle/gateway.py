@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from kif.formats.control import Control
-from kif.formats.kcv import KcvMethod
 from kif.formats.keyref import KeyRef
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
@@ -25,7 +24,7 @@ from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import RECIPIENT
-from kif.oracle.rows import key_row
+from kif.oracle.rows import batch_values, key_row
 from kif.oracle.views import batch_view
 from kif.store.models import Batch, CardJob
 
@@ -36,8 +35,9 @@ class _NewBatch:
 
     id: str
     retention: KeyRef
-    seed: bytes = b""
-    derived: str = f"{KcvMethod.DERIVED_GP_AES_01.value}:000000"
+    derived: str
+    """The check value of a key derived from the retention key."""
+    seed: bytes
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,9 @@ class Gateway:
     def _admit(
         self, new: str, file: ReceivedFile, name: str, content: str, step: Step
     ) -> BatchView:
-        earlier = step.state.batches.earlier(name, content)
-        batch = _NewBatch(new, window(file.issuer, step.now))
-        if earlier is None:
-            batch = self._keyed(batch)
-        rows = [] if earlier else [self._job(batch, file.issuer, *c) for c in _numbered(file)]
+        step.state.batches.require_new(file.issuer, new, name, content)
+        batch = self._keyed(new, window(file.issuer, step.now))
+        rows = [self._job(batch, file.issuer, *card) for card in enumerate(file.cards, start=1)]
         new_window = batch.retention not in step.state.keys.known
         step.record(
             BatchReceived(
@@ -118,11 +116,11 @@ class Gateway:
         step.session.flush()
         return batch_view(step.session, batch.id)
 
-    def _keyed(self, batch: _NewBatch) -> _NewBatch:
-        """Return the batch with a seed, and the check value of its retention key."""
+    def _keyed(self, batch: str, retention: KeyRef) -> _NewBatch:
+        """Return a batch with a seed, and the check value of its retention key."""
         keys = self.desk.keys
-        derived = str(derived_check_value(keys.make_retention(batch.retention)))
-        return replace(batch, seed=new_seed(keys.token), derived=derived)
+        derived = str(derived_check_value(keys.make_retention(retention)))
+        return _NewBatch(batch, retention, derived, new_seed(keys.token))
 
     def _job(self, batch: _NewBatch, issuer: str, number: int, card: ReceivedCard) -> CardJob:
         keys = self.desk.keys
@@ -148,26 +146,9 @@ class Gateway:
         )
 
 
-def _numbered(file: ReceivedFile) -> Iterator[tuple[int, ReceivedCard]]:
-    return iter(enumerate(file.cards, start=1))
-
-
 def _batch_row(state: State, batch: _NewBatch, file: ReceivedFile) -> Batch:
-    known = state.batches.require(batch.id)
-    return Batch(
-        id=batch.id,
-        place=len(state.batches.known),
-        issuer=known.issuer,
-        file_reference=file.reference,
-        product=known.product,
-        count=known.count,
-        state=known.state,
-        records=known.records,
-        profile=known.profile,
-        scripts=known.scripts,
-        retention=known.retention,
-        seed=batch.seed,
-    )
+    values = batch_values(len(state.batches.known), state.batches.require(batch.id))
+    return Batch(**values, file_reference=file.reference, seed=batch.seed)
 
 
 def _bound(row: CardJob) -> BoundRecord:

@@ -48,7 +48,8 @@ class Privacy:
 
         def work(step: Step) -> BatchView:
             step.record(BatchErased(step.by, batch, for_the_record(reason)))
-            return _forget(step, batch)
+            (view,) = _forget(step, [batch])
+            return view
 
         view = self.desk.record.write(work)
         self._clean([batch])
@@ -61,7 +62,7 @@ class Privacy:
             batches = [each.id for each in step.state.retention.of_window(key)]
             step.record(WindowErased(step.by, key, len(batches), for_the_record(reason)))
             move_keys(step, (key,))
-            return [_forget(step, batch) for batch in batches]
+            return _forget(step, batches)
 
         views = self.desk.record.write(work)
         self._clean([view.id for view in views])
@@ -96,22 +97,23 @@ def _months_after(month: int, more: int) -> date:
     return date(count // 12, count % 12 + 1, 1)
 
 
-def _forget(step: Step, batch: str) -> BatchView:
-    """Erase a batch's seed, and what only its entries' payloads and rows tell."""
-    this = Batch.id == batch
-    step.session.execute(update(Batch).where(this).values(seed=None, file_reference=""))
-    cards = CardJob.batch_id == batch
-    step.session.execute(update(CardJob).where(cards).values(reason=None))
+def _forget(step: Step, batches: Sequence[str]) -> list[BatchView]:
+    """Erase the seeds of batches, and what only their entries' payloads and rows tell."""
+    for batch in batches:
+        this = Batch.id == batch
+        step.session.execute(update(Batch).where(this).values(seed=None, file_reference=""))
+        cards = CardJob.batch_id == batch
+        step.session.execute(update(CardJob).where(cards).values(reason=None))
     ledger = LedgerTables(step.session)
-    for index in _payloads_about(ledger, batch):
+    for index in _payloads_about(ledger, frozenset(batches)):
         ledger.forget_payload(index)
-    return moved_batch(step, batch)
+    return [moved_batch(step, batch) for batch in batches]
 
 
-def _payloads_about(ledger: LedgerTables, batch: str) -> list[int]:
-    """Return the indexes of the entries about a batch that have a payload."""
+def _payloads_about(ledger: LedgerTables, batches: frozenset[str]) -> list[int]:
+    """Return the indexes of the entries about batches that have a payload."""
     return [
         index
         for index, _, _ in ledger.payloads()
-        if getattr(Entry.decode(next(ledger.leaves(index))).event, "batch", None) == batch
+        if getattr(Entry.decode(next(ledger.leaves(index))).event, "batch", None) in batches
     ]

@@ -6,13 +6,11 @@ running is aborted. Nothing is destroyed because the database does not know it.
 """
 
 from kif.formats.control import Control
-from kif.formats.state import JobState
-from kif.ledger.events.card import ClaimWithdrawn
 from kif.oracle.custody import aborted
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef
-from kif.oracle.rows import mark_suspect, moved
+from kif.oracle.rows import take_back
 
 _INTERRUPTED = (
     "The line stopped while this card was being made ({state}). Nobody can say what reached the "
@@ -31,10 +29,5 @@ def recover(desk: Desk) -> None:
 
 def _account(step: Step) -> None:
     for batch, number, state in step.state.batches.on_the_line():
-        job = JobRef(batch, number)
-        if state is JobState.CLAIMED:
-            step.record(ClaimWithdrawn(step.by, batch, number))
-            moved(step, job, station=None)
-        else:
-            sentence = _INTERRUPTED.format(state=state.value)
-            mark_suspect(step, job, Control.CARD_PRESENT, sentence)
+        sentence = _INTERRUPTED.format(state=state.value)
+        take_back(step, JobRef(batch, number), Control.CARD_PRESENT, sentence)

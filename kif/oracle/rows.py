@@ -12,9 +12,12 @@ from sqlalchemy.orm import Session
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import KeyRef
+from kif.formats.state import JobState
 from kif.formats.text import for_the_record
+from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import BoundRecord, BoundScript, sealed_digest
-from kif.ledger.events.card import CardSuspect
+from kif.ledger.events.card import CardSuspect, ClaimWithdrawn
+from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
@@ -82,6 +85,15 @@ def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> Jo
     return moved(step, job, station=None, reason=f"{reason} [{control.value}]")
 
 
+def take_back(step: Step, job: JobRef, control: Control, sentence: str) -> None:
+    """Take a card off the line: ready again while nothing had left for it, else suspect."""
+    if step.state.batches.open_jobs(job.batch).state(job.number) is JobState.CLAIMED:
+        step.record(ClaimWithdrawn(step.by, job.batch, job.number))
+        moved(step, job, station=None)
+    else:
+        mark_suspect(step, job, control, sentence)
+
+
 def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     """Bring a card's row up to the state of the log; return the view of it."""
     state = step.state.batches.open_jobs(job.batch).state(job.number)
@@ -121,16 +133,36 @@ def script_of(session: Session, job: JobRef) -> bytes:
     return bytes(row[0])
 
 
+def batch_values(place: int, batch: Known) -> dict[str, Any]:
+    """Return what the row of a batch says, as far as the log has it; ``place`` from 1."""
+    return {
+        "id": batch.id,
+        "place": place,
+        "issuer": batch.issuer,
+        "product": batch.product,
+        "count": batch.count,
+        "state": batch.state,
+        "records": batch.records,
+        "profile": batch.profile,
+        "scripts": batch.scripts,
+        "retention": batch.retention,
+    }
+
+
+def key_values(key: KeyRef, entry: KeyEntry) -> dict[str, Any]:
+    """Return what the row of a key says, as the log has it."""
+    return {
+        "key": str(key),
+        "usage": entry.usage,
+        "algorithm": entry.algorithm,
+        "kcv": entry.kcv,
+        "state": entry.state.value,
+    }
+
+
 def key_row(state: State, key: KeyRef) -> KeyRecord:
     """Return the row of a key, as the log has it."""
-    entry = state.keys.require(key)
-    return KeyRecord(
-        key=str(key),
-        usage=entry.usage,
-        algorithm=entry.algorithm,
-        kcv=entry.kcv,
-        state=entry.state.value,
-    )
+    return KeyRecord(**key_values(key, state.keys.require(key)))
 
 
 def move_keys(step: Step, keys: Iterable[KeyRef]) -> None:
