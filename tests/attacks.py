@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from kif.chip.personalise import personalise
 from kif.fulfilment.dispatch import dispatch_batch
+from kif.graphics.front import require_fit
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
@@ -70,7 +71,7 @@ def _bring(site: TestSite, oracle: LocalOracle, stage: str, first: int) -> str:
         return view.id
     view = oracle.gateway.admit(received_file(stage, 3, first))
     if stage != "received":
-        prepare_batch(view.id, oracle.preparation, lambda: None)
+        prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     if stage == "approved":
         site.approve(oracle, view.id, OPERATORS[0])
     return view.id

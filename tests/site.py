@@ -24,6 +24,7 @@ from kif.formats import canonical
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
+from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject
@@ -169,7 +170,7 @@ def released_batch(
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
     view = oracle.gateway.admit(received_file(reference, count, first))
-    prepare_batch(view.id, oracle.preparation, lambda: None)
+    prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     for person in OPERATORS:
         view = site.approve(oracle, view.id, person)
     return view

@@ -20,10 +20,12 @@ from kif.formats.error import KifError
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.fulfilment.dispatch import dispatch_batch
+from kif.graphics.front import require_fit
 from kif.hsm.token import Token
 from kif.oracle.audit import audit
 from kif.oracle.interface import Claim, JobView
 from kif.oracle.local import open_oracle
+from kif.preparation.prepare import prepare_batch
 from kif.store.engine import open_store
 from tests.attacks import Target, good_card, in_database, make_target, sql, swap
 from tests.cli.kif import kif
@@ -370,14 +372,12 @@ def test_a_script_that_is_not_the_one_released_makes_its_card_suspect(
 def test_a_record_that_is_not_the_one_received_makes_its_card_suspect(
     target: Target, tmp_path: Path
 ) -> None:
-    from kif.preparation.prepare import prepare_batch
-
     site, batch = target.copy(tmp_path / "home"), target.batches["received"]
     in_database(site.home.path, change_of("swap record :received", target))
     with pytest.raises(KifError, match=r"the record of card 1 of batch .* is not the one in"):
         audit(site.home, target.verifier)
     with site.oracle() as oracle:
-        view = prepare_batch(batch, oracle.preparation, lambda: None)
+        view = prepare_batch(batch, oracle.preparation, require_fit, lambda: None)
         assert view.jobs == {JobState.PREPARED: 1, JobState.SUSPECT: 2}
 
 

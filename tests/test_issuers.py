@@ -12,6 +12,7 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.state import JobState, KeyState
+from kif.graphics.front import require_fit
 from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
@@ -50,7 +51,7 @@ def prepared(oracle: LocalOracle, issuer: str, vendor: str, chosen: list[KeyRef]
     number = len(oracle.supervision.batches())
     file = received_file(f"{issuer}-{number}", 1, first=10 * number + 1)
     view = oracle.gateway.admit(replace(file, issuer=issuer, product=PRODUCTS[vendor]))
-    return prepare_batch(view.id, oracle.preparation, lambda: None, chosen)
+    return prepare_batch(view.id, oracle.preparation, require_fit, lambda: None, chosen)
 
 
 def pan_of(number: int) -> str:

@@ -12,6 +12,7 @@ from kif.formats.error import DeviceFailed, KifError
 from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
+from kif.graphics.front import require_fit
 from kif.ledger.verify import LogReport, verify_log
 from kif.line.round import make_cards
 from kif.oracle.interface import BatchView
@@ -49,7 +50,7 @@ def received(oracle: LocalOracle, issuer: TestIssuer, count: int) -> BatchView:
 
 def released(site: TestSite, oracle: LocalOracle, issuer: TestIssuer, count: int) -> BatchView:
     view = received(oracle, issuer, count)
-    prepare_batch(view.id, oracle.preparation, lambda: None)
+    prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     for person in OPERATORS:
         view = site.approve(oracle, view.id, person)
     return view

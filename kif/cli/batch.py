@@ -16,6 +16,7 @@ from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
+from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.oracle.audit import state_of
 from kif.oracle.local import now
@@ -74,7 +75,7 @@ def prepare(app: App, batch_id: str, keys: tuple[str, ...], as_json: bool) -> No
     with app.oracle() as oracle:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:
-            view = prepare_batch(batch_id, oracle.preparation, advance, chosen)
+            view = prepare_batch(batch_id, oracle.preparation, require_fit, advance, chosen)
     show([batch_fields(view)], as_json, "")
 
 

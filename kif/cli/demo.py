@@ -28,6 +28,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
+from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.line.round import make_cards
 from kif.oracle.home import Home
@@ -79,7 +80,7 @@ def _run(
     view = _unfinished(oracle, screen) or _receive(home, oracle, screen, cards)
     if view.state is BatchState.RECEIVED:
         with screen.bar("preparing", view.count) as advance:
-            view = prepare_batch(view.id, oracle.preparation, advance)
+            view = prepare_batch(view.id, oracle.preparation, require_fit, advance)
     if view.state is BatchState.PREPARED:
         _release(oracle, people, screen, view)
     _make(home, oracle, screen, view.id, faults)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
+from kif.graphics.typeface import Box, Typeface, around, typeface
 
 DPI = 600
 WIDTH_MM, HEIGHT_MM = 85.60, 53.98
-_FONTS = (Path("/usr/share/fonts/opentype"), Path("/usr/share/fonts/truetype"))
+_MARGIN_MM = 4.0
+"""What stays free at the right edge."""
+_SMALLEST = 0.75
+"""A line that is too long is set smaller, down to this part of its size."""
+_STEP = 0.05
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of text: what, where its left end of the base line is (mm), how high (mm), font."""
+    """A line of text: what it is, the text, its left end on the base line, its size; all in mm."""
 
+    what: str
     text: str
     left: float
     base: float
@@ -32,7 +35,7 @@ class _Line:
     font: str
 
     def __repr__(self) -> str:
-        return f"_Line({self.left}, {self.base}, redacted)"
+        return f"_Line({self.what}, {self.left}, {self.base}, redacted)"
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,17 @@ class Plane:
 def laser_plane(artwork: Artwork) -> Plane:
     """Render what is printed, and no more of the card around it; the same bytes each time.
 
-    Raises ``BadInput`` (PRODUCT) naming the Debian package when a font is missing.
+    Raises ``BadInput`` (PRODUCT) for what does not fit the card, or naming the Debian package when
+    a font is missing.
     """
     image, box = _drawn(artwork)
-    return Plane(_saved(image.crop(box), "TIFF", compression="group4"), box[0], box[1])
+    return Plane(_saved(image.crop(box), "TIFF", compression="group4"), box.left, box.top)
+
+
+def require_fit(artwork: Artwork) -> None:
+    """Require that all of it fits the card. Raises ``BadInput`` (PRODUCT), naming the line."""
+    for line in _layout(artwork):
+        _set(line)
 
 
 def specimen(artwork: Artwork) -> bytes:
@@ -66,18 +76,32 @@ def specimen(artwork: Artwork) -> bytes:
     return _saved(_drawn(Artwork(fields))[0], "PNG").reveal()
 
 
-def _drawn(artwork: Artwork) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Return the front, and the box around everything on it: left, top, right, bottom."""
+def _drawn(artwork: Artwork) -> tuple[Image.Image, Box]:
+    """Return the front, and the box around everything on it."""
     front = Image.new("1", (_pixels(WIDTH_MM), _pixels(HEIGHT_MM)), 1)
     draw = ImageDraw.Draw(front)
-    boxes = []
-    for line in _layout(artwork):
-        place, font = (_pixels(line.left), _pixels(line.base)), _font(line.font, line.size)
-        draw.text(place, line.text, font=font, fill=0, anchor="ls")
-        boxes.append(draw.textbbox(place, line.text, font=font, anchor="ls"))
-    left, top = (max(0, int(min(box[side] for box in boxes))) for side in (0, 1))
-    right, bottom = (math.ceil(max(box[side] for box in boxes)) for side in (2, 3))
-    return front, (left, top, min(right, front.width), min(bottom, front.height))
+    boxes = [
+        _set(line).draw(draw, _pixels(line.left), _pixels(line.base), line.text)
+        for line in _layout(artwork)
+    ]
+    return front, around(boxes)
+
+
+def _set(line: _Line) -> Typeface:
+    """Return the font at the largest size, up to the line's own, that lets it fit the card."""
+    room = _pixels(WIDTH_MM - _MARGIN_MM - line.left)
+    size = line.size
+    while size >= _SMALLEST * line.size:
+        face = typeface(line.font, _pixels(size))
+        if face.width(line.text) <= room:
+            return face
+        size -= _STEP * line.size
+    smallest = face.width(line.text) / DPI * 25.4
+    raise BadInput(
+        Control.PRODUCT,
+        f"The {line.what} does not fit the card: at its smallest it is {smallest:.1f} mm wide, and "
+        f"there is room for {WIDTH_MM - _MARGIN_MM - line.left:.1f} mm.",
+    )
 
 
 def _saved(image: Image.Image, form: str, **options: Any) -> Secret:
@@ -88,22 +112,10 @@ def _saved(image: Image.Image, form: str, **options: Any) -> Secret:
 
 def _layout(artwork: Artwork) -> tuple[_Line, ...]:
     return (
-        _Line(artwork["number"], 8.0, 32.0, 5.0, "OCRB"),
-        _Line("VALID THRU", 8.0, 39.0, 1.8, "DejaVuSans"),
-        _Line(artwork["valid_thru"], 24.0, 39.0, 3.4, "OCRB"),
-        _Line(artwork["name"], 8.0, 46.5, 3.2, "DejaVuSans"),
-    )
-
-
-@cache
-def _font(name: str, millimetres: float) -> ImageFont.FreeTypeFont:
-    package = {"OCRB": "fonts-ocr-b", "DejaVuSans": "fonts-dejavu-core"}[name]
-    for folder in _FONTS:
-        for path in sorted(folder.rglob(f"{name}.[ot]tf")):
-            layout = ImageFont.Layout.BASIC  # the same on every machine, whatever shapers it has
-            return ImageFont.truetype(path, _pixels(millimetres), layout_engine=layout)
-    raise BadInput(
-        Control.PRODUCT, f"The font {name} is not installed. Install the package {package}."
+        _Line("number", artwork["number"], 8.0, 32.0, 5.0, "OCRB"),
+        _Line("legend", "VALID THRU", 8.0, 39.0, 1.8, "DejaVuSans"),
+        _Line("date", artwork["valid_thru"], 24.0, 39.0, 3.4, "OCRB"),
+        _Line("name", artwork["name"], 8.0, 46.5, 3.2, "DejaVuSans"),
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -67,7 +68,7 @@ def sign_checkpoint(signer: NoteSigner, size: int, root: bytes) -> Checkpoint:
 def verifier_key(verifier: str) -> bytes:
     """Return the 32 bytes of a verifier key. Raises ``BadInput`` (LEDGER_INTACT)."""
     try:
-        return _decode_verifier(verifier)[1]
+        return _decode_verifier(verifier)[1].public_bytes_raw()
     except (ValueError, binascii.Error):
         raise BadInput(
             Control.LEDGER_INTACT,
@@ -79,8 +80,7 @@ def verifier_key(verifier: str) -> bytes:
 def open_checkpoint(note: str, verifier: str) -> Checkpoint:
     """Verify a signed checkpoint and read it. Raises ``CheckFailed`` (LEDGER_INTACT)."""
     try:
-        name, public_key = _decode_verifier(verifier)
-        return _open(note, name, public_key)
+        return _open(note, *_decode_verifier(verifier))
     except (ValueError, binascii.Error, InvalidSignature):
         first = note.split("\n", 2)
         place = f"of size {first[1]}" if len(first) > 1 else "without a size"
@@ -91,7 +91,7 @@ def open_checkpoint(note: str, verifier: str) -> Checkpoint:
         ) from None
 
 
-def _open(note: str, name: str, public_key: bytes) -> Checkpoint:
+def _open(note: str, name: str, public_key: Ed25519PublicKey, identifier: bytes) -> Checkpoint:
     body, gap, signatures = note.partition("\n\n")
     (line,) = signatures.removesuffix("\n").split("\n")
     signer, encoded = line.removeprefix(_DASH).rsplit(" ", 1)
@@ -99,10 +99,10 @@ def _open(note: str, name: str, public_key: bytes) -> Checkpoint:
     canonical = base64.b64encode(blob).decode() == encoded
     if not (gap and canonical and line.startswith(_DASH) and signer == name):
         raise ValueError(note)
-    if not signatures.endswith("\n") or blob[:4] != key_id(name, public_key):
+    if not signatures.endswith("\n") or blob[:4] != identifier:
         raise ValueError(note)
     text = body + "\n"
-    Ed25519PublicKey.from_public_bytes(public_key).verify(blob[4:], text.encode())
+    public_key.verify(blob[4:], text.encode())
     checkpoint = _read(text, note)
     if checkpoint.origin != name or len(checkpoint.root) != HASH:
         raise ValueError(note)
@@ -114,9 +114,11 @@ def _read(text: str, note: str) -> Checkpoint:
     return Checkpoint(origin, int(size), base64.b64decode(root, validate=True), note)
 
 
-def _decode_verifier(text: str) -> tuple[str, bytes]:
+@lru_cache(maxsize=8)
+def _decode_verifier(text: str) -> tuple[str, Ed25519PublicKey, bytes]:
+    """Return the name, the key and the key id; decoded once, since every checkpoint needs it."""
     name, identifier, encoded = text.split("+", 2)
     blob = base64.b64decode(encoded, validate=True)
     if blob[:1] != _ED25519 or len(blob) != _KEY or key_id(name, blob[1:]).hex() != identifier:
         raise ValueError(text)
-    return name, blob[1:]
+    return name, Ed25519PublicKey.from_public_bytes(blob[1:]), bytes.fromhex(identifier)

@@ -46,12 +46,12 @@ class Custody:
 
     def custodians(self) -> Sequence[str]:
         """Return the names of the site's custodians."""
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return state.people.of_role(Role.CUSTODIAN)
 
     def inventory(self) -> Sequence[KeyView]:
         """Return every key, by reference."""
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return [
                 KeyView(key, each.usage, each.algorithm, each.kcv, each.state)
                 for key, each in sorted(state.keys.known.items())

@@ -22,7 +22,6 @@ from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import root_over, sealed_digest
 from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
-from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import KeyRing
 from kif.oracle.record import Record
@@ -80,17 +79,19 @@ class Desk:
 
     def master(self, batch: str, key: KeyRef) -> Key:
         """Return a master that the batch was released with. Raises ``Refused`` for any other."""
-        with self.record.reading() as (state, _):
+        with self.record.deciding() as state:
             return self.keys.master(key, _released_with(state, batch, key))
 
     def cmac_master(self, batch: str, key: KeyRef) -> CmacMaster:
         """Return a vendor's card manager key that the batch was released with."""
-        with self.record.reading() as (state, _):
+        with self.record.deciding() as state:
             return self.keys.cmac_master(key, _released_with(state, batch, key))
 
-    def protect(self, step: Step, job: JobRef, clear: Secret, what: str) -> bytes:
+    def protect(
+        self, state: State, session: Session, job: JobRef, clear: Secret, what: str
+    ) -> bytes:
         """Encrypt card data for rest, bound to its card and to what it is."""
-        key = self._batch_key(step.state, step.session, job.batch)
+        key = self._batch_key(state, session, job.batch)
         return data.protect(self.keys.token, key, clear, context(job, what))
 
     def reveal(

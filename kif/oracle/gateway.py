@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+
+from sqlalchemy import insert
 
 from kif.formats.control import Control
 from kif.formats.keyref import KeyRef
@@ -24,9 +27,11 @@ from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import RECIPIENT
-from kif.oracle.rows import batch_values, key_row
+from kif.oracle.rows import batch_values, key_row, write_all
 from kif.oracle.views import batch_view
 from kif.store.models import Batch, CardJob
+
+_ADD = insert(CardJob.__table__)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,12 @@ class Gateway:
 
     def recipient_certificate(self) -> str:
         """Return the bureau's certificate (PEM) that issuers envelope to."""
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return state.genesis.certificates[str(RECIPIENT)]
 
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register, as the log has it."""
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return [IssuerView(*each) for each in sorted(state.issuers.certificates.items())]
 
     @contextmanager
@@ -89,7 +94,7 @@ class Gateway:
     ) -> BatchView:
         step.state.batches.require_new(file.issuer, new, name, content)
         batch = self._keyed(new, window(file.issuer, step.now))
-        rows = [self._job(batch, file.issuer, *card) for card in enumerate(file.cards, start=1)]
+        rows = [self._row(batch, file.issuer, *card) for card in enumerate(file.cards, start=1)]
         new_window = batch.retention not in step.state.keys.known
         step.record(
             BatchReceived(
@@ -112,8 +117,7 @@ class Gateway:
             step.session.add(key_row(step.state, batch.retention))
         step.session.add(_batch_row(step.state, batch, file))
         step.session.flush()
-        step.session.add_all(rows)
-        step.session.flush()
+        write_all(step, _ADD, rows)
         return batch_view(step.session, batch.id)
 
     def _keyed(self, batch: str, retention: KeyRef) -> _NewBatch:
@@ -122,21 +126,23 @@ class Gateway:
         derived = str(derived_check_value(keys.make_retention(retention)))
         return _NewBatch(batch, retention, derived, new_seed(keys.token))
 
-    def _job(self, batch: _NewBatch, issuer: str, number: int, card: ReceivedCard) -> CardJob:
+    def _row(
+        self, batch: _NewBatch, issuer: str, number: int, card: ReceivedCard
+    ) -> dict[str, Any]:
         keys = self.desk.keys
         key = keys.batch(batch.id, batch.retention, batch.seed)
         bound = context(JobRef(batch.id, number), "record")
         record = data.protect(keys.token, key, card.record, bound)
-        return CardJob(
-            batch_id=batch.id,
-            number=number,
-            display=card.subject.display,
-            pseudonym=data.pseudonym(keys.protection, issuer, card.subject.identity),
-            valid_until=card.valid_until,
-            state=JobState.RECEIVED,
-            record=record,
-            record_digest=sealed_digest(record),
-        )
+        return {
+            "batch_id": batch.id,
+            "number": number,
+            "display": card.subject.display,
+            "pseudonym": data.pseudonym(keys.protection, issuer, card.subject.identity),
+            "valid_until": card.valid_until,
+            "state": JobState.RECEIVED,
+            "record": record,
+            "record_digest": sealed_digest(record),
+        }
 
     def refuse_file(self, file_digest: str, control: Control, sentence: str) -> None:
         """Record that a file was refused, and why."""
@@ -151,7 +157,11 @@ def _batch_row(state: State, batch: _NewBatch, file: ReceivedFile) -> Batch:
     return Batch(**values, file_reference=file.reference, seed=batch.seed)
 
 
-def _bound(row: CardJob) -> BoundRecord:
+def _bound(row: Mapping[str, Any]) -> BoundRecord:
     return BoundRecord(
-        row.number, row.display, row.pseudonym, row.valid_until.isoformat(), row.record_digest
+        row["number"],
+        row["display"],
+        row["pseudonym"],
+        row["valid_until"].isoformat(),
+        row["record_digest"],
     )

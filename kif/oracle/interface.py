@@ -6,7 +6,7 @@ durable and signed before the verb returns. Errors are those of :mod:`kif.format
 the ledger can't be written and nothing may happen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -217,10 +217,15 @@ class PreparationOracle(Protocol):
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
 
     def save_scripts(
-        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
+        self,
+        batch: str,
+        profile: str,
+        keys: Sequence[KeyRef],
+        scripts: Iterable[tuple[JobRef, Secret]],
     ) -> BatchView:
-        """Keep the personalisation scripts (job -> JSON) of a whole batch: it is PREPARED then.
+        """Keep the personalisation scripts (JSON) of a whole batch: it is PREPARED then.
 
+        Each is sealed as it comes, so that no more than one is clear; all are kept at the end.
         ``profile`` is the SHA-256 (hex) of the product's profile that they were made by, ``keys``
         are those that they name.
         """

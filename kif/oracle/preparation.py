@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-
-from sqlalchemy import update
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
@@ -18,8 +16,8 @@ from kif.ledger.events.batch import BatchPrepared
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
-from kif.oracle.rows import bound_records, moved_batch, record_of
-from kif.store.models import CardJob
+from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
+from kif.oracle.views import place_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Preparation:
 
         The newest active one, unless one of ``chosen`` is of that owner and purpose.
         """
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             issuer = state.batches.require(batch).issuer
             owners = {purpose: vendor or issuer for purpose, vendor in wanted.items()}
             _require_of(chosen, owners)
@@ -82,38 +80,46 @@ class Preparation:
             }
 
     def save_scripts(
-        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
-    ) -> BatchView:
-        """Keep the scripts (job -> JSON) of a whole batch: it is PREPARED then."""
-        return self.desk.record.write(partial(self._save, batch, profile, keys, scripts))
-
-    def _save(
         self,
         batch: str,
         profile: str,
         keys: Sequence[KeyRef],
-        scripts: dict[JobRef, Secret],
-        step: Step,
+        scripts: Iterable[tuple[JobRef, Secret]],
     ) -> BatchView:
-        jobs = step.state.batches.open_jobs(batch)
-        wanted = [number for number, state, _ in jobs.all() if state is JobState.RECEIVED]
-        if [job.number for job in scripts] != wanted or {job.batch for job in scripts} > {batch}:
-            raise Refused(
-                Control.JOB_STATE,
-                f"Batch {batch} has {len(wanted)} cards to prepare and {len(scripts)} scripts "
-                "came. Prepare the whole batch; nothing was changed.",
-            )
-        sealed = {
-            job: self.desk.protect(step, job, clear, "script") for job, clear in scripts.items()
+        """Keep the scripts (JSON) of a whole batch: it is PREPARED then."""
+        sealed = {job: self._sealed(job, clear) for job, clear in scripts}
+        return self.desk.record.write(partial(_save, batch, profile, keys, sealed))
+
+    def _sealed(self, job: JobRef, clear: Secret) -> bytes:
+        with self.desk.record.reading() as (state, tx):
+            return self.desk.protect(state, tx.session, job, clear, "script")
+
+
+def _save(
+    batch: str, profile: str, keys: Sequence[KeyRef], sealed: dict[JobRef, bytes], step: Step
+) -> BatchView:
+    jobs = step.state.batches.open_jobs(batch)
+    wanted = [number for number, state, _ in jobs.all() if state is JobState.RECEIVED]
+    if [job.number for job in sealed] != wanted or {job.batch for job in sealed} > {batch}:
+        raise Refused(
+            Control.JOB_STATE,
+            f"Batch {batch} has {len(wanted)} cards to prepare and {len(sealed)} scripts "
+            "came. Prepare the whole batch; nothing was changed.",
+        )
+    bound = [BoundScript(job.number, sealed_digest(script)) for job, script in sealed.items()]
+    values = {key: step.state.keys.check_value(key) for key in keys}
+    step.record(BatchPrepared(step.by, batch, profile, root_over(bound), values))
+    prepared = (
+        {
+            **place_of(job),
+            "state": JobState.PREPARED,
+            "script": script,
+            "script_digest": each.digest,
         }
-        bound = [BoundScript(job.number, sealed_digest(each)) for job, each in sealed.items()]
-        values = {key: step.state.keys.check_value(key) for key in keys}
-        step.record(BatchPrepared(step.by, batch, profile, root_over(bound), values))
-        for (job, script), each in zip(sealed.items(), bound, strict=True):
-            this = (CardJob.batch_id == batch) & (CardJob.number == job.number)
-            row = {"state": JobState.PREPARED, "script": script, "script_digest": each.digest}
-            step.session.execute(update(CardJob).where(this).values(**row))
-        return moved_batch(step, batch)
+        for (job, script), each in zip(sealed.items(), bound, strict=True)
+    )
+    move_all(step, ("state", "script", "script_digest"), prepared)
+    return moved_batch(step, batch)
 
 
 def _require_of(chosen: Sequence[KeyRef], owners: Mapping[str, str]) -> None:

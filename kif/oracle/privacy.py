@@ -40,7 +40,7 @@ class Privacy:
 
     def windows(self) -> Sequence[WindowView]:
         """Return every window, oldest first."""
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return windows_of(state, self.desk.record.clock())
 
     def erase_batch(self, batch: str, reason: str) -> BatchView:

@@ -30,7 +30,7 @@ from kif.hsm.boundary import crossings
 from kif.hsm.memory import Head, LogMemory
 from kif.ledger.event import Boundary, Event, checked, commitment, committed_payload
 from kif.ledger.form import write_time
-from kif.ledger.note import NoteSigner, open_checkpoint, sign_checkpoint
+from kif.ledger.note import Checkpoint, NoteSigner, open_checkpoint, sign_checkpoint
 from kif.ledger.state import State
 from kif.ledger.tail import Tail, broken
 from kif.ledger.verify import follow
@@ -93,6 +93,12 @@ class Record:
         return ticket.result  # type: ignore[return-value]
 
     @contextmanager
+    def deciding(self) -> Iterator[State]:
+        """Look at the state of one moment alone, as ``reading`` does with the rows."""
+        with self._turn:
+            yield self.tail.state
+
+    @contextmanager
     def reading(self) -> Iterator[tuple[State, Transaction]]:
         """Look at the state and the rows of one moment: no group is written meanwhile.
 
@@ -148,13 +154,13 @@ class Record:
                 else:
                     self._attempt_each(tickets, tx, now)
                 with _continuing():
-                    note = self._sign(tx.ledger)
+                    signed = self._sign(tx.ledger)
         except BaseException:
             self.tail.back(mark)
             raise
-        if note:
+        if signed:
             with _continuing():
-                self._finish(note)
+                self._finish(signed)
 
     def _attempt_each(self, tickets: list[Ticket[Any]], tx: Transaction, now: datetime) -> None:
         """Do each work by itself; take one that fails back alone."""
@@ -195,19 +201,22 @@ class Record:
             self._added.payloads.append((entry.index, salt, payload))
         return entry.index
 
-    def _sign(self, ledger: LedgerTables) -> str:
-        """Write what was added, and a signed checkpoint over it; nothing when nothing was."""
+    def _sign(self, ledger: LedgerTables) -> Checkpoint | None:
+        """Write what was added, and a signed checkpoint over it; nothing when nothing was.
+
+        The signature is verified before anything is durable: a log with a bad one is lost.
+        """
         if not self.tail.open:
-            return ""
+            return None
         size, root = self.tail.size, self.tail.frontier.root()
         note = sign_checkpoint(self.signer, size, root).note
         ledger.add(self._added.leaves, self._added.payloads)
         ledger.add_checkpoint(size, note)
-        return note
+        return open_checkpoint(note, self.tail.verifier)
 
-    def _finish(self, note: str) -> None:
+    def _finish(self, signed: Checkpoint) -> None:
         """The group is durable: it is final here, and the HSM remembers it."""
-        self.tail.close_group(open_checkpoint(note, self.tail.verifier))
+        self.tail.close_group(signed)
         try:
             self.memory.remember(Head(self.tail.size, self.tail.frontier.root()))
         except BaseException:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import LargeBinary, Text, Update, bindparam, cast, func, select, update
+from sqlalchemy import Executable, LargeBinary, Text, Update, bindparam, cast, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
@@ -21,9 +23,10 @@ from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
-from kif.oracle.views import THIS_CARD, batch_view, job_view, not_there, place_of
+from kif.oracle.views import THIS_CARD, VIEW, batch_view, not_there, place_of, seen
 from kif.store.models import Batch, CardJob, KeyRecord
 
+_AT_ONCE = 1000
 _JOB: Any = CardJob.__table__
 # The statements that each card needs are built once.
 _SCRIPT = select(func.coalesce(cast(_JOB.c.script, LargeBinary), b"")).where(THIS_CARD)
@@ -98,8 +101,23 @@ def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     """Bring a card's row up to the state of the log; return the view of it."""
     state = step.state.batches.open_jobs(job.batch).state(job.number)
     changed = {"state": state, **more}
-    step.session.connection().execute(_move(*sorted(changed)), {**place_of(job), **changed})
-    return job_view(step.session, job)
+    values = {**place_of(job), **changed}
+    row = step.session.connection().execute(_move_and_see(*sorted(changed)), values).first()
+    if row is None:
+        raise not_there(job)
+    return seen(row)
+
+
+def move_all(step: Step, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Change these columns of many cards: a ``place_of`` and new values each."""
+    write_all(step, _move(*columns), rows)
+
+
+def write_all(step: Step, statement: Executable, rows: Iterable[dict[str, Any]]) -> None:
+    """Run a statement over many rows, without a copy of them all."""
+    coming = iter(rows)
+    while some := list(islice(coming, _AT_ONCE)):
+        step.session.connection().execute(statement, some)
 
 
 @cache
@@ -107,6 +125,12 @@ def _move(*columns: str) -> Update:
     """Return the statement that changes these columns of a card; built once."""
     values: dict[str, Any] = {name: bindparam(name) for name in columns}
     return update(_JOB).where(THIS_CARD).values(**values)
+
+
+@cache
+def _move_and_see(*columns: str) -> ReturningUpdate[Any]:
+    """Return the same statement, which gives the card's view."""
+    return _move(*columns).returning(*VIEW)
 
 
 def moved_batch(step: Step, batch: str) -> BatchView:

@@ -77,7 +77,7 @@ class Supervision:
 
         Where somebody has signed already, the terms are that person's, unless others are given.
         """
-        with self.desk.record.reading() as (state, _):
+        with self.desk.record.deciding() as state:
             return statement_of(state, batch, stations, expires, self.desk.record.clock())
 
     def approve_release(

@@ -44,39 +44,32 @@ def batch_views(session: Session) -> list[BatchView]:
     return list(map(partial(batch_view, session), ids))
 
 
-_VIEW = (
-    CardJob.batch_id,
-    CardJob.number,
-    CardJob.display,
-    CardJob.pseudonym,
-    CardJob.state,
-    CardJob.card_serial,
-    CardJob.reason,
-)
 _JOB: Any = CardJob.__table__
+VIEW = (
+    _JOB.c.batch_id,
+    _JOB.c.number,
+    _JOB.c.display,
+    _JOB.c.pseudonym,
+    _JOB.c.state,
+    _JOB.c.card_serial,
+    _JOB.c.reason,
+)
+"""The columns that ``seen`` reads."""
 THIS_CARD = (_JOB.c.batch_id == bindparam("this_batch")) & (
     _JOB.c.number == bindparam("this_number")
 )
 """What a card is looked up and moved by; the values come from ``place_of``."""
-_CARD = select(*(_JOB.c[column.key] for column in _VIEW)).where(THIS_CARD)
 
 
 def job_views(session: Session, batch: str) -> list[JobView]:
     """Return the cards of a batch, in their order. Raises ``BadInput`` when there is no batch."""
     batch_view(session, batch)
-    wanted = select(*_VIEW).where(CardJob.batch_id == batch).order_by(CardJob.number)
-    return [_view(row) for row in session.execute(wanted)]
+    wanted = select(*VIEW).where(CardJob.batch_id == batch).order_by(CardJob.number)
+    return [seen(row) for row in session.execute(wanted)]
 
 
-def job_view(session: Session, job: JobRef) -> JobView:
-    """Return what anyone may see of a card job. Raises ``BadInput`` when there is none."""
-    row = session.connection().execute(_CARD, place_of(job)).first()
-    if row is None:
-        raise not_there(job)
-    return _view(row)
-
-
-def _view(row: Any) -> JobView:
+def seen(row: Any) -> JobView:
+    """Return the view that a row of ``VIEW`` gives."""
     return JobView(
         JobRef(row.batch_id, row.number),
         row.batch_id,

@@ -1,11 +1,13 @@
 """Preparing a batch: every record becomes a script, or nothing changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed
+from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
-from kif.oracle.interface import BatchView, PreparationOracle
+from kif.formats.script import Artwork
+from kif.formats.secret import Secret
+from kif.oracle.interface import BatchView, JobRef, JobView, PreparationOracle
 from kif.preparation.product import load_product, profile_digest
 from kif.preparation.script import build_script
 
@@ -13,26 +15,45 @@ from kif.preparation.script import build_script
 def prepare_batch(
     batch: str,
     oracle: PreparationOracle,
+    fits: Callable[[Artwork], None],
     advance: Callable[[], None],
     chosen: Sequence[KeyRef] = (),
 ) -> BatchView:
     """Prepare every card of a batch; ``advance`` is called after each.
 
+    ``fits`` refuses artwork that the card has no room for.
+
     Its keys are the newest active ones for what the product's profile names, or ``chosen``.
 
     A card whose record can't be opened becomes suspect, and the rest is prepared. Raises
-    ``BadInput`` (PRODUCT) for a product without a profile.
+    ``BadInput`` (PRODUCT) for a product without a profile, and for what does not fit its card.
     """
     name = oracle.batch(batch).product
     product, profile = load_product(name), profile_digest(name)
     keys = oracle.resolve(batch, product.wanted, chosen)
-    scripts = {}
-    for job in oracle.jobs(batch):
-        try:
-            scripts[job.id] = build_script(product, keys, oracle.record(job.id)).encode()
-        except CheckFailed as fault:
-            if fault.control is not Control.DATA_AT_REST:
-                raise
-            oracle.suspect(job.id, fault.control, fault.sentence)
-        advance()
-    return oracle.save_scripts(batch, profile, tuple(keys.values()), scripts)
+
+    def scripts() -> Iterator[tuple[JobRef, Secret]]:
+        for job in oracle.jobs(batch):
+            try:
+                script = build_script(product, keys, oracle.record(job.id))
+            except CheckFailed as fault:
+                if fault.control is not Control.DATA_AT_REST:
+                    raise
+                oracle.suspect(job.id, fault.control, fault.sentence)
+            else:
+                _require(fits, job, script.artwork)
+                yield job.id, script.encode()
+            advance()
+
+    return oracle.save_scripts(batch, profile, tuple(keys.values()), scripts())
+
+
+def _require(fits: Callable[[Artwork], None], job: JobView, artwork: Artwork) -> None:
+    try:
+        fits(artwork)
+    except BadInput as fault:
+        raise BadInput(
+            fault.control,
+            f"Card {job.number}: {fault.sentence} Nothing was prepared; ask the issuer for a name "
+            "that fits, in a new file.",
+        ) from None

@@ -2,18 +2,21 @@
 
 import io
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from kif.formats.error import BadInput, DeviceFailed
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.graphics import front
-from kif.graphics.front import Plane, laser_plane, specimen
+from kif.graphics import typeface as faces
+from kif.graphics.front import Plane, laser_plane, require_fit, specimen
 from kif.graphics.print import SimulatedLaser, print_card
+from kif.graphics.typeface import typeface
 from kif.oracle.interface import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
 
@@ -52,8 +55,7 @@ def test_the_plane_has_one_bit_and_lies_where_the_text_is() -> None:
     assert plane.top + image.height <= 1275
     border = ImageOps.invert(image.convert("L")).getbbox()  # nothing is cut, nothing is left around
     assert border is not None
-    assert max(border[0], border[1], image.height - border[3]) <= 3
-    assert image.width - border[2] <= 20  # the advance of the last digit
+    assert border == (0, 0, *image.size)
 
 
 def test_a_plane_at_its_place_is_the_whole_front() -> None:
@@ -70,9 +72,39 @@ def test_the_same_artwork_gives_the_same_bytes_and_another_gives_others() -> Non
     assert rendered(ARTWORK) != rendered(Artwork({**ARTWORK.fields, "name": "OTHER"}))
 
 
-def test_what_is_wider_than_the_card_ends_at_its_edge() -> None:
-    plane = laser_plane(Artwork({**ARTWORK.fields, "name": "W" * 60}))
-    assert plane.left + Image.open(io.BytesIO(plane.image.reveal())).width == 2022
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("number", "9999 9900 0000 0000 018"),  # 19 digits, the longest (ISO/IEC 7812-1)
+        ("number", "9999 9900 0000 0000 08"),
+        ("name", "WILHELMINA WESTERWALD-WEST"),  # 26 wide letters
+    ],
+)
+def test_a_long_line_is_set_smaller_and_keeps_its_margin(field: str, text: str) -> None:
+    artwork = Artwork({**ARTWORK.fields, field: text})
+    require_fit(artwork)
+    plane = laser_plane(artwork)
+    right = plane.left + Image.open(io.BytesIO(plane.image.reveal())).width
+    assert right / 600 * 25.4 <= 85.60 - 4.0
+    assert text.replace(" ", "") in read(on_the_card(plane)).replace(" ", "")
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("render", [laser_plane, require_fit])
+def test_what_does_not_fit_the_card_is_refused(render: Callable[[Artwork], object]) -> None:
+    with pytest.raises(BadInput, match=r"The name does not fit the card: .* room for 73\.6 mm"):
+        render(Artwork({**ARTWORK.fields, "name": "W" * 40}))
+
+
+def test_glyphs_stand_where_a_text_of_one_piece_has_them() -> None:
+    face = typeface("OCRB", 118)
+    own, whole = (Image.new("1", (900, 200), 1) for _ in range(2))
+    box = face.draw(ImageDraw.Draw(own), 50, 150, "2345 11")
+    draw = ImageDraw.Draw(whole)
+    draw.text((50, 150), "2345 11", font=face.font, fill=0, anchor="ls")
+    assert own.tobytes() == whole.tobytes()
+    assert box == ImageOps.invert(whole.convert("L")).getbbox()
+    assert face.width("2345 11") == 7 * 85
 
 
 def test_it_is_read_by_a_machine() -> None:
@@ -91,8 +123,8 @@ def test_a_specimen_shows_neither_name_nor_the_middle_of_the_number() -> None:
 
 @pytest.mark.control("KIF-PREP-01")
 def test_a_missing_font_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(front, "_FONTS", (tmp_path,))
-    front._font.cache_clear()
+    monkeypatch.setattr(faces, "_FOLDERS", (tmp_path,))
+    faces.typeface.cache_clear()
     with pytest.raises(BadInput, match="Install the package fonts-ocr-b"):
         laser_plane(ARTWORK)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kif.formats.state import JobState
+from kif.graphics.front import require_fit
 from kif.hsm.data import find_retention_key, make_retention_key
 from kif.hsm.form import find_master, generate_master
 from kif.hsm.key import Algorithm
@@ -103,5 +104,5 @@ def test_a_retention_key_whose_first_batch_did_not_commit_is_taken_by_the_next(
     assert killed_at(site.home.path, "admit", "kif.oracle.gateway:new_seed", "before")
     with site.oracle() as oracle:
         view = oracle.gateway.admit(received_file("NEXT", 1))
-        prepare_batch(view.id, oracle.preparation, lambda: None)
+        prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     audit(site.home)

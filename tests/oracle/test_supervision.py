@@ -9,6 +9,7 @@ import pytest
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError, Refused
 from kif.formats.state import BatchState
+from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.ledger.event import Entry
 from kif.oracle.interface import BatchView, Claim
@@ -33,7 +34,7 @@ def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
     """A prepared batch of this test's own."""
     number = len(oracle.supervision.batches())
     view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1))
-    return prepare_batch(view.id, oracle.preparation, lambda: None)
+    return prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
 
 
 def last(oracle: LocalOracle) -> Entry:
@@ -88,7 +89,7 @@ def test_a_signature_over_another_batch_is_refused(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
     other = oracle.gateway.admit(received_file(f"T-{batch.id}", 1, first=90_000))
-    prepare_batch(other.id, oracle.preparation, lambda: None)
+    prepare_batch(other.id, oracle.preparation, require_fit, lambda: None)
     statement, signature = site.signed_release(oracle, other.id, FIRST)
     with pytest.raises(BadInput, match="not the one of batch"):
         oracle.supervision.approve_release(batch.id, FIRST, statement, signature)

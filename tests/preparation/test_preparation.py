@@ -1,7 +1,7 @@
 """From an issuer's record to a script: what is in it, and in which order."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 import yaml
@@ -11,7 +11,7 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
-from kif.formats.script import Script
+from kif.formats.script import Artwork, Script
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.formats.tlv import find, read_all
@@ -125,6 +125,7 @@ class Desk:
         self.product = product
         self.saved: dict[JobRef, Secret] = {}
         self.profile = ""
+        self.name = str(RECORD["name"])
         self.lost: list[JobRef] = []
 
     def batch(self, batch: str) -> BatchView:
@@ -139,7 +140,7 @@ class Desk:
     def record(self, job: JobRef) -> Secret:
         if job in self.lost:
             raise CheckFailed(Control.DATA_AT_REST, "It does not open.")
-        return Secret(canonical.encode(RECORD | {"psn": f"{job.number:02}"}))
+        return Secret(canonical.encode(RECORD | {"psn": f"{job.number:02}", "name": self.name}))
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         number = job.number
@@ -152,16 +153,34 @@ class Desk:
         return KEYS
 
     def save_scripts(
-        self, batch: str, profile: str, keys: Sequence[KeyRef], scripts: dict[JobRef, Secret]
+        self,
+        batch: str,
+        profile: str,
+        keys: Sequence[KeyRef],
+        scripts: Iterable[tuple[JobRef, Secret]],
     ) -> BatchView:
-        self.saved, self.profile = scripts, profile
+        self.saved, self.profile = dict(scripts), profile
         assert set(keys) == set(KEYS.values())
         return self.batch(batch)
 
 
+def fits(artwork: Artwork) -> None:
+    if "TOO LONG" in artwork["name"]:
+        raise BadInput(Control.PRODUCT, "The name does not fit the card.")
+
+
+@pytest.mark.control("KIF-PREP-01")
+def test_a_card_that_has_no_room_for_its_print_stops_its_batch() -> None:
+    desk = Desk()
+    desk.name = "TOO LONG/A NAME"
+    with pytest.raises(BadInput, match=r"^Card 1: The name does not fit .* Nothing was prep"):
+        prepare_batch("b", desk, fits, lambda: None)
+    assert not desk.saved
+
+
 def test_a_whole_batch_is_saved_at_once() -> None:
     desk, done = Desk(), []
-    prepare_batch("b", desk, lambda: done.append(len(desk.saved)))
+    prepare_batch("b", desk, fits, lambda: done.append(len(desk.saved)))
     assert done == [0, 0]
     assert {Script.decode(each).diversification[14:16] for each in desk.saved.values()} == {
         "01",
@@ -175,12 +194,12 @@ def test_a_whole_batch_is_saved_at_once() -> None:
 def test_a_record_that_does_not_open_does_not_block_its_batch() -> None:
     desk = Desk()
     desk.lost = [JobRef("b", 1)]
-    prepare_batch("b", desk, lambda: None)
+    prepare_batch("b", desk, fits, lambda: None)
     assert list(desk.saved) == [JobRef("b", 2)]
 
 
 def test_nothing_is_saved_of_a_product_without_profile() -> None:
     desk = Desk("gold")
     with pytest.raises(BadInput):
-        prepare_batch("b", desk, lambda: None)
+        prepare_batch("b", desk, fits, lambda: None)
     assert not desk.saved
