@@ -1,23 +1,33 @@
 """The whole line, in process: an issuer's file from openssl, the HSM, and cards behind pcscd."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from kif.formats.error import DeviceFailed, KifError
+import kif.chip.reader as reader_module
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed, KifError, Refused
 from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
+from kif.graphics.print import SimulatedLaser
 from kif.ledger.verify import LogReport, verify_log
-from kif.line.round import make_cards
+from kif.line.machine import Machine
+from kif.line.round import Tally, make_cards
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
+from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer
 from kif.store.models import Site
 from tests.gateway.sender import CONTENT, PANS, Identity, encrypt, header, lines, record, sign
@@ -73,7 +83,7 @@ def test_a_batch_goes_from_the_issuers_file_to_the_dispatch_list(
     machine.load()
     batch = released(site, oracle, issuer, 4)
     with machine.open() as line:
-        made = make_cards(oracle, batch.id, line, lambda: None)
+        made = make_cards(oracle, batch.id, line)
     assert (made.good, made.suspects, made.rejected) == (4, [], [])
     dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
     closed = oracle.supervision.close_batch(batch.id)
@@ -91,7 +101,7 @@ def test_each_failing_card_is_suspect_and_the_rest_go_on(
     machine.load(*FAULTS)
     batch = released(site, oracle, issuer, 7)
     with machine.open() as line:
-        made = make_cards(oracle, batch.id, line, lambda: None)
+        made = make_cards(oracle, batch.id, line)
     assert [job.number for job in made.suspects] == [2, 3, 4, 5]  # the first blank cost no job
     assert ["KIF-CHIP-02" in why for why in made.rejected] == [True]
     dispatch_batch(batch.id, oracle.fulfilment, tmp_path)
@@ -110,7 +120,7 @@ def test_a_card_may_vanish_at_any_of_its_commands(
         machine.load(*(f"vanish@{n}:{place}" for n, place in enumerate(places, start=1)))
         batch = released(site, oracle, issuer, len(places) + 1)
         with machine.open() as line:
-            made = make_cards(oracle, batch.id, line, lambda: None)
+            made = make_cards(oracle, batch.id, line)
         before_keys = sum(place <= 2 for place in places)
         assert (len(made.rejected), len(made.suspects)) == (before_keys, len(places) - before_keys)
         assert oracle.supervision.jobs(batch.id)[-1].state is JobState.GOOD
@@ -123,12 +133,174 @@ def test_an_empty_hopper_stops_the_line_and_loses_nothing(
     machine.load(cards=2)
     batch = released(site, oracle, issuer, 3)
     with machine.open() as line, pytest.raises(DeviceFailed, match="hopper is empty"):
-        make_cards(oracle, batch.id, line, lambda: None)
+        make_cards(oracle, batch.id, line)
     assert oracle.supervision.batch(batch.id).jobs == {JobState.GOOD: 2, JobState.PREPARED: 1}
     machine.load()
     with machine.open() as line:
-        make_cards(oracle, batch.id, line, lambda: None)
+        make_cards(oracle, batch.id, line)
     assert oracle.supervision.batch(batch.id).jobs == {JobState.GOOD: 3}
+
+
+@contextmanager
+def held(name: str) -> Iterator[None]:
+    """Keep the reader open in another PC/SC program, as GnuPG's scdaemon does."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, name], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.kill()
+
+
+HOLD = """
+import sys
+from smartcard import scard
+_, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+assert scard.SCardConnect(context, sys.argv[1], scard.SCARD_SHARE_DIRECT, 0)[0] == 0
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.control("KIF-CHIP-01")
+def test_a_reader_that_another_program_holds_stops_the_line_and_costs_no_card(
+    site: TestSite,
+    oracle: LocalOracle,
+    issuer: TestIssuer,
+    machine: LoadedMachine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader_module, "_SHOWING", 0.3)
+    machine.load()
+    batch, told = released(site, oracle, issuer, 2), Tally()
+    refused = pytest.raises(DeviceFailed, match=r"Another program holds the reader 'VPCD A 00 00'")
+    with held(machine.reader), machine.open() as line, refused:
+        make_cards(oracle, batch.id, line, told)
+    assert str(told) == "0 good, 0 suspect, 0 blanks rejected."
+    assert oracle.supervision.batch(batch.id).jobs == {JobState.PREPARED: 2}
+    with machine.open() as line:
+        assert make_cards(oracle, batch.id, line).good == 2
+
+
+class FailingReader:
+    """A card without a reader's faults, until one comes at a command (0: at power up)."""
+
+    name = "reader"
+
+    def __init__(self, at: int) -> None:
+        self.at, self.count, self.card = at, 0, Card()
+
+    def connect(self) -> None:
+        self.card, self.count = Card(), 0
+        self._count()
+
+    def transmit(self, command: bytes) -> bytes:
+        self._count()
+        return self.card.apdu(command)
+
+    def disconnect(self) -> None:
+        pass
+
+    def _count(self) -> None:
+        if self.count == self.at:
+            raise DeviceFailed(Control.READER, "The reader 'reader' can't be used.")
+        self.count += 1
+
+
+class Belt:
+    """Cards without a machine; where each went."""
+
+    def __init__(self) -> None:
+        self.stacked: list[bool] = []
+
+    def feed(self) -> bool:
+        return True
+
+    def stack(self, good: bool) -> None:
+        self.stacked.append(good)
+
+    def clear(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.control("KIF-CHIP-01")
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 9, 14, 18])
+def test_a_reader_that_fails_costs_a_card_only_once_a_key_has_left(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, at: int
+) -> None:
+    batch, belt, said = released(site, oracle, issuer, 3), Belt(), list[str]()
+    line: Any = Machine("station-1", FailingReader(at), belt, SimulatedLaser())  # type: ignore[arg-type]
+    told = Tally(said.append)
+    with pytest.raises(DeviceFailed, match="can't be used"):
+        make_cards(oracle, batch.id, line, told)
+    lost = at > 2  # SELECT and INITIALIZE UPDATE come before any key
+    assert belt.stacked == [False]
+    assert (len(told.suspects), told.rejected, len(said)) == (lost, [], lost)
+    jobs = oracle.supervision.batch(batch.id).jobs
+    assert jobs[JobState.PREPARED] == 3 - lost
+
+
+@pytest.mark.control("KIF-ORA-11")
+def test_a_hopper_of_foreign_blanks_stops_the_station_after_three(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine
+) -> None:
+    machine.load(*(f"foreign@{number}" for number in range(1, 10)))
+    batch, said = released(site, oracle, issuer, 2), list[str]()
+    with machine.open() as line, pytest.raises(Refused, match=r"kif station resume station-1"):
+        make_cards(oracle, batch.id, line, Tally(said.append))
+    assert len(said) == 3
+    assert all("SELECT of the security domain was answered 6A82" in each for each in said)
+    assert oracle.supervision.batch(batch.id).jobs == {JobState.PREPARED: 2}
+    oracle.supervision.resume_station("station-1", "the right blanks are in the hopper")
+    machine.load()
+    with machine.open() as line:
+        assert make_cards(oracle, batch.id, line).good == 2
+
+
+def test_cards_of_t0_are_made_as_well(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine
+) -> None:
+    machine.load("t0@1", "t0@2")
+    batch = released(site, oracle, issuer, 3)
+    with machine.open() as line:
+        made = make_cards(oracle, batch.id, line)
+    assert (made.good, made.suspects, made.rejected) == (3, [], [])
+
+
+@pytest.mark.parametrize(("at", "lost"), [(2, 0), (5, 1)])
+def test_a_mute_card_stops_the_line_after_a_time(
+    site: TestSite,
+    oracle: LocalOracle,
+    issuer: TestIssuer,
+    machine: LoadedMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    lost: int,
+) -> None:
+    monkeypatch.setattr(reader_module, "_ANSWERING", 1.5)
+    machine.load(f"mute@1:{at}")
+    batch = released(site, oracle, issuer, 2)
+    with machine.open() as line, pytest.raises(DeviceFailed, match="did not answer within"):
+        make_cards(oracle, batch.id, line)
+    assert oracle.supervision.batch(batch.id).jobs[JobState.PREPARED] == 2 - lost
+    with machine.open() as line:
+        assert make_cards(oracle, batch.id, line).good == 2 - lost
+
+
+def test_what_a_killed_run_left_in_the_reader_is_cleared_by_the_next(
+    site: TestSite, oracle: LocalOracle, issuer: TestIssuer, machine: LoadedMachine
+) -> None:
+    machine.load()
+    batch, said = released(site, oracle, issuer, 1), list[str]()
+    with machine.open() as line:
+        line.transport.feed()
+    with machine.open() as line:
+        assert make_cards(oracle, batch.id, line, Tally(said.append)).good == 1
+    assert said == ["A card was left in the reader; it is in the reject box now."]
 
 
 @pytest.fixture(scope="module")

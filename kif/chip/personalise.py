@@ -14,7 +14,7 @@ class CardLink(Protocol):
     """A card in a reader: command in, data and status word out."""
 
     def transmit(self, command: bytes) -> bytes:
-        """Raise ``DeviceFailed`` (CARD_PRESENT) when the card is gone."""
+        """Raise ``DeviceFailed``: CARD_PRESENT when the card is gone, READER for the reader."""
 
 
 def personalise(claim: Claim, link: CardLink, oracle: ChipOracle) -> Done:

@@ -43,6 +43,10 @@ class Transport:
         """Move the card to the good stack or to the reject box."""
         self._ask("STACK GOOD" if good else "STACK REJECT")
 
+    def clear(self) -> bool:
+        """Move a card that was left in the reader to the reject box; False when there is none."""
+        return self._ask("CLEAR") == "OK"
+
     def close(self) -> None:
         """Close the connection; the machine keeps its place."""
         self._connection.close()

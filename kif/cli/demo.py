@@ -30,7 +30,7 @@ from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
-from kif.line.round import make_cards
+from kif.line.round import Tally, make_cards
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle, now, open_oracle
@@ -168,8 +168,4 @@ def _make(
         open_machine("station-1", reader, transport) as machine,
         screen.bar("cards", ready) as advance,
     ):
-        outcome = make_cards(oracle, batch, machine, advance)
-    for why in outcome.rejected:
-        screen.say(f"A blank is in the reject box, no key was sent to it: {why}")
-    for job in outcome.suspects:
-        screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")
+        make_cards(oracle, batch, machine, Tally(screen.say, advance))

@@ -15,8 +15,8 @@ from kif.simulator.machine import serve
     "--fault",
     "faults",
     multiple=True,
-    help="Make a card fail, e.g. wrong-cryptogram@2, vanish@3:5, refuse@4:6, bad-rmac@2, "
-    "wrong-arqc@2 (kind@card, or kind@card:command). May be repeated.",
+    help="Make a card special: wrong-cryptogram, bad-rmac, wrong-arqc, foreign, t0 @CARD; vanish, "
+    "refuse or mute @CARD:COMMAND; for example vanish@3:5. May be repeated.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Note each stacked card here.")
 def simulate(readers: int, cards: int | None, faults: tuple[str, ...], record: Path | None) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from kif.chip.transport import Transport
 from kif.cli.app import App, pass_app
 from kif.cli.line import open_machine
 from kif.console.progress import Screen
 from kif.formats.state import JobState
-from kif.line.round import make_cards
+from kif.line.round import Tally, make_cards
 
 
 @click.group()
@@ -33,18 +34,31 @@ def run(app: App, batch_id: str, reader: str, transport: Path | None, name: str)
     screen = Screen()
     with app.oracle() as oracle, open_machine(name, reader, transport) as machine:
         ready = oracle.supervision.batch(batch_id).jobs.get(JobState.PREPARED, 0)
-        with screen.bar("cards", ready) as advance:
-            outcome = make_cards(oracle, batch_id, machine, advance)
-    for why in outcome.rejected:
-        screen.say(f"A blank is in the reject box, no key was sent to it: {why}")
-    for job in outcome.suspects:
-        screen.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")
-    screen.say(
-        f"{outcome.good} good, {len(outcome.suspects)} suspect, {len(outcome.rejected)} blanks "
-        "rejected."
-    )
-    if outcome.suspects:
+        with screen.bar("cards", ready, live=transport is not None) as advance:
+            tally = Tally(screen.say, advance)
+            try:
+                make_cards(oracle, batch_id, machine, tally)
+            finally:
+                screen.say(str(tally))
+    if tally.suspects:
         raise SystemExit(3)
+
+
+@station.command()
+@click.option(
+    "--transport",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The socket of the machine's card transport.",
+)
+def clear(transport: Path) -> None:
+    """Move a card that was left in the reader to the reject box."""
+    belt = Transport.connect(transport)
+    try:
+        cleared = belt.clear()
+    finally:
+        belt.close()
+    click.echo("The card is in the reject box." if cleared else "There is no card in the reader.")
 
 
 @station.command()

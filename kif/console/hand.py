@@ -38,9 +38,13 @@ class HandTransport:
             )
         else:
             click.secho(
-                "SUSPECT. Take the card out, into the reject box (Enter)", fg="red", nl=False
+                "REJECT. Take the card out, into the reject box (Enter)", fg="red", nl=False
             )
         click.prompt("", default="", show_default=False, prompt_suffix="")
+
+    def clear(self) -> bool:
+        """Nothing is left to clear: ``feed`` asks for the next blank."""
+        return False
 
     def close(self) -> None:
         """Nothing is to be closed."""

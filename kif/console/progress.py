@@ -5,6 +5,7 @@ Progress goes to standard error, so that what a command answers can be read by a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -26,9 +27,12 @@ class Screen:
         click.echo(text)
 
     @contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Advance]:
-        """Show a bar; call what is yielded after each piece."""
-        if not self._console.is_terminal:
+    def bar(self, title: str, total: int, live: bool = True) -> Iterator[Advance]:
+        """Show a bar; call what is yielded after each piece.
+
+        ``live`` is False where somebody is asked meanwhile: a bar would draw over the question.
+        """
+        if not self._console.is_terminal or not live:
             yield _counting(title, total)
             return
         columns = (
@@ -37,7 +41,8 @@ class Screen:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self._console) as progress:
+        asked = sys.stdout.isatty()  # else what is said belongs into the file, not above the bar
+        with Progress(*columns, console=self._console, redirect_stdout=asked) as progress:
             task = progress.add_task(title, total=total)
             yield lambda: progress.advance(task)
 

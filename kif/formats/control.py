@@ -56,6 +56,7 @@ class Control(StrEnum):
     CARD_STATUS = "KIF-CHIP-04"
     CARD_RESPONSE_MAC = "KIF-CHIP-05"
     CARD_ONCE = "KIF-CHIP-06"
+    CARD_PROFILE = "KIF-CHIP-07"
 
     CHIP_DATA = "KIF-QC-01"
     CHIP_CRYPTOGRAM = "KIF-QC-02"
@@ -119,6 +120,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CARD_STATUS: "The card answers each command of its script with 9000.",
     Control.CARD_RESPONSE_MAC: "Each answer carries the card's right R-MAC (Amendment D 6.2.7).",
     Control.CARD_ONCE: "A physical card is personalised for one job, once.",
+    Control.CARD_PROFILE: "The card has the key version and the SCP03 options of its profile.",
     Control.CHIP_DATA: "What the chip gives back is what was prepared, tag by tag.",
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
     Control.LEDGER_WRITABLE: "Nothing happens that the ledger can't record.",

@@ -67,6 +67,8 @@ class Script:
     """AID of the security domain that opens the channel."""
     key_version: int
     """Key version number of the card's transport keys."""
+    options: int
+    """SCP03's parameter "i" (Amendment D, table 5-1) that the card names."""
     security_level: int
     """SCP03 security level: 01, 03, 11, 13 or 33."""
     groups: tuple[Group, ...]

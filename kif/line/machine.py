@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from kif.chip.reader import Reader
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
 from kif.graphics.print import Printer
 
 
@@ -17,6 +21,9 @@ class CardTransport(Protocol):
 
     def stack(self, good: bool) -> None:
         """Move the card to the good stack or to the reject box."""
+
+    def clear(self) -> bool:
+        """Move a card that was left in the reader to the reject box; False when there is none."""
 
     def close(self) -> None:
         """End the connection."""
@@ -30,3 +37,34 @@ class Machine:
     reader: Reader
     transport: CardTransport
     printer: Printer
+
+
+class WatchedReader:
+    """A reader that remembers its own fault, which is no card's: the line stops for it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.fault: DeviceFailed | None = None
+
+    def connect(self) -> None:
+        """Power the card up."""
+        with self._watching():
+            self._reader.connect()
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send a command; return data and status word."""
+        with self._watching():
+            return self._reader.transmit(command)
+
+    def disconnect(self) -> None:
+        """Power the card down."""
+        self._reader.disconnect()
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except DeviceFailed as fault:
+            if fault.control is Control.READER:
+                self.fault = fault
+            raise

@@ -12,38 +12,61 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.state import JobState
 from kif.graphics.print import print_card
-from kif.line.machine import Machine
+from kif.line.machine import Machine, WatchedReader
 from kif.oracle.interface import Claim, Done, JobView, Oracle
 from kif.quality.chip import check_chip
 
 
 @dataclass
-class Outcome:
-    """What came of a run."""
+class Tally:
+    """What came of a run so far, told as it happens."""
 
+    say: Callable[[str], None] = lambda _: None
+    """Called with a sentence for each card that is not good."""
+    advance: Callable[[], None] = lambda: None
+    """Called after each job that is done."""
     good: int = 0
     suspects: list[JobView] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     """Why each blank went to the reject box before any key was sent to it."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.good} good, {len(self.suspects)} suspect, {len(self.rejected)} blanks rejected."
+        )
 
     @property
     def jobs(self) -> int:
         """How many jobs are done."""
         return self.good + len(self.suspects)
 
+    def note(self, done: Done) -> None:
+        """Count what came of a card; a job that is ready again counts for nothing."""
+        job = done.view
+        if done.rejected is not None:
+            self.rejected.append(done.rejected)
+            self.say(f"A blank is in the reject box, no key was sent to it: {done.rejected}")
+        elif job.state is JobState.GOOD:
+            self.good += 1
+            self.advance()
+        elif job.state is JobState.SUSPECT:
+            self.suspects.append(job)
+            self.say(f"Card {job.number} is SUSPECT and in the reject box: {job.reason}")
+            self.advance()
 
-def make_cards(
-    oracle: Oracle, batch: str, machine: Machine, advance: Callable[[], None]
-) -> Outcome:
-    """Make every ready card of a released batch; ``advance`` is called after each job that is done.
+
+def make_cards(oracle: Oracle, batch: str, machine: Machine, tally: Tally | None = None) -> Tally:
+    """Make every ready card of a released batch.
 
     A blank that fails before any key was sent is rejected, and its job gets the next one. Raises
-    ``DeviceFailed`` (CARD_PRESENT) when the hopper is empty, ``Refused`` (STATION) when blanks keep
-    failing; the cards made before stand.
+    ``DeviceFailed``: READER for a fault that is not the card's (its job is ready again when no key
+    was sent), CARD_PRESENT when the hopper is empty; ``Refused`` (STATION) when blanks keep
+    failing. The cards made before stand, and the tally has them.
     """
-    outcome, fed = Outcome(), False
+    tally, fed = tally or Tally(), False
+    _clear(machine, tally)
     ready = oracle.supervision.batch(batch).jobs.get(JobState.PREPARED, 0)
-    while outcome.jobs < ready:
+    while tally.jobs < ready:
         if not fed and not machine.transport.feed():
             raise DeviceFailed(
                 Control.CARD_PRESENT,
@@ -55,16 +78,23 @@ def make_cards(
         if claim is None:
             break
         if isinstance(claim, JobView):  # its data can't be opened: no card was touched
-            outcome.suspects.append(claim)
-            advance()
+            tally.note(Done(claim))
             continue
-        done, fed = _make(oracle, claim, machine), False
+        reader = WatchedReader(machine.reader)
+        done, fed = _make(oracle, claim, machine, reader), False
         machine.transport.stack(done.view.state is JobState.GOOD)
-        if _note(outcome, done):
-            advance()
+        tally.note(done)
+        if reader.fault is not None:
+            raise reader.fault
     if fed:
         machine.transport.stack(good=False)
-    return outcome
+    return tally
+
+
+def _clear(machine: Machine, tally: Tally) -> None:
+    """Take away what a run that was killed left in the reader: nobody knows what it holds."""
+    if machine.transport.clear():
+        tally.say("A card was left in the reader; it is in the reject box now.")
 
 
 def _claim(oracle: Oracle, batch: str, machine: Machine) -> Claim | JobView | None:
@@ -76,30 +106,18 @@ def _claim(oracle: Oracle, batch: str, machine: Machine) -> Claim | JobView | No
         raise
 
 
-def _note(outcome: Outcome, done: Done) -> bool:
-    """Count what came of a card; return whether its job is done."""
-    if done.rejected is not None:
-        outcome.rejected.append(done.rejected)
-        return False
-    if done.view.state is JobState.SUSPECT:
-        outcome.suspects.append(done.view)
-    else:
-        outcome.good += 1
-    return True
-
-
-def _make(oracle: Oracle, claim: Claim, machine: Machine) -> Done:
+def _make(oracle: Oracle, claim: Claim, machine: Machine, reader: WatchedReader) -> Done:
     try:
-        machine.reader.connect()
+        reader.connect()
     except DeviceFailed as fault:
         return oracle.chip.give_up(claim.lease, fault.control, fault.sentence)
     try:
-        done = personalise(claim, machine.reader, oracle.chip)
+        done = personalise(claim, reader, oracle.chip)
         job = done.view
         if job.state is JobState.PERSONALISED:
             job = print_card(job.id, oracle.graphics, machine.printer)
         if job.state is JobState.PRINTED:
-            job = check_chip(job.id, machine.reader, oracle.quality, os.urandom)
+            job = check_chip(job.id, reader, oracle.quality, os.urandom)
         return Done(job, done.rejected)
     finally:
-        machine.reader.disconnect()
+        reader.disconnect()

@@ -32,8 +32,8 @@ from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
 from kif.oracle.recipe import Personalisation, opening
-from kif.oracle.rows import mark_suspect, moved, take_back
-from kif.oracle.run import Run, check_all, opened
+from kif.oracle.rows import mark_suspect, moved, take_back, withdraw
+from kif.oracle.run import Run, check_all, opened, require_profile
 
 LEASE = timedelta(minutes=10)
 """How long a station holds a card."""
@@ -46,6 +46,7 @@ _CARD_FAULTS = frozenset(
         Control.CARD_STATUS,
         Control.CARD_RESPONSE_MAC,
         Control.CARD_ONCE,
+        Control.CARD_PROFILE,
         Control.BYTES,
     }
 )
@@ -134,22 +135,30 @@ class Chip:
             return self._finish(run, answers)
 
     def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
-        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left."""
+        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left.
+
+        Before that the job is ready again; the blank is rejected, unless it was the reader.
+        """
         run = self._run(lease)
         with run.lock:
             if run.done is not None:
                 return run.done
             fault, run.answered = DeviceFailed(control, sentence), ()
-            return self._reject(run, fault) if run.channel is None else self._suspect(run, fault)
+            if run.channel is not None:
+                return self._suspect(run, fault)
+            if control is Control.READER:
+                return self._withdraw(run)
+            return self._reject(run, fault)
 
     def _open(self, run: Run, answers: tuple[bytes, ...]) -> Segment | Done:
         """Check the answer to INITIALIZE UPDATE and protect the script.
 
-        1. Derive the card's keys, check its cryptogram; 2. build and protect every command; 3. the
-        entry is durable; 4. only then does the segment leave.
+        1. The card is of the script's profile; 2. derive its keys, check its cryptogram; 3. build
+        and protect every command; 4. the entry is durable; 5. only then does the segment leave.
         """
         try:
             found = scp03.InitializeUpdateResponse.decode(opened(run, answers))
+            require_profile(run.script, found)
             manager = KeyRef.parse(run.script.card_manager)
             master = self.desk.cmac_master(run.lease.job.batch, manager)
             static = static_keys(master, found.diversification_data)
@@ -208,6 +217,11 @@ class Chip:
 
         view = self.desk.record.write(work)
         return self._ended(run, Done(view, rejected=f"{fault.sentence} [{fault.control.value}]"))
+
+    def _withdraw(self, run: Run) -> Done:
+        """Give a job back for which no key left, by no fault of its card."""
+        job = run.lease.job
+        return self._ended(run, Done(self.desk.record.write(lambda step: withdraw(step, job))))
 
     def _suspect(self, run: Run, fault: KifError) -> Done:
         return self._ended(

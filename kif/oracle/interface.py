@@ -250,7 +250,10 @@ class ChipOracle(Protocol):
         """
 
     def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
-        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left."""
+        """Say that the card, or the reader, gave no answer: SUSPECT once a key has left.
+
+        Before that its job is ready again, and the blank is rejected; but READER is no fault of it.
+        """
 
 
 class GraphicsOracle(Protocol):

@@ -91,10 +91,15 @@ def mark_suspect(step: Step, job: JobRef, control: Control, sentence: str) -> Jo
 def take_back(step: Step, job: JobRef, control: Control, sentence: str) -> None:
     """Take a card off the line: ready again while nothing had left for it, else suspect."""
     if step.state.batches.open_jobs(job.batch).state(job.number) is JobState.CLAIMED:
-        step.record(ClaimWithdrawn(step.by, job.batch, job.number))
-        moved(step, job, station=None)
+        withdraw(step, job)
     else:
         mark_suspect(step, job, control, sentence)
+
+
+def withdraw(step: Step, job: JobRef) -> JobView:
+    """Give a job back for which nothing had left: it is ready again."""
+    step.record(ClaimWithdrawn(step.by, job.batch, job.number))
+    return moved(step, job, station=None)
 
 
 def moved(step: Step, job: JobRef, **more: Any) -> JobView:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kif.formats.apdu import Response
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, Refused
+from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.hsm.scp03 import Channel
 from kif.oracle.interface import Done, Lease, Segment
@@ -53,6 +54,17 @@ def opened(run: Run, answers: Sequence[bytes]) -> bytes:
             "sent.",
         )
     return response.data
+
+
+def require_profile(script: Script, found: InitializeUpdateResponse) -> None:
+    """Require the key version and the "i" of the script's profile. Raises ``DeviceFailed``."""
+    if (found.key_version, found.i) != (script.key_version, script.options):
+        raise DeviceFailed(
+            Control.CARD_PROFILE,
+            f"The card has key version {found.key_version} and SCP03 options (i) {found.i:02X}; "
+            f"its profile says {script.key_version} and {script.options:02X}. No key was sent. "
+            "Check which delivery the blanks are of.",
+        )
 
 
 def check_all(run: Run, answers: Sequence[bytes]) -> None:

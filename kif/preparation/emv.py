@@ -89,4 +89,11 @@ def processing_options(product: Product, places: list[tuple[int, int]]) -> bytes
 
 def control_information(product: Product) -> bytes:
     """Return the content of the FCI's proprietary template A5 (DGI 9102)."""
-    return tlv(0x50, product.label.encode()) + tlv(0x87, bytes.fromhex(product.priority))
+    pdol = bytes.fromhex(product.pdol)
+    return b"".join(
+        (
+            tlv(0x50, product.label.encode()),
+            tlv(0x87, bytes.fromhex(product.priority)),
+            tlv(0x9F38, pdol) if pdol else b"",
+        )
+    )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import CARD_MANAGER
 
 _FOLDER = files("kif.preparation") / "products"
+_R_MAC = 0x10
+_TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
 
 
@@ -29,9 +31,13 @@ class Product(BaseModel):
     application: Hex
     security_domain: Hex
     key_version: Annotated[int, Field(ge=1, le=127)]
-    security_level: Annotated[int, Field(ge=1, le=0x33)]
+    scp03_options: Annotated[int, Field(ge=0, le=0x7F)]
+    """SCP03's parameter "i" of the blanks (Amendment D, table 5-1)."""
+    security_level: Literal[0x01, 0x03, 0x11, 0x13, 0x33]
     label: Annotated[str, Field(max_length=16)]
     priority: Hex
+    pdol: Annotated[str, Field(pattern=r"^([0-9A-F]{2})*$")]
+    """Empty when the card asks the terminal for nothing."""
     aip: Hex
     issuer_application_data: Hex
     country: Hex
@@ -43,6 +49,15 @@ class Product(BaseModel):
     iac_online: Hex
     cdol1: Hex
     cdol2: Hex
+
+    @model_validator(mode="after")
+    def _answers_are_authenticated(self) -> Self:
+        """Without R-MAC nobody knows what the card took; only a test may do without it."""
+        if not self.security_level & _R_MAC and not self.name.startswith(_TEST):
+            raise ValueError(
+                f"security_level {self.security_level:02X} has no R-MAC; use 11, 13 or 33"
+            )
+        return self
 
     @property
     def wanted(self) -> dict[str, str]:

@@ -39,6 +39,7 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         application=product.application,
         security_domain=product.security_domain,
         key_version=product.key_version,
+        options=product.scp03_options,
         security_level=product.security_level,
         groups=groups,
         artwork=_artwork(card),

@@ -9,11 +9,12 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.script import Script
-from kif.formats.tlv import find, read_all, read_dol
+from kif.formats.tlv import find, read_all, read_dol, tlv
 from kif.oracle.interface import JobRef, JobView, QualityOracle
 
 CHECKS = ("selection", "processing options", "records", "arqc")
 _ARQC = 0x80
+_FORMAT_1, _FORMAT_2 = 0x80, 0x77
 _UNPREDICTABLE_NUMBER = 0x9F37
 _GENERATE_AC = Command(0x80, 0xAE, _ARQC, 0x00, le=256)
 Entropy = Callable[[int], bytes]
@@ -23,18 +24,19 @@ class CardLink(Protocol):
     """A card in a reader: command in, data and status word out."""
 
     def transmit(self, command: bytes) -> bytes:
-        """Raise ``DeviceFailed`` (CARD_PRESENT) when the card is gone."""
+        """Raise ``DeviceFailed``: CARD_PRESENT when the card is gone, READER for the reader."""
 
 
 def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entropy) -> JobView:
     """Check the card in the reader against its script: GOOD or SUSPECT.
 
-    1. SELECT; 2. GET PROCESSING OPTIONS; 3. every record of the AFL, byte for byte; 4. an ARQC
-    that the HSM verifies. ``entropy`` gives the terminal's unpredictable number.
+    1. SELECT: the file control information; 2. GET PROCESSING OPTIONS; 3. every record of the AFL,
+    byte for byte; 4. an ARQC that the HSM verifies. ``entropy`` gives the terminal's unpredictable
+    number.
     """
     script = Script.decode(oracle.script(job))
     try:
-        _ask(link, Command(0x00, 0xA4, 0x04, 0x00, bytes.fromhex(script.application), 256))
+        _check_selection(link, script)
         _check_options(link, script)
         _check_records(link, script)
         _check_cryptogram(job, link, script, oracle, entropy)
@@ -45,9 +47,26 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
     return oracle.accept(job, CHECKS)
 
 
+def _check_selection(link: CardLink, script: Script) -> None:
+    """Compare name and proprietary template: label, priority, PDOL (Book 1, 11.3.4, table 45)."""
+    application = bytes.fromhex(script.application)
+    answer = _ask(link, Command(0x00, 0xA4, 0x04, 0x00, application, 256))
+    template = find(answer, 0x6F) or b""
+    _compare("application name", find(template, 0x84), application)
+    _compare("application label or its like", find(template, 0xA5), _prepared(script, "9102"))
+
+
 def _check_options(link: CardLink, script: Script) -> None:
-    answer = _ask(link, Command(0x80, 0xA8, 0x00, 0x00, b"\x83\x00", 256))
-    _compare("processing options", find(answer, 0x77), _prepared(script, "9104"))
+    """Ask as the PDOL wants it; compare AIP and AFL, in format 2 or 1 (Book 3, 6.5.8.4)."""
+    pdol = find(_prepared(script, "9102"), 0x9F38) or b""
+    wanted = tlv(0x83, bytes(sum(size for _, size in read_dol(pdol))))
+    answer = _ask(link, Command(0x80, 0xA8, 0x00, 0x00, wanted, 256))
+    prepared = _prepared(script, "9104")
+    if (joined := find(answer, _FORMAT_1)) is not None:
+        fields = (find(prepared, 0x82) or b"") + (find(prepared, 0x94) or b"")
+        _compare("processing options", joined, fields)
+    else:
+        _compare("processing options", find(answer, _FORMAT_2), prepared)
 
 
 def _check_records(link: CardLink, script: Script) -> None:
@@ -63,7 +82,7 @@ def _check_cryptogram(
 ) -> None:
     terminal = _terminal_data(_cdol1(script), entropy)
     answer = _ask(link, _GENERATE_AC.with_data(terminal))
-    fields = {each.tag: each.value for each in read_all(find(answer, 0x77) or b"")}
+    fields = _cryptogram_fields(answer)
     cid, atc, arqc = (fields.get(tag, b"") for tag in (0x9F27, 0x9F36, 0x9F26))
     if cid != bytes((_ARQC,)) or len(atc) != 2 or len(arqc) != 8:
         raise CheckFailed(
@@ -72,6 +91,14 @@ def _check_cryptogram(
     aip = find(_prepared(script, "9104"), 0x82) or b""
     _compare("issuer application data", fields.get(0x9F10), find(_prepared(script, "9200"), 0x9F10))
     oracle.verify_arqc(job, atc, terminal + aip + atc + fields[0x9F10], arqc)
+
+
+def _cryptogram_fields(answer: bytes) -> dict[int, bytes]:
+    """Return the answer to GENERATE AC by tag, from format 2 or 1 (Book 3, 6.5.5.4)."""
+    joined = find(answer, _FORMAT_1)
+    if joined is None:
+        return {each.tag: each.value for each in read_all(find(answer, _FORMAT_2) or b"")}
+    return {0x9F27: joined[:1], 0x9F36: joined[1:3], 0x9F26: joined[3:11], 0x9F10: joined[11:]}
 
 
 def _terminal_data(cdol: bytes, entropy: Entropy) -> bytes:

@@ -123,7 +123,8 @@ class Card:
             return Response(b"", 0x6E00)
         if (command.p1, command.p2) != (0x04, 0x00):
             return Response(b"", 0x6A86)
-        if command.data not in (b"", DOMAIN_AID, APPLICATION_AID):
+        known = (b"", DOMAIN_AID, APPLICATION_AID)
+        if command.data not in known or self._faults.foreign:
             return Response(b"", 0x6A82)
         self.reset()
         if command.data == APPLICATION_AID:

@@ -17,7 +17,7 @@ from kif.formats.apdu import Command, Response
 from kif.formats.cmac import xor
 from kif.formats.dgi import Dgi
 from kif.formats.error import BadInput
-from kif.formats.tlv import find, tlv
+from kif.formats.tlv import find, read_dol, tlv
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
@@ -99,7 +99,9 @@ class EmvApplication:
         return 0x9000
 
     def _options(self, command: Command) -> Response:
-        if command.data != b"\x83\x00":
+        pdol = find(self._groups.get(0x9102, b""), 0x9F38) or b""
+        wanted = sum(size for _, size in read_dol(pdol))
+        if len(find(command.data, 0x83) or b"") != wanted:
             return Response(b"", 0x6A80)
         if self._atc == 0xFFFF:
             return Response(b"", 0x6985)

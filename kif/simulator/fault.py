@@ -11,13 +11,18 @@ from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 
-_AT_COMMAND = ("vanish", "refuse")
-_KINDS = (*_AT_COMMAND, "wrong-cryptogram", "bad-rmac", "wrong-arqc")
-_FORM = re.compile(r"([a-z-]+)@([1-9][0-9]*)(?::([1-9][0-9]*))?")
+_AT_COMMAND = ("vanish", "refuse", "mute")
+_WHOLE = ("wrong-cryptogram", "bad-rmac", "wrong-arqc", "foreign", "t0")
+_KINDS = (*_AT_COMMAND, *_WHOLE)
+_FORM = re.compile(r"([a-z0-9-]+)@([1-9][0-9]*)(?::([1-9][0-9]*))?")
 
 
 class CardGone(Exception):
     """The card has left the reader."""
+
+
+class CardMute(Exception):
+    """The card does not answer any more, and stays in the reader."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,11 @@ class Fault:
         if form is None or form[1] not in _KINDS or (form[1] in _AT_COMMAND) != bool(form[3]):
             raise BadInput(
                 Control.USAGE,
-                f"'{text}' is no fault. Use wrong-cryptogram@CARD, bad-rmac@CARD, wrong-arqc@CARD, "
-                "vanish@CARD:COMMAND or refuse@CARD:COMMAND.",
+                f"'{text}' is no fault. Use "
+                + ", ".join(f"{kind}@CARD" for kind in _WHOLE)
+                + " or "
+                + ", ".join(f"{kind}@CARD:COMMAND" for kind in _AT_COMMAND)
+                + ".",
             )
         return cls(form[1], int(form[2]), int(form[3]) if form[3] else None)
 
@@ -58,12 +66,24 @@ class Faults:
         """Whether the card gives wrong application cryptograms."""
         return self._has("wrong-arqc")
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the card has another security domain than ours have."""
+        return self._has("foreign")
+
+    @property
+    def t0(self) -> bool:
+        """Whether the card speaks T=0; no fault, but not what most do."""
+        return self._has("t0")
+
     def strike(self) -> int | None:
-        """Count a command; return a forced status word. Raises ``CardGone``."""
+        """Count a command; return a forced status word. Raises ``CardGone`` or ``CardMute``."""
         self.commands += 1
         now = {fault.kind for fault in self.faults if fault.command == self.commands}
         if "vanish" in now:
             raise CardGone
+        if "mute" in now:
+            raise CardMute
         return 0x6A80 if "refuse" in now else None
 
     def spoil_cryptogram(self, cryptogram: bytes) -> bytes:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Protocol
 
-from kif.simulator.card import Card
-from kif.simulator.fault import CardGone
+from kif.simulator.fault import CardGone, CardMute
 
 _EMPTY = 1.0
 """Seconds for which a slot stays empty after a card left by itself: pcscd looks every 0.4 s, and
@@ -27,13 +27,29 @@ _SETTLED = 0.05
 _POWER_OFF, _POWER_ON, _RESET, _ATR = 0, 1, 2, 4
 
 
+class Chip(Protocol):
+    """What a reader sees of a card."""
+
+    @property
+    def atr(self) -> bytes:
+        """The answer to reset (ISO/IEC 7816-3, 8)."""
+
+    def reset(self) -> None:
+        """Begin anew, as after a reset or a loss of power."""
+
+    def apdu(self, raw: bytes) -> bytes:
+        """Answer one command. Raises ``CardGone`` or ``CardMute``."""
+
+
 class Slot:
     """One slot of a reader whose vpcd listens on ``port``; empty at first."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._change = threading.Condition()
-        self._card: Card | None = None
+        self._card: Chip | None = None
+        self._atr = b""
+        """Of the last card: pcscd asks for it while one is exchanged, too."""
         self._powered = False
         self._connection: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -44,13 +60,13 @@ class Slot:
         """Whether the reader has a card, as pcscd sees it; not, once the card vanished."""
         return self._connection is not None
 
-    def put(self, card: Card) -> None:
+    def put(self, card: Chip) -> None:
         """Put a card in. Into an empty slot this takes until pcscd sees it, up to 3 seconds.
 
         Raises ``OSError`` when pcscd is gone.
         """
         with self._change:
-            self._card = card
+            self._card, self._atr = card, card.atr
             if self._connection is None:
                 self._insert()
                 self._change.wait_for(lambda: self._powered, _NOTICED)
@@ -96,9 +112,12 @@ class Slot:
             card = self._card
             if card is None or not self._powered:
                 raise CardGone
-            _send(connection, card.apdu(message))
+            try:
+                _send(connection, card.apdu(message))
+            except CardMute:
+                _message(connection)  # until the slot is emptied
         elif message[0] == _ATR:
-            _send(connection, Card.atr)
+            _send(connection, self._atr)
         else:
             self._control(message[0])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from kif.simulator.card import Card
 from kif.simulator.fault import Fault, Faults
 from kif.simulator.slot import Slot
+from kif.simulator.t0 import ByteCard
 
 
 class CardTransport:
@@ -65,6 +66,8 @@ class CardTransport:
             return self._feed()
         if request in ("STACK GOOD", "STACK REJECT"):
             return self._stack(good=request == "STACK GOOD")
+        if request == "CLEAR":
+            return "EMPTY" if self._card is None else self._stack(good=False)
         return f"ERROR there is no request '{request[:40]}'"
 
     def _feed(self) -> str:
@@ -75,8 +78,9 @@ class CardTransport:
         self._number += 1
         if self._left is not None:
             self._left -= 1
-        self._card = Card(Faults.of_card(self._faults, self._number))
-        self._slot.put(self._card)
+        faults = Faults.of_card(self._faults, self._number)
+        self._card = Card(faults)
+        self._slot.put(ByteCard(self._card) if faults.t0 else self._card)
         return "OK"
 
     def _stack(self, good: bool) -> str:

@@ -90,7 +90,7 @@ def at_the_machine(site: TestSite, oracle: LocalOracle, cards: int) -> dict[str,
         for name in ("personalise", "print_card", "check_chip"):
             setattr(line_round, name, clock.timed(name, getattr(line_round, name)))
         began = time.perf_counter()
-        made = line_round.make_cards(oracle, batch.id, machine, lambda: None)
+        made = line_round.make_cards(oracle, batch.id, machine)
         clock.spent["all"] = time.perf_counter() - began
     assert made.good == cards
     return {what: 1000 * seconds / cards for what, seconds in clock.spent.items()}

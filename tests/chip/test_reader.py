@@ -34,3 +34,40 @@ def test_a_service_that_does_not_run_is_a_sentence() -> None:
 def test_a_reader_that_is_not_there_names_those_that_are(machine: LoadedMachine) -> None:
     with pytest.raises(DeviceFailed, match=r"no reader 'Acme'; found: 'VPCD A 00 00'"):
         open_reader("Acme")
+
+
+GONE = """
+import os, sys
+from kif.chip.reader import open_reader
+from kif.chip.transport import Transport
+from kif.formats.error import KifError
+from kif.simulator.machine import Machine
+
+with Machine() as machine:
+    os.environ["PCSCLITE_CSOCK_NAME"] = machine.socket
+    (name, path), = machine.readers
+    Transport.connect(path).feed()
+    reader = open_reader(name)
+    if sys.argv[1] == "in use":
+        reader.connect()
+        print(reader.transmit(bytes.fromhex("00A40400")).hex()[-4:])
+    machine._pcscd._process.kill()
+    machine._pcscd._process.wait()
+    try:
+        reader.transmit(bytes(4)) if sys.argv[1] == "in use" else reader.connect()
+    except KifError as error:
+        print(error.exit_code, error)
+    reader.disconnect()
+"""
+
+
+@pytest.mark.control("KIF-CHIP-01")
+@pytest.mark.parametrize("moment", ["in use", "between cards"])
+def test_a_service_that_dies_is_no_fault_of_the_card(moment: str) -> None:
+    command = [sys.executable, "-c", GONE, moment]
+    *before, said = (
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ).stdout.splitlines()
+    assert before == (["9000"] if moment == "in use" else [])
+    assert said.startswith("3 The reader 'VPCD A 00 00' can't be used: ")
+    assert said.endswith("[KIF-CHIP-01]")

@@ -22,6 +22,7 @@ SCRIPTS = st.builds(
     application=HEX,
     security_domain=HEX,
     key_version=st.integers(0, 127),
+    options=st.integers(0, 127),
     security_level=st.sampled_from([0x01, 0x03, 0x11, 0x13, 0x33]),
     groups=st.lists(GROUPS, max_size=6).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),

@@ -1,5 +1,6 @@
 """The three round trips, with a simulated card at the end of a wire of one function call."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -381,3 +382,44 @@ def test_a_batch_ends_when_no_card_is_ready(oracle: LocalOracle, batch: BatchVie
     for _ in range(3):
         make(oracle, batch, card())
     assert new_claim(oracle, batch.id) is None
+
+
+class OtherDelivery(Wire):
+    """A card that says another key version, or other SCP03 options, of itself."""
+
+    def __init__(self, place: int, value: int) -> None:
+        super().__init__(card())
+        self.place, self.value = place, value
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = bytearray(super().transmit(command))
+        if command[1] == 0x50:
+            answer[self.place] = self.value
+        return bytes(answer)
+
+
+@pytest.mark.control("KIF-CHIP-07")
+@pytest.mark.parametrize(("place", "value", "found"), [(10, 2, "2 and .* 70;"), (12, 0x60, "60;")])
+def test_a_card_of_another_delivery_is_rejected_before_anything_is_derived(
+    oracle: LocalOracle, batch: BatchView, place: int, value: int, found: str
+) -> None:
+    with nothing_left(token(oracle)):
+        wire = OtherDelivery(place, value)
+        done = personalise(claimed(oracle, batch.id), wire, oracle.chip)
+    assert done.view.state is JobState.PREPARED
+    assert re.search(rf"key version .*{found} its profile says 1 and 70", done.rejected or "")
+    assert wire.card._faults.commands == 2
+    make(oracle, batch, card())
+
+
+@pytest.mark.control("KIF-CHIP-01")
+def test_a_reader_that_fails_is_no_fault_of_the_blank(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    for _ in range(5):  # the station is not stopped for it
+        lease = claimed(oracle, batch.id).lease
+        done = oracle.chip.give_up(lease, Control.READER, "The reader is gone.")
+        assert (done.view.state, done.rejected) == (JobState.PREPARED, None)
+        assert oracle.chip.give_up(lease, Control.READER, "The reader is gone.") == done
+    assert [entry.event.kind for entry in entries(oracle, batch)][-1] == "claim-withdrawn"
+    make(oracle, batch, card())

@@ -110,12 +110,34 @@ def test_an_unknown_product_names_the_known_ones() -> None:
         load_product("gold")
 
 
-@pytest.mark.parametrize("change", [{"extra": "1"}, {"aip": None}, {"cdol1": "xx"}])
-def test_a_profile_is_strict(change: dict[str, str | None]) -> None:
+STRICT: list[dict[str, str | int | None]] = [
+    {"extra": "1"},
+    {"aip": None},
+    {"cdol1": "xx"},
+    {"security_level": 0x02},
+    {"name": "debit", "security_level": 0x03},  # only a test may do without R-MAC
+]
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("change", STRICT)
+def test_a_profile_is_strict(change: dict[str, str | int | None]) -> None:
     raw = yaml.safe_load((product_module._FOLDER / "test-debit.yaml").read_text()) | change
     fields = {name: value for name, value in raw.items() if value is not None}
     with pytest.raises(ValidationError):
         Product.model_validate(fields)
+
+
+def test_a_test_may_do_without_response_macs_and_a_product_with_them() -> None:
+    raw = yaml.safe_load((product_module._FOLDER / "test-debit.yaml").read_text())
+    assert Product.model_validate(raw | {"security_level": 0x03}).security_level == 0x03
+    assert Product.model_validate(raw | {"name": "debit"}).security_level == 0x33
+
+
+def test_the_terminal_is_asked_for_what_the_profile_says() -> None:
+    made = build_script(load_product("test-prepaid"), KEYS, Secret(canonical.encode(RECORD)))
+    assert find(data(made, "9102"), 0x9F38) == bytes.fromhex("9F1A02")
+    assert find(data(script(), "9102"), 0x9F38) is None
 
 
 class Desk:

@@ -17,6 +17,7 @@ from tests.preparation.test_preparation import RECORD, data, script
 
 SCRIPT = script()
 IAD = find(data(SCRIPT, "9200"), 0x9F10) or b""
+AIP, AFL = (find(data(SCRIPT, "9104"), tag) or b"" for tag in (0x82, 0x94))
 Answer = Callable[[Command], Response]
 
 
@@ -40,10 +41,14 @@ class Chip:
 
     def answer(self, name: str) -> Response:
         if name == "select":
-            return Response(b"", 0x9000)
+            return selected()
         if name == "options":
             return Response(tlv(0x77, data(SCRIPT, "9104")), 0x9000)
         return cryptogram() if name == "ac" else Response(data(SCRIPT, name), 0x9000)
+
+
+def selected(label: bytes = data(SCRIPT, "9102"), name: str = SCRIPT.application) -> Response:
+    return Response(tlv(0x6F, tlv(0x84, bytes.fromhex(name)) + tlv(0xA5, label)), 0x9000)
 
 
 def cryptogram(cid: int = 0x80, iad: bytes = IAD, arqc: bytes = bytes(8)) -> Response:
@@ -92,10 +97,29 @@ def test_a_good_chip_passes_every_check() -> None:
     assert maced.endswith(b"\xab" * 4 + b"\x18\x00" + b"\x00\x01" + IAD)
 
 
+def test_format_1_is_read_as_well() -> None:
+    ac = Response(tlv(0x80, b"\x80\x00\x01" + bytes(8) + IAD), 0x9000)
+    chip = Chip({"options": Response(tlv(0x80, AIP + AFL), 0x9000), "ac": ac})
+    desk = Desk()
+    assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
+    assert desk.verified[0].endswith(b"\x00\x01" + IAD)
+
+
 DIFFERENT = {
     "no application": ({"select": Response(b"", 0x6A82)}, "KIF-QC-01"),
+    "a bare 9000": ({"select": Response(b"", 0x9000)}, "KIF-QC-01"),
+    "another label": ({"select": selected(tlv(0x50, b"OTHER") + tlv(0x87, b"\x01"))}, "KIF-QC-01"),
+    "another priority": (
+        {"select": selected(data(SCRIPT, "9102")[:-1] + b"\x02")},
+        "KIF-QC-01",
+    ),
+    "another name": ({"select": selected(name="A0000000999998")}, "KIF-QC-01"),
+    "other options of format 1": (
+        {"options": Response(tlv(0x80, b"\x00\x00" + AFL), 0x9000)},
+        "KIF-QC-01",
+    ),
     "other options": ({"options": Response(tlv(0x77, b"\x82\x02\x00\x00"), 0x9000)}, "KIF-QC-01"),
-    "options in another template": ({"options": Response(b"\x80\x00", 0x9000)}, "KIF-QC-01"),
+    "options in another template": ({"options": Response(b"\x70\x00", 0x9000)}, "KIF-QC-01"),
     "an altered record": (
         {"0201": Response(data(SCRIPT, "0201")[:-1] + b"\x55", 0x9000)},
         "KIF-QC-01",

@@ -1,0 +1,36 @@
+"""Calls with a time limit."""
+
+import threading
+import time
+
+import pytest
+
+from kif.chip.exchange import Patient, Silence
+
+
+def test_a_call_gives_what_it_gives() -> None:
+    calls = Patient()
+    assert calls.call(5, divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        calls.call(5, divmod, 7, 0)
+    assert calls.call(5, divmod, 8, 2) == (4, 0)
+
+
+def test_a_call_that_stays_away_ends_it_and_what_is_left_is_called_once_it_returns() -> None:
+    calls, released, cleared = Patient(), threading.Event(), threading.Event()
+    began = time.monotonic()
+    with pytest.raises(Silence):
+        calls.call(0.05, released.wait, 30)
+    with pytest.raises(Silence):  # at once, and nothing is called
+        calls.call(30, divmod, 1, 1)
+    assert time.monotonic() - began < 10
+    calls.finally_call(cleared.set)
+    assert not cleared.is_set()
+    released.set()
+    assert cleared.wait(10)
+
+
+def test_what_is_left_is_called_at_once_where_nothing_is_silent() -> None:
+    done: list[int] = []
+    Patient().finally_call(done.append, 1)
+    assert done == [1]
