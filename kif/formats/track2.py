@@ -11,6 +11,11 @@ _LONGEST = 37
 """Digits and separator of a whole track 2 without its sentinels and check character."""
 
 
+def room_on_track2(pan: str) -> int:
+    """Return how many digits of discretionary data track 2 holds beside a PAN."""
+    return _LONGEST - len(pan) - len("DYYMM201")
+
+
 @dataclass(frozen=True)
 class Track2:
     """The fields of track 2; digits. ``repr`` shows none of them."""
@@ -33,14 +38,12 @@ class Track2:
             ("PAN", self.pan, range(12, 20)),
             ("expiry", self.expiry, range(4, 5)),
             ("service code", self.service_code, range(3, 4)),
-            ("discretionary data", self.discretionary_data, range(14)),
+            ("discretionary data", self.discretionary_data, range(room_on_track2(self.pan) + 1)),
         )
         for name, value, lengths in fields:
             if len(value) not in lengths or not (value == "" or _is_digits(value)):
                 raise BadInput(Control.RECORD, f"Track 2: the {name} has not its form.")
         text = f"{self.pan}D{self.expiry}{self.service_code}{self.discretionary_data}"
-        if len(text) > _LONGEST:
-            raise BadInput(Control.RECORD, f"Track 2 has {len(text)} signs; it holds {_LONGEST}.")
         return bytes.fromhex(text + "F" * (len(text) % 2))
 
     @classmethod

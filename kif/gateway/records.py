@@ -8,21 +8,25 @@ from __future__ import annotations
 import calendar
 import hashlib
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.pan import bin_of, check_digit_is_right, hash_total
 from kif.formats.secret import Secret
+from kif.formats.track2 import room_on_track2
 from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
 
 _SHOWN = 20
+_LATIN = r"[\p{Latin}&&\p{Lu}]"
+_NAME = rf"^{_LATIN}(?:{_LATIN}|[ /.'-]){{1,25}}$"
 
 
 class _Strict(BaseModel):
@@ -32,29 +36,58 @@ class _Strict(BaseModel):
 Model = TypeVar("Model", bound=_Strict)
 
 
+def _form(described: str, **rules: Any) -> Any:
+    """Return a field's form; ``described`` is what an error says that it has to be."""
+    return Field(description=described, **rules)
+
+
+def _composed(text: Any) -> Any:
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
 class Header(_Strict):
     """The first line."""
 
-    format: Literal["kif-issuer-file-1"]
-    issuer: Annotated[str, Field(min_length=1, max_length=64)]
+    format: Annotated[Literal["kif-issuer-file-1"], _form("kif-issuer-file-1")]
+    issuer: Annotated[str, _form("1 to 64 characters", min_length=1, max_length=64)]
     # Not digits alone: a number could be a PAN, and references stand in the ledger.
     reference: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z._-][A-Za-z0-9._-]*$", max_length=64)
+        str,
+        _form(
+            "1 to 64 of A-Z a-z 0-9 . _ -, not digits alone",
+            pattern=r"^[A-Za-z0-9._-]*[A-Za-z._-][A-Za-z0-9._-]*$",
+            max_length=64,
+        ),
     ]
-    product: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    count: Annotated[int, Field(ge=1)]
-    hash_total: Annotated[str, Field(pattern=r"^[0-9]{16}$")]
+    product: Annotated[
+        str, _form("1 to 64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    ]
+    count: Annotated[int, _form("a number from 1", ge=1)]
+    hash_total: Annotated[str, _form("16 digits in quotes", pattern=r"^[0-9]{16}$")]
 
 
 class Record(_Strict):
     """A card's line (docs/formats/issuer-file.md)."""
 
-    pan: Annotated[str, Field(pattern=r"^[0-9]{12,19}$")]
-    psn: Annotated[str, Field(pattern=r"^[0-9]{2}$")]
-    expiry: Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
-    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z /.'-]{1,25}$")]
-    service_code: Annotated[str, Field(pattern=r"^[0-9]{3}$")]
-    discretionary_data: Annotated[str, Field(pattern=r"^[0-9]{0,8}$")]
+    pan: Annotated[str, _form("12 to 19 digits in quotes", pattern=r"^[0-9]{12,19}$")]
+    psn: Annotated[str, _form("2 digits in quotes", pattern=r"^[0-9]{2}$")]
+    expiry: Annotated[
+        str,
+        _form(
+            "YYYY-MM up to 2049-12, because a terminal reads years from 50 as 19YY",
+            pattern=r"^20[0-4][0-9]-(0[1-9]|1[0-2])$",
+        ),
+    ]
+    name: Annotated[
+        str,
+        BeforeValidator(_composed),
+        _form(
+            "2 to 26 capital Latin letters, spaces and / . ' -, as SURNAME/GIVEN.TITLE",
+            pattern=_NAME,
+        ),
+    ]
+    service_code: Annotated[str, _form("3 digits in quotes", pattern=r"^[0-9]{3}$")]
+    discretionary_data: Annotated[str, _form("digits in quotes, or none", pattern=r"^[0-9]*$")]
 
     def __repr__(self) -> str:
         return "Record(redacted)"
@@ -132,6 +165,10 @@ def _check(record: Record, number: int, today: date) -> list[Fault]:
         faults.append(Fault(Control.PAN_CHECK_DIGIT, number, "pan: the check digit is wrong"))
     if record.last_day() < today:
         faults.append(Fault(Control.CARD_EXPIRED, number, "expiry: the card has expired"))
+    room = room_on_track2(record.pan)
+    if len(record.discretionary_data) > room:
+        told = f"discretionary_data: track 2 has room for {room} digits beside this PAN"
+        faults.append(Fault(Control.RECORD, number, told))
     return faults
 
 
@@ -144,7 +181,8 @@ def _read(model: type[Model], line: bytes, number: int) -> tuple[Model | None, l
         return model.model_validate(fields), []
     except ValidationError as invalid:
         wrong = invalid.errors(include_input=False, include_context=False, include_url=False)
-    return None, [Fault(Control.RECORD, number, _said(each["loc"], each["type"])) for each in wrong]
+    told = [_said(model, each["loc"], each["type"]) for each in wrong]
+    return None, [Fault(Control.RECORD, number, words) for words in told]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -154,14 +192,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _said(place: tuple[int | str, ...], kind: str) -> str:
-    words = {
-        "missing": "is missing",
-        "extra_forbidden": "an unknown field",
-        "string_pattern_mismatch": "has not its form",
-    }
-    field = str(place[0]) if place and kind != "extra_forbidden" else "a field"
-    return f"{field}: {words.get(kind, 'has not its form')}"
+def _said(model: type[_Strict], place: tuple[int | str, ...], kind: str) -> str:
+    """Say which field is wrong and what it has to be; never what it is."""
+    field = model.model_fields.get(str(place[0])) if place else None
+    if field is None:
+        return "a field: an unknown field" if place else "the line is not one JSON object"
+    if kind == "missing":
+        return f"{place[0]}: is missing"
+    return f"{place[0]}: has to be {field.description}"
 
 
 def _check_totals(header: Header, records: Sequence[Record]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.name import LONGEST, in_common_characters, in_latin_1
 from kif.formats.tlv import tlv
 from kif.formats.track2 import Track2
 from kif.preparation.product import Product
@@ -37,11 +40,31 @@ class CardData:
 def records(product: Product, card: CardData) -> dict[tuple[int, int], bytes]:
     """Return the records (template 70) by SFI and number, in the order of the AFL."""
     track2 = Track2(card.pan, card.last_day[:4], card.service_code, card.discretionary_data)
+    name = tlv(0x5F20, chip_name(product, card.name))
     return {
-        (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + tlv(0x5F20, card.name.encode())),
+        (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + name),
         (2, 1): tlv(_RECORD, _cardholder_account(product, card)),
         (2, 2): tlv(_RECORD, _risk_management(product)),
     }
+
+
+def chip_name(product: Product, name: str) -> bytes:
+    """Return tag 5F20 by the profile's rule. Raises ``BadInput`` (PRODUCT) when it is too long."""
+    latin_1 = product.chip_name == "iso-8859-1"
+    coded = in_latin_1(name) if latin_1 else in_common_characters(name)
+    if len(coded) > LONGEST:
+        raise BadInput(
+            Control.PRODUCT,
+            f"The name has {len(coded)} characters when it is written for the chip "
+            f"({product.chip_name}); {LONGEST} is the most.",
+        )
+    try:
+        return coded.encode("latin-1" if latin_1 else "ascii")
+    except UnicodeEncodeError:
+        raise BadInput(
+            Control.PRODUCT,
+            f"The name has a letter that there is no rule for in {product.chip_name}.",
+        ) from None
 
 
 def _cardholder_account(product: Product, card: CardData) -> bytes:

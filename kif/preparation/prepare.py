@@ -7,7 +7,7 @@ from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
-from kif.oracle.interface import BatchView, JobRef, JobView, PreparationOracle
+from kif.oracle.interface import BatchView, JobRef, PreparationOracle
 from kif.preparation.product import load_product, profile_digest
 from kif.preparation.script import build_script
 
@@ -36,24 +36,19 @@ def prepare_batch(
         for job in oracle.jobs(batch):
             try:
                 script = build_script(product, keys, oracle.record(job.id))
+                fits(script.artwork)
             except CheckFailed as fault:
                 if fault.control is not Control.DATA_AT_REST:
                     raise
                 oracle.suspect(job.id, fault.control, fault.sentence)
+            except BadInput as fault:
+                raise BadInput(
+                    fault.control,
+                    f"Card {job.number}: {fault.sentence} Nothing was prepared; cancel the batch "
+                    "and ask the issuer for a name that fits, in a new file.",
+                ) from None
             else:
-                _require(fits, job, script.artwork)
                 yield job.id, script.encode()
             advance()
 
     return oracle.save_scripts(batch, profile, tuple(keys.values()), scripts())
-
-
-def _require(fits: Callable[[Artwork], None], job: JobView, artwork: Artwork) -> None:
-    try:
-        fits(artwork)
-    except BadInput as fault:
-        raise BadInput(
-            fault.control,
-            f"Card {job.number}: {fault.sentence} Nothing was prepared; ask the issuer for a name "
-            "that fits, in a new file.",
-        ) from None

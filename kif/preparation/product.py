@@ -34,6 +34,10 @@ class Product(BaseModel):
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)]
     """SCP03's parameter "i" of the blanks (Amendment D, table 5-1)."""
     security_level: Literal[0x01, 0x03, 0x11, 0x13, 0x33]
+    chip_name: Literal["common", "iso-8859-1"]
+    """The characters of 5F20: ASCII, or ISO/IEC 8859-1 (EMV Book 4, annex B)."""
+    printed_name: Literal["as-sent", "common"]
+    """What is printed: the issuer's letters with their marks, or ASCII."""
     label: Annotated[str, Field(max_length=16)]
     priority: Hex
     pdol: Annotated[str, Field(pattern=r"^([0-9A-F]{2})*$")]

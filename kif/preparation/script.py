@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kif.formats import canonical
 from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
+from kif.formats.name import as_shown, in_common_characters
 from kif.formats.purpose import CARD_MANAGER
 from kif.formats.script import Artwork, Group, Recipe, Script
 from kif.formats.secret import Secret
@@ -42,14 +43,15 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         options=product.scp03_options,
         security_level=product.security_level,
         groups=groups,
-        artwork=_artwork(card),
+        artwork=_artwork(product, card),
     )
 
 
-def _artwork(card: CardData) -> Artwork:
+def _artwork(product: Product, card: CardData) -> Artwork:
     number = " ".join(card.pan[at : at + 4] for at in range(0, len(card.pan), 4))
-    surname, _, given = card.name.partition("/")
-    name = f"{given.strip()} {surname.strip()}".strip()
+    name = as_shown(card.name)
+    if product.printed_name == "common":
+        name = in_common_characters(name)
     valid_thru = f"{card.expiry[5:]}/{card.expiry[2:4]}"
     return Artwork({"number": number, "name": name, "valid_thru": valid_thru})
 

@@ -41,7 +41,7 @@ def test_it_is_padded_to_whole_bytes(track: Track2, expected: str) -> None:
         (Track2("4111111111111111", "312", "201", ""), "expiry"),
         (Track2("4111111111111111", "3112", "2O1", ""), "service code"),
         (Track2("4111111111111111", "3112", "201", "x"), "discretionary data"),
-        (Track2("4111111111111111111", "3112", "201", "1" * 13), "it holds 37"),
+        (Track2("4111111111111111111", "3112", "201", "1" * 11), "discretionary data"),
     ],
 )
 def test_a_field_of_the_wrong_form_is_named_without_its_value(track: Track2, words: str) -> None:

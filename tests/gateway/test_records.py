@@ -47,12 +47,21 @@ WRONG_PAN = PANS[0][:-1] + str((int(PANS[0][-1]) + 1) % 10)
 RECORDS: dict[str, tuple[dict[str, object], str, str]] = {
     "a wrong check digit": (record(WRONG_PAN), "KIF-GW-09", "pan: the check digit is wrong"),
     "an expired card": (record(PANS[0], expiry="2026-10"), "KIF-GW-10", "the card has expired"),
-    "a PAN that is a number": (record(PANS[0], pan=1), "KIF-GW-08", "pan: has not its form"),
-    "a short PAN": (record("99999900"), "KIF-GW-08", "pan: has not its form"),
-    "a month that is none": (record(PANS[0], expiry="2030-13"), "KIF-GW-08", "expiry: has not"),
-    "a lower-case name": (record(PANS[0], name="test"), "KIF-GW-08", "name: has not its form"),
+    "a PAN that is a number": (record(PANS[0], pan=1), "KIF-GW-08", "pan: has to be 12 to 19"),
+    "a short PAN": (record("99999900"), "KIF-GW-08", "pan: has to be 12 to 19 digits"),
+    "a month that is none": (record(PANS[0], expiry="2030-13"), "KIF-GW-08", "expiry: .*YYYY-MM"),
+    "a year that reads as 1950": (record(PANS[0], expiry="2050-01"), "KIF-GW-08", "2049-12"),
+    "a lower-case name": (record(PANS[0], name="test"), "KIF-GW-08", "name: .*SURNAME/GIVEN.TITLE"),
+    "a name in Cyrillic": (record(PANS[0], name="ИВАНОВ/ИВАН"), "KIF-GW-08", "capital Latin"),
+    "a name with a digit": (record(PANS[0], name="TEST/A2"), "KIF-GW-08", "capital Latin"),
+    "27 letters": (record(PANS[0], name="T" * 27), "KIF-GW-08", "2 to 26"),
     "a field too many": (record(PANS[0], cvv="123"), "KIF-GW-08", "a field: an unknown field"),
     "letters in a service code": (record(PANS[0], service_code="2x1"), "KIF-GW-08", "service"),
+    "14 digits beside a PAN of 16": (
+        record(PANS[0], discretionary_data="0" * 14),
+        "KIF-GW-08",
+        "discretionary_data: track 2 has room for 13 digits",
+    ),
 }
 
 
@@ -63,6 +72,21 @@ def test_a_bad_record_is_refused_by_number_and_field(case: str) -> None:
     with pytest.raises(BadInput, match=f"record 2: .*{words}") as refused:
         read(lines(header(count=2), record(PANS[1]), bad))
     assert refused.value.control.value == control
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kept"),
+    [
+        ("expiry", "2049-12", "2049-12"),
+        ("discretionary_data", "0" * 13, "0" * 13),
+        ("name", "MÜLLER-ŁĄCKI/ZOË.DR", "MÜLLER-ŁĄCKI/ZOË.DR"),
+        ("name", "MU\u0308LLER/ANA", "MÜLLER/ANA"),
+    ],
+)
+def test_what_a_card_can_carry_is_taken(field: str, value: str, kept: str) -> None:
+    content = lines(header(count=1, hash_total=PANS[0]), record(PANS[0], **{field: value}))
+    (card,) = read(content).cards
+    assert json.loads(card.record.reveal())[field] == kept
 
 
 def test_a_card_is_valid_on_its_last_day() -> None:

@@ -98,6 +98,31 @@ def test_the_front_has_the_number_in_groups_and_the_name_as_spoken() -> None:
     assert artwork["name"] == "CARDHOLDER AA TEST"
 
 
+def named(name: str, **profile: str) -> tuple[bytes, str]:
+    """Return tag 5F20 and what is printed, of a card of a profile that differs in this."""
+    product = load_product("test-debit").model_copy(update=profile)
+    made = build_script(product, KEYS, Secret(canonical.encode(RECORD | {"name": name})))
+    return find(data(made, "0101"), 0x5F20) or b"", made.artwork["name"]
+
+
+def test_a_name_keeps_its_marks_where_its_profile_says_so() -> None:
+    name = "MÜLLER/ANA.DR"
+    assert named(name) == (b"MUELLER/ANA.DR", "DR ANA MÜLLER")
+    assert named(name, printed_name="common")[1] == "DR ANA MUELLER"
+    assert named(name, chip_name="iso-8859-1")[0] == "MÜLLER/ANA.DR".encode("latin-1")
+    assert named("ŁĄCKI/Ż", chip_name="iso-8859-1") == (b"LACKI/Z", "Ż ŁĄCKI")
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize(
+    ("name", "told"), [("ÜÜ" * 7, "has 28 characters"), ("ŊƐ/A", "a letter that there is no rule")]
+)
+def test_a_name_that_the_chip_cannot_hold_is_refused(name: str, told: str) -> None:
+    with pytest.raises(BadInput, match=told) as refused:
+        named(name)
+    assert name not in str(refused.value)
+
+
 def test_a_script_comes_back_and_shows_nothing() -> None:
     made = script()
     assert Script.decode(made.encode()) == made
