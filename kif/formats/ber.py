@@ -45,6 +45,13 @@ class Element:
             raise _bad(f"more than {_CHILDREN} parts stand in one element")
         return found
 
+    def parts(self, count: int) -> list[Element]:
+        """Return the children, which have to be so many. Raises ``BadInput`` (BYTES)."""
+        children = self.children()
+        if len(children) != count:
+            raise _bad(f"{count} parts were expected, {len(children)} were found")
+        return children
+
     def expect(self, tag: int) -> Element:
         """Return the element itself when it has this tag. Raises ``BadInput`` (BYTES)."""
         if self.tag != tag:

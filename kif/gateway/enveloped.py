@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptography import x509
-
 from kif.formats import ber
 from kif.formats.ber import Element
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.gateway.armour import unarmoured
+from kif.gateway.certificate import Identifiers, identifiers
 from kif.oracle.interface import Envelope, GatewayOracle
 
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 ENVELOPED_DATA = "1.2.840.113549.1.7.3"
 _RSA = "1.2.840.113549.1.1.1"
+_OAEP = "1.2.840.113549.1.1.7"
+_KINDS = {
+    DATA: "is neither encrypted nor signed",
+    SIGNED_DATA: "is signed, but not encrypted",
+    "1.2.840.113549.1.7.6": "is encrypted with a password or key that CMS does not carry",
+    "1.2.840.113549.1.9.16.1.23": "is AuthEnvelopedData",
+}
 _AES_CBC = {
     "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
     "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
     "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
 }
+_KEYS = "RSA PKCS#1 v1.5 and RSA-OAEP with SHA-1"
 _BLOCK = 16
 _SEGMENT = 64 * 1024
 
@@ -31,6 +39,8 @@ class Enveloped:
     """What of an EnvelopedData is for us."""
 
     encrypted_key: bytes
+    oaep: bool
+    """Whether the key is encrypted by RSA-OAEP, or by PKCS#1 v1.5."""
     initialisation_vector: bytes
     content: bytes
 
@@ -40,9 +50,9 @@ def open_enveloped(raw: bytes, oracle: GatewayOracle) -> bytes:
 
     Raises ``BadInput``: FILE_RECIPIENT when it is not for us, FILE_INTACT when it does not open.
     """
-    certificate = x509.load_pem_x509_certificate(oracle.recipient_certificate().encode())
+    us = identifiers(oracle.recipient_certificate())
     try:
-        enveloped = _parse(ber.read(raw), certificate)
+        enveloped = _parse(ber.read(unarmoured(raw)), us)
     except BadInput as broken:
         if broken.control is not Control.BYTES:
             raise
@@ -51,40 +61,44 @@ def open_enveloped(raw: bytes, oracle: GatewayOracle) -> bytes:
             f"The file is not a whole CMS envelope: {broken.sentence} Ask the issuer to send it "
             "again.",
         ) from None
-    with oracle.open_envelope(enveloped.encrypted_key) as envelope:
+    with oracle.open_envelope(enveloped.encrypted_key, enveloped.oaep) as envelope:
         return _unpadded(b"".join(_decrypted(envelope, enveloped)))
 
 
-def _parse(root: Element, certificate: x509.Certificate) -> Enveloped:
-    kind, content = _two(root.expect(ber.SEQUENCE).children())
+def _parse(root: Element, us: Identifiers) -> Enveloped:
+    kind, content = root.expect(ber.SEQUENCE).parts(2)
     if kind.oid() != ENVELOPED_DATA:
+        found = _KINDS.get(kind.oid(), f"is CMS content of type {kind.oid()}")
         raise BadInput(
             Control.FILE_INTACT,
-            f"The file is CMS content of type {kind.oid()}, not EnvelopedData. Ask the issuer to "
-            "sign it, then to encrypt it.",
+            f"The file {found}; accepted is EnvelopedData. Ask the issuer to sign it, then to "
+            "encrypt it.",
         )
-    (data,) = _exactly(content.expect(ber.context(0)).children(), 1)
+    (data,) = content.expect(ber.context(0)).parts(1)
     parts = [each for each in data.expect(ber.SEQUENCE).children() if each.tag < 0x80]
     if len(parts) != 3:  # version, recipients, content; [0] and [1] are informative
         raise BadInput(Control.BYTES, "an EnvelopedData has not its three parts.")
     version, recipients, encrypted = parts
     _expect_version(version, 0, 2, 3, 4)
     vector, cryptogram = _content(encrypted.expect(ber.SEQUENCE))
-    key = _key_for(recipients.expect(ber.SET).children(), certificate)
-    return Enveloped(key, vector, cryptogram)
+    key, oaep = _key_for(recipients.expect(ber.SET).children(), us)
+    return Enveloped(key, oaep, vector, cryptogram)
 
 
-def _key_for(recipients: list[Element], certificate: x509.Certificate) -> bytes:
+def _key_for(recipients: list[Element], us: Identifiers) -> tuple[bytes, bool]:
+    """Return the content key that is encrypted to us, and whether by OAEP with SHA-1."""
     for recipient in recipients:
         if recipient.tag != ber.SEQUENCE:
             continue  # key agreement and others: not a key transport to us
-        version, identifier, algorithm, key = _exactly(recipient.children(), 4)
+        version, identifier, algorithm, key = recipient.parts(4)
         _expect_version(version, 0, 2)
-        if identifies(identifier, certificate):
+        if us.named_by(identifier):
             oid, parameters = algorithm.algorithm()
-            if oid != _RSA or parameters:
-                raise _unsupported("key encryption", oid, "RSA PKCS#1 v1.5")
-            return key.octets()
+            if oid == _OAEP and any(each.children() for each in parameters):
+                raise _unsupported("key encryption", "RSA-OAEP with another hash", _KEYS)
+            if oid not in (_RSA, _OAEP) or (oid == _RSA and parameters):
+                raise _unsupported("key encryption", oid, _KEYS)
+            return key.octets(), oid == _OAEP
     raise BadInput(
         Control.FILE_RECIPIENT,
         f"The file is encrypted to {len(recipients)} recipient(s), none of which is this bureau. "
@@ -92,29 +106,15 @@ def _key_for(recipients: list[Element], certificate: x509.Certificate) -> bytes:
     )
 
 
-def identifies(identifier: Element, certificate: x509.Certificate) -> bool:
-    """Return whether an identifier (issuer and serial, or subject key id) names a certificate."""
-    if identifier.tag == ber.SEQUENCE:
-        name, serial = _two(identifier.children())
-        same_issuer = bytes(name.raw) == certificate.issuer.public_bytes()
-        return same_issuer and serial.integer() == certificate.serial_number
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return False
-    key_identifier = identifier.octets(ber.context(0, constructed=False))
-    return key_identifier == extension.value.digest
-
-
 def _content(encrypted: Element) -> tuple[bytes, bytes]:
     """Return initialisation vector and cryptogram of an EncryptedContentInfo."""
-    kind, algorithm, cryptogram = _exactly(encrypted.children(), 3)
+    kind, algorithm, cryptogram = encrypted.parts(3)
     if kind.oid() not in (DATA, SIGNED_DATA):
         raise BadInput(Control.BYTES, "the encrypted content is neither data nor signed data.")
     oid, parameters = algorithm.algorithm()
     if oid not in _AES_CBC:
         raise _unsupported("content encryption", oid, ", ".join(_AES_CBC.values()))
-    vector = _exactly(parameters, 1)[0].octets()
+    vector = parameters[0].octets() if parameters else b""
     data = cryptogram.octets(ber.context(0, constructed=False))
     if len(vector) != _BLOCK or not data or len(data) % _BLOCK:
         raise BadInput(Control.BYTES, "the encrypted content is not whole AES blocks.")
@@ -142,8 +142,9 @@ def altered() -> BadInput:
     """Return the one refusal for content that decrypts to nothing sensible."""
     return BadInput(
         Control.FILE_INTACT,
-        "The file's content does not decrypt to signed data: it was altered, or it is encrypted "
-        "with another key than it says. Ask the issuer to send it again.",
+        "The file's content does not decrypt to signed data: it was not signed before it was "
+        "encrypted, or it is encrypted with another key than it says, or it changed on its way. "
+        "Ask the issuer to send it again.",
     )
 
 
@@ -157,14 +158,3 @@ def _unsupported(what: str, found: str, known: str) -> BadInput:
 def _expect_version(element: Element, *known: int) -> None:
     if element.integer() not in known:
         raise BadInput(Control.BYTES, f"version {element.integer()} is not known.")
-
-
-def _two(elements: list[Element]) -> tuple[Element, Element]:
-    first, second = _exactly(elements, 2)
-    return first, second
-
-
-def _exactly(elements: list[Element], count: int) -> list[Element]:
-    if len(elements) != count:
-        raise BadInput(Control.BYTES, f"{count} parts were expected, {len(elements)} were found.")
-    return elements

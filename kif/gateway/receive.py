@@ -40,15 +40,18 @@ def _record(oracle: GatewayOracle, digest: str, refused: KifError) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if 0 < size <= LIMIT:
-            return path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LIMIT + 1)
     except OSError as exc:
         raise BadInput(
             Control.FILE_INTACT, f"The file {path} can't be read: {exc.strerror}."
         ) from exc
-    raise BadInput(
-        Control.FILE_INTACT,
-        f"The file {path} has {size:,} bytes; a file of 1 to {LIMIT:,} is taken, because the whole "
-        "of it is held in memory. Ask the issuer to send it in parts.",
-    )
+    if not raw:
+        raise BadInput(Control.FILE_INTACT, f"The file {path} is empty. Ask the issuer for it.")
+    if len(raw) > LIMIT:
+        raise BadInput(
+            Control.FILE_INTACT,
+            f"The file {path} has more than {LIMIT:,} bytes, and the whole of it is held in "
+            "memory. Ask the issuer to send it in parts.",
+        )
+    return raw

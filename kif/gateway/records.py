@@ -22,6 +22,7 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.pan import bin_of, check_digit_is_right, hash_total
 from kif.formats.secret import Secret
 from kif.formats.track2 import room_on_track2
+from kif.gateway.armour import text_encoding
 from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
 
 _SHOWN = 20
@@ -118,6 +119,14 @@ def read_content(content: bytes, signer: str, file_digest: str, today: date) -> 
     Raises ``BadInput`` with every error of the records; FILE_COUNT or FILE_HASH_TOTAL when only
     those are wrong; ``Refused`` (FILE_SIGNER) when the header names another issuer.
     """
+    encoding = text_encoding(content)
+    if encoding is not None or not content:
+        found = "empty" if encoding is None else f"in {encoding}"
+        raise BadInput(
+            Control.RECORD,
+            f"The content of the file is {found}; it has to be JSON Lines in UTF-8, without a mark "
+            "before them. Nothing was taken; ask the issuer to send it so.",
+        )
     first, *lines = content.removesuffix(b"\n").split(b"\n")
     header, faults = _read(Header, first, 0)
     if header is None:

@@ -10,35 +10,22 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from kif.formats import ber
 from kif.formats.ber import Element
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
-from kif.gateway.enveloped import DATA, SIGNED_DATA, altered, identifies
+from kif.gateway.algorithms import hash_of, require_known, verify
+from kif.gateway.armour import unarmoured
+from kif.gateway.certificate import identifiers
+from kif.gateway.enveloped import DATA, ENVELOPED_DATA, SIGNED_DATA, altered
 from kif.oracle.interface import IssuerView
 
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _VERSIONS = (1, 3)
-_ALGORITHMS = {
-    "1.2.840.113549.1.1.1": "any",  # rsaEncryption: the digest is named beside it
-    "1.2.840.113549.1.1.11": "sha256",
-    "1.2.840.113549.1.1.12": "sha384",
-    "1.2.840.113549.1.1.13": "sha512",
-    "1.2.840.10045.4.3.2": "sha256",
-    "1.2.840.10045.4.3.3": "sha384",
-    "1.2.840.10045.4.3.4": "sha512",
-}
-"""Signature algorithms, and the digest that each of them is with."""
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
-    "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
-    "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
-}
+_CLEAR = b'{"format"'
+"""How content begins that was never signed."""
 
 
 def open_signed(raw: bytes, register: Sequence[IssuerView], now: datetime) -> tuple[str, bytes]:
@@ -46,19 +33,22 @@ def open_signed(raw: bytes, register: Sequence[IssuerView], now: datetime) -> tu
 
     Raises ``BadInput``: FILE_INTACT when it is no SignedData, FILE_SIGNATURE when the signature is
     not over this content; ``Refused`` (FILE_SIGNER) when the signer is not registered or its
-    certificate not valid now.
+    certificate not valid now. Certificates and CRLs in the file prove nothing and are not read.
     """
+    if raw.startswith(_CLEAR):
+        raise _found("is encrypted, but not signed")
     try:
-        content, enclosed, signer = _parse(raw)
+        content, signer = _parse(unarmoured(raw))
         parts = _signer_parts(signer)
         issuer, certificate = _registered(parts.identifier, register)
     except BadInput as broken:
         raise altered() if broken.control is Control.BYTES else broken from None
     _check_validity(issuer, certificate, now)
     try:
-        _check_enclosed(enclosed, certificate)
         _verify(parts, certificate, content)
-    except (BadInput, InvalidSignature):
+    except (BadInput, InvalidSignature) as wrong:
+        if isinstance(wrong, BadInput) and wrong.control is not Control.BYTES:
+            raise
         raise BadInput(
             Control.FILE_SIGNATURE,
             f"The signature of {issuer} does not fit the content. The file was altered after it "
@@ -75,30 +65,36 @@ class Signer:
     digest: str
     attributes: Element
     algorithm: str
+    parameters: list[Element]
     signature: bytes
 
 
-def _parse(raw: bytes) -> tuple[bytes, list[Element], Element]:
-    """Return the content, the certificates that came with it, and the only signer."""
-    kind, wrapped = _parts(ber.read(raw).expect(ber.SEQUENCE), 2)
-    (data,) = _parts(wrapped.expect(ber.context(0)), 1)
-    parts = data.expect(ber.SEQUENCE).children()
-    plain = [each for each in parts if each.tag < 0x80]
-    if kind.oid() != SIGNED_DATA or len(plain) != 4:
+def _parse(raw: bytes) -> tuple[bytes, Element]:
+    """Return the content and its only signer, with or without a ContentInfo around them."""
+    root = ber.read(raw).expect(ber.SEQUENCE)
+    if root.children() and root.children()[0].tag == ber.OID:
+        kind, wrapped = root.parts(2)
+        if kind.oid() == ENVELOPED_DATA:
+            raise _found("is encrypted twice, and what is inside is for somebody else to open")
+        if kind.oid() != SIGNED_DATA:
+            raise _found(f"holds CMS content of type {kind.oid()}, which is not signed")
+        (root,) = wrapped.expect(ber.context(0)).parts(1)
+    parts = root.expect(ber.SEQUENCE).children()
+    plain = [each for each in parts if each.tag not in (ber.context(0), ber.context(1))]
+    if len(plain) != 4:
         raise BadInput(Control.BYTES, "no SignedData")
     version, digests, encapsulated, signers = plain
-    if version.integer() not in _VERSIONS:
+    if version.integer() not in (*_VERSIONS, 4, 5):
         raise BadInput(Control.BYTES, "no known version")
     for digest in digests.expect(ber.SET).children():
         digest.algorithm()
-    content_type, content = _parts(encapsulated.expect(ber.SEQUENCE), 2)
+    content_type, *content = encapsulated.expect(ber.SEQUENCE).children()
     if content_type.oid() != DATA:
-        raise BadInput(Control.BYTES, "the content is not data")
-    (octets,) = _parts(content.expect(ber.context(0)), 1)
-    enclosed = [each for part in parts if part.tag == ber.context(0) for each in part.children()]
-    if len(parts) > len(plain) + bool(enclosed):
-        raise BadInput(Control.BYTES, "something stands where certificates do")
-    return octets.octets(), enclosed, _only(signers.expect(ber.SET).children())
+        raise _found(f"is signed content of type {content_type.oid()}, not data")
+    if not content:
+        raise _found("has a detached signature: the cards are not in it")
+    (octets,) = content[0].expect(ber.context(0)).parts(1)
+    return octets.octets(), _only(signers.expect(ber.SET).children())
 
 
 def _only(signers: list[Element]) -> Element:
@@ -126,26 +122,20 @@ def _signer_parts(signer: Element) -> Signer:
             "default.",
         )
     version, identifier, digest, attributes, algorithm, signature = parts
-    oids = (digest.algorithm(), algorithm.algorithm())
-    if version.integer() not in _VERSIONS or oids[0][1] or oids[1][1]:
-        raise BadInput(Control.BYTES, "no known version or algorithm")
-    return Signer(identifier, oids[0][0], attributes, oids[1][0], signature.octets())
-
-
-def _check_enclosed(enclosed: list[Element], certificate: x509.Certificate) -> None:
-    """Require that a signer's certificate in the file is the registered one, to the last bit."""
-    registered = certificate.public_bytes(Encoding.DER)
-    if enclosed and registered not in [bytes(each.raw) for each in enclosed]:
-        raise InvalidSignature
+    (digest_oid, unexpected), (oid, parameters) = digest.algorithm(), algorithm.algorithm()
+    if version.integer() not in _VERSIONS or unexpected:
+        raise BadInput(Control.BYTES, "no known version or digest")
+    hash_of(digest_oid)
+    require_known(oid)
+    return Signer(identifier, digest_oid, attributes, oid, parameters, signature.octets())
 
 
 def _registered(
     identifier: Element, register: Sequence[IssuerView]
 ) -> tuple[str, x509.Certificate]:
     for issuer in register:
-        certificate = x509.load_pem_x509_certificate(issuer.certificate.encode())
-        if identifies(identifier, certificate):
-            return issuer.name, certificate
+        if identifiers(issuer.certificate).named_by(identifier):
+            return issuer.name, x509.load_pem_x509_certificate(issuer.certificate.encode())
     raise Refused(
         Control.FILE_SIGNER,
         "The file is signed by somebody who is not in the issuer register. If the signer is right, "
@@ -165,43 +155,48 @@ def _check_validity(issuer: str, certificate: x509.Certificate, now: datetime) -
 
 def _verify(parts: Signer, certificate: x509.Certificate, content: bytes) -> None:
     """Verify digest and signature (5.4). Raises ``BadInput`` or ``InvalidSignature``."""
-    algorithm = _HASHES.get(parts.digest)
-    if algorithm is None:
-        raise BadInput(Control.BYTES, "unknown digest")
-    stated = _attributes(parts.attributes)
+    algorithm, stated = hash_of(parts.digest), _attributes(parts.attributes)
     computed = hashlib.new(algorithm.name, content).digest()
     if not hmac.compare_digest(stated[_MESSAGE_DIGEST].octets(), computed):
         raise InvalidSignature
     if stated[_CONTENT_TYPE].oid() != DATA:
         raise InvalidSignature
-    signed = b"\x31" + bytes(parts.attributes.raw[1:])  # signed as a SET, sent as [0] (5.4)
-    key = certificate.public_key()
-    if _ALGORITHMS.get(parts.algorithm) not in ("any", algorithm.name):
-        raise InvalidSignature
-    if isinstance(key, rsa.RSAPublicKey):
-        key.verify(parts.signature, signed, padding.PKCS1v15(), algorithm)
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(parts.signature, signed, ec.ECDSA(algorithm))
-    else:
-        raise InvalidSignature
+    key, given = certificate.public_key(), (parts.algorithm, parts.parameters, algorithm)
+    sent, sorted_ = _as_signed(parts.attributes)
+    try:
+        verify(key, *given, parts.signature, sent)
+    except InvalidSignature:
+        verify(key, *given, parts.signature, sorted_)
+
+
+def _as_signed(attributes: Element) -> tuple[bytes, bytes]:
+    """Return the signed attributes as a SET (sent as [0]): in the order as sent, and in DER's.
+
+    5.4 has them signed in DER, whose order not every tool keeps in the file or in the signature.
+    """
+    sent = b"\x31" + bytes(attributes.raw[1:])
+    head = len(attributes.raw) - len(attributes.contents)
+    in_order = sorted(bytes(each.raw) for each in attributes.children())
+    return sent, sent[:head] + b"".join(in_order)
 
 
 def _attributes(attributes: Element) -> dict[str, Element]:
     """Return each attribute's only value by its type; both that RFC 5652 11 requires are there."""
     values: dict[str, Element] = {}
     for attribute in attributes.children():
-        kind, found = _parts(attribute.expect(ber.SEQUENCE), 2)
+        kind, found = attribute.expect(ber.SEQUENCE).parts(2)
         if kind.oid() in (_CONTENT_TYPE, _MESSAGE_DIGEST):
             if kind.oid() in values:
                 raise BadInput(Control.BYTES, "an attribute stands twice")
-            (values[kind.oid()],) = _parts(found.expect(ber.SET), 1)
+            (values[kind.oid()],) = found.expect(ber.SET).parts(1)
     if len(values) != 2:
         raise BadInput(Control.BYTES, "a required attribute is missing")
     return values
 
 
-def _parts(element: Element, count: int) -> list[Element]:
-    children = element.children()
-    if len(children) != count:
-        raise BadInput(Control.BYTES, f"{count} parts expected, {len(children)} found")
-    return children
+def _found(what: str) -> BadInput:
+    return BadInput(
+        Control.FILE_INTACT,
+        f"The file {what}; accepted is SignedData with its content, within EnvelopedData. Ask the "
+        "issuer to sign it (openssl: -nodetach), then to encrypt it.",
+    )

@@ -31,8 +31,10 @@ class ContentKey:
         self._key.destroy()
 
 
-def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> ContentKey:
-    """Unwrap an AES key by RSA PKCS#1 v1.5 with the recipient key of this label.
+def unwrap_content_key(
+    token: Token, label: str, encrypted_key: bytes, *, oaep: bool = False
+) -> ContentKey:
+    """Unwrap an AES key by RSA (PKCS#1 v1.5, or OAEP with SHA-1) with the recipient key's label.
 
     Whatever is wrong with the bytes, a random key takes the place of theirs (RFC 3218, 2.3.2): what
     it decrypts to is refused like any content that was altered, so that no answer tells the sender
@@ -40,21 +42,22 @@ def unwrap_content_key(token: Token, label: str, encrypted_key: bytes) -> Conten
     """
     recipient = token.find(label, ObjectClass.PRIVATE_KEY)
     recognise(recipient, RULES[Usage.ENVELOPE_RECIPIENT], label)
+    mechanism = Mechanism.RSA_PKCS_OAEP if oaep else Mechanism.RSA_PKCS
     try:
-        return _unwrapped(recipient, encrypted_key)
+        return _unwrapped(recipient, encrypted_key, mechanism)
     except DeviceFailed as exc:
         if exc.control is not Control.TOKEN_CALL:
             raise
         return ContentKey(generate(token, Usage.CONTENT, Algorithm.AES_256))
 
 
-def _unwrapped(recipient: NativeKey, encrypted_key: bytes) -> ContentKey:
+def _unwrapped(recipient: NativeKey, encrypted_key: bytes, mechanism: Mechanism) -> ContentKey:
     with calling("unwrapping a content key"):
         native = recipient.unwrap_key(
             ObjectClass.SECRET_KEY,
             KeyType.AES,
             encrypted_key,
-            mechanism=Mechanism.RSA_PKCS,
+            mechanism=mechanism,
             template=template(Usage.CONTENT),
         )
     confirm(native, RULES[Usage.CONTENT], Usage.CONTENT.value)

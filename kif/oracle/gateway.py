@@ -62,9 +62,9 @@ class Gateway:
             return [IssuerView(*each) for each in sorted(state.issuers.certificates.items())]
 
     @contextmanager
-    def open_envelope(self, encrypted_key: bytes) -> Iterator[ContentKey]:
+    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> Iterator[ContentKey]:
         """Unwrap an AES content key into the HSM; it is destroyed on exit."""
-        key = unwrap_content_key(self.desk.keys.token, str(RECIPIENT), encrypted_key)
+        key = unwrap_content_key(self.desk.keys.token, str(RECIPIENT), encrypted_key, oaep=oaep)
         try:
             yield key
         finally:

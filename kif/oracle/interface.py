@@ -179,7 +179,7 @@ class GatewayOracle(Protocol):
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register."""
 
-    def open_envelope(self, encrypted_key: bytes) -> AbstractContextManager[Envelope]:
+    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> AbstractContextManager[Envelope]:
         """Unwrap an AES content key (RSA PKCS#1 v1.5) into the HSM; it is destroyed on exit.
 
         When it is not a key for this bureau, a random one opens nothing in its place (RFC 3218).

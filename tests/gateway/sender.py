@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kif.formats.control import Control
@@ -43,13 +44,29 @@ class Identity:
         return self.certificate.read_text()
 
 
-def make_identity(folder: Path, name: str, *, kind: str = "rsa:2048", days: int = 30) -> Identity:
-    """Make a TEST identity with openssl; ``kind`` is rsa:BITS or ec."""
+ODD = {
+    "name in Latin-1": "string_mask=MASK:0x4\n[dn]\nO=B\u00e4nk Eins\nCN=TEST signer\n[v3]\n"
+    "subjectKeyIdentifier=hash\n",
+    "user notice": "[dn]\nCN=TEST signer\n[v3]\nsubjectKeyIdentifier=hash\ncertificatePolicies="
+    "DER:3025302306092b06010401868d1f013016301406082b0601050507020230081a0664e9706f73e9\n",
+}
+"""Certificates that cryptography does not read whole: older CAs and real eID cards have them."""
+
+
+def make_identity(
+    folder: Path, name: str, *, kind: str = "rsa:2048", days: int = 30, config: str = ""
+) -> Identity:
+    """Make a TEST identity with openssl; ``kind`` is rsa:BITS, ec or ed25519."""
     identity = Identity(folder / f"{name}.key", folder / f"{name}.pem")
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else []
+    subject: list[str | Path] = ["-subj", f"/CN=TEST {name}"]
+    if config:
+        path = folder / f"{name}.cnf"
+        path.write_text(f"[req]\ndistinguished_name=dn\nprompt=no\nutf8=yes\n{config}")
+        subject = ["-config", path, "-extensions", "v3"]
     openssl(
         *("req", "-x509", *(new or ["-newkey", kind]), "-noenc", "-days", str(days)),
-        *("-subj", f"/CN=TEST {name}", "-keyout", identity.key, "-out", identity.certificate),
+        *(*subject, "-keyout", identity.key, "-out", identity.certificate),
     )
     return identity
 
@@ -57,7 +74,7 @@ def make_identity(folder: Path, name: str, *, kind: str = "rsa:2048", days: int 
 def sign(content: bytes, signer: Identity, *options: str) -> bytes:
     who = ("-signer", signer.certificate, "-inkey", signer.key)
     how = ("-binary", "-nodetach", "-outform", "DER", *options)
-    return openssl("cms", "-sign", *how, *who, given=content)
+    return openssl("cms", "-sign", *who, *how, given=content)
 
 
 def encrypt(content: bytes, recipient: Identity, *options: str) -> bytes:
@@ -122,11 +139,12 @@ class SoftwareOracle:
         return self.register
 
     @contextmanager
-    def open_envelope(self, encrypted_key: bytes) -> Iterator[SoftwareEnvelope]:
+    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> Iterator[SoftwareEnvelope]:
         key = load_pem_private_key(self.recipient.key.read_bytes(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
         try:
-            content_key = key.decrypt(encrypted_key, padding.PKCS1v15())
+            way = padding.OAEP(padding.MGF1(SHA1()), SHA1(), None) if oaep else padding.PKCS1v15()  # noqa: S303
+            content_key = key.decrypt(encrypted_key, way)
             envelope = SoftwareEnvelope(content_key)
             envelope.decrypt(bytes(16), bytes(16))
         except ValueError:

@@ -43,6 +43,22 @@ def test_content_opens_with_the_key_that_the_envelope_carries(
         key.destroy()
 
 
+def test_a_key_by_oaep_opens_as_one_and_not_as_the_other(
+    token: Token, recipient: rsa.RSAPublicKey
+) -> None:
+    value, vector, content = secrets.token_bytes(32), secrets.token_bytes(16), bytes(range(32))
+    sealed = aes_cbc(value, vector, content)
+    way = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+    for encrypted, oaep, opens in (
+        (recipient.encrypt(value, way), True, True),
+        (recipient.encrypt(value, way), False, False),
+        (recipient.encrypt(value, V15), True, False),
+    ):
+        key = unwrap_content_key(token, LABEL, encrypted, oaep=oaep)
+        assert (key.decrypt(vector, sealed) == content) is opens
+        key.destroy()
+
+
 @pytest.mark.control("KIF-HSM-04")
 def test_the_content_key_is_not_read(token: Token, recipient: rsa.RSAPublicKey) -> None:
     key = unwrap_content_key(token, LABEL, recipient.encrypt(bytes(32), V15))
