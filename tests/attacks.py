@@ -53,7 +53,7 @@ def make_target(folder: Path) -> Target:
     site = make_site(folder)
     batches: dict[str, str] = {}
     with site.oracle() as oracle:
-        oracle.supervision.register_issuer("other", issuer_certificate())
+        oracle.supervision.register_issuer("other", issuer_certificate().encode())
         for place, stage in enumerate(STAGES):
             batches[stage] = _bring(site, oracle, stage, 100 * place + 1)
         verifier = oracle.gateway.desk.record.tail.verifier
@@ -67,9 +67,9 @@ def _bring(site: TestSite, oracle: LocalOracle, stage: str, first: int) -> str:
             _make(oracle, view)
         if stage == "closed":
             dispatch_batch(view.id, oracle.fulfilment, site.home.path / "dispatch")
-            oracle.supervision.close_batch(view.id)
+            oracle.supervision.close_batch(view.id, "The blanks ran out.")
         return view.id
-    view = oracle.gateway.admit(received_file(stage, 3, first))
+    view = oracle.gateway.admit(received_file(stage, 3, first), again=True)
     if stage != "received":
         prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     if stage == "approved":

@@ -74,7 +74,7 @@ def _admit(home: Path, armed: Callable[[], None]) -> None:
 
     with TestSite(Home(home), rehearsing_people(home)).oracle() as oracle:
         armed()
-        oracle.gateway.admit(received_file("KILLED", 2, 700))
+        oracle.gateway.admit(received_file("KILLED", 2, 700), again=True)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def make_site(folder: Path) -> TestSite:
     """Hold a genesis, register the TEST issuer, and hold its and the TEST vendor's ceremonies."""
     site = make_bare_site(folder)
     with site.oracle() as oracle:
-        oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate)
+        oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate.encode())
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
         site.load_keys(oracle, "issuer-keys", ISSUER)
     return site
@@ -169,7 +169,7 @@ def released_batch(
     site: TestSite, oracle: LocalOracle, reference: str, count: int, first: int = 1
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
-    view = oracle.gateway.admit(received_file(reference, count, first))
+    view = oracle.gateway.admit(received_file(reference, count, first), again=True)
     prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     for person in OPERATORS:
         view = site.approve(oracle, view.id, person)

@@ -465,7 +465,7 @@ def test_what_nothing_is_decided_on_is_named_by_the_audit(
 def work_on(site: TestSite) -> None:
     """A working day goes by."""
     with site.oracle() as oracle:
-        oracle.gateway.admit(received_file("LATER", 2, 900))
+        oracle.gateway.admit(received_file("LATER", 2, 900), again=True)
 
 
 @pytest.mark.control("KIF-LOG-05")

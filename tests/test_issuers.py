@@ -33,7 +33,7 @@ PRODUCTS = {TEST_VENDOR.name: "test-debit", OTHER_TEST_VENDOR.name: "test-prepai
 @pytest.fixture(scope="module")
 def oracle(site: TestSite, oracle: LocalOracle) -> LocalOracle:
     """The site's oracle, with every key."""
-    oracle.supervision.register_issuer(OTHER_ISSUER, issuer_certificate())
+    oracle.supervision.register_issuer(OTHER_ISSUER, issuer_certificate().encode())
     for plan, owner in (
         ("vendor-keys", TEST_VENDOR.name),
         ("vendor-keys", OTHER_TEST_VENDOR.name),
@@ -50,7 +50,7 @@ def prepared(oracle: LocalOracle, issuer: str, vendor: str, chosen: list[KeyRef]
     """Receive and prepare a batch of one card of an issuer on a vendor's blanks."""
     number = len(oracle.supervision.batches())
     file = received_file(f"{issuer}-{number}", 1, first=10 * number + 1)
-    view = oracle.gateway.admit(replace(file, issuer=issuer, product=PRODUCTS[vendor]))
+    view = oracle.gateway.admit(replace(file, issuer=issuer, product=PRODUCTS[vendor]), again=True)
     return prepare_batch(view.id, oracle.preparation, require_fit, lambda: None, chosen)
 
 

@@ -14,6 +14,7 @@ from kif.console.terminal import OpenedPin, ask_pin
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle
+from kif.oracle.views import batch_named
 from kif.store.engine import Store, read_store
 
 
@@ -41,8 +42,24 @@ class App:
         self.home.require_site()
         return read_store(self.home.database)
 
+    def batch(self, named: str) -> str:
+        """Return the id of a batch by its id, the beginning of one, or the issuer's reference."""
+        with self.store().reading() as tx:
+            return batch_named(tx.session, named)
+
 
 pass_app = click.make_pass_decorator(App)
+
+
+def _batch(context: click.Context, _: click.Parameter, named: str) -> str:
+    """Find the batch before anyone types a passphrase."""
+    app: App = context.obj
+    return app.batch(named)
+
+
+def batch_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its BATCH: an id, the beginning of one, or the issuer's reference."""
+    return click.argument("batch_id", metavar="BATCH", callback=_batch)(command)
 
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:

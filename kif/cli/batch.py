@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kif.ceremony.credential import sign
-from kif.cli.app import App, batch_fields, job_fields, json_option, pass_app
+from kif.cli.app import App, batch_argument, batch_fields, job_fields, json_option, pass_app
 from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
@@ -23,6 +23,7 @@ from kif.oracle.local import now
 from kif.oracle.supervision import statement_of
 from kif.oracle.views import batch_views, job_views
 from kif.preparation.prepare import prepare_batch
+from kif.preparation.product import load_product
 
 
 @click.group()
@@ -32,12 +33,15 @@ def batch() -> None:
 
 @batch.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--again", is_flag=True, help="Take cards that came before, as renewals with the same number."
+)
 @json_option
 @pass_app
-def receive(app: App, file: Path, as_json: bool) -> None:
+def receive(app: App, file: Path, again: bool, as_json: bool) -> None:
     """Receive an issuer's FILE: open, verify and check it, and make a batch of it."""
     with app.oracle() as oracle:
-        view = receive_file(file, oracle.gateway, now())
+        view = receive_file(file, oracle.gateway, now(), load_product, again=again)
     show([batch_fields(view)], as_json, "")
 
 
@@ -52,7 +56,7 @@ def status(app: App, as_json: bool) -> None:
 
 
 @batch.command("show")
-@click.argument("batch_id", metavar="BATCH")
+@batch_argument
 @json_option
 @pass_app
 def show_batch(app: App, batch_id: str, as_json: bool) -> None:
@@ -63,7 +67,7 @@ def show_batch(app: App, batch_id: str, as_json: bool) -> None:
 
 
 @batch.command()
-@click.argument("batch_id", metavar="BATCH")
+@batch_argument
 @click.option(
     "--key", "keys", multiple=True, help="Use this key, owner/purpose/version, not the newest."
 )
@@ -80,30 +84,40 @@ def prepare(app: App, batch_id: str, keys: tuple[str, ...], as_json: bool) -> No
 
 
 @batch.command()
-@click.argument("batch_id", metavar="BATCH")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), default="dispatch", help="Where the list goes."
-)
+@batch_argument
 @pass_app
-def dispatch(app: App, batch_id: str, folder: Path) -> None:
-    """Send the good cards of BATCH off, by a dispatch list."""
+def dispatch(app: App, batch_id: str) -> None:
+    """Send off the good cards of BATCH that are here; the list's path is printed."""
     with app.oracle() as oracle:
-        click.echo(dispatch_batch(batch_id, oracle.fulfilment, folder))
+        click.echo(dispatch_batch(batch_id, oracle.fulfilment, app.home.dispatch))
 
 
 @batch.command()
-@click.argument("batch_id", metavar="BATCH")
+@batch_argument
+@click.option("--reason", help="Why cards are left over that will not be made.")
 @json_option
 @pass_app
-def close(app: App, batch_id: str, as_json: bool) -> None:
+def close(app: App, batch_id: str, reason: str | None, as_json: bool) -> None:
     """Close BATCH: received = good + suspect + left over, or it stays open."""
     with app.oracle() as oracle:
-        view = oracle.supervision.close_batch(batch_id)
+        view = oracle.supervision.close_batch(batch_id, reason)
     show([batch_fields(view)], as_json, "")
 
 
 @batch.command()
-@click.argument("batch_id", metavar="BATCH")
+@batch_argument
+@click.option("--reason", required=True, help="Why.")
+@json_option
+@pass_app
+def cancel(app: App, batch_id: str, reason: str, as_json: bool) -> None:
+    """End BATCH, of which no card was made; its file may be received again."""
+    with app.oracle() as oracle:
+        view = oracle.supervision.cancel_batch(batch_id, reason)
+    show([batch_fields(view)], as_json, "")
+
+
+@batch.command()
+@batch_argument
 @click.option("--statement", is_flag=True, help="Print exactly what is to be signed, and end.")
 @click.option("--person", help="The operator who approves.")
 @click.option("--key", type=click.Path(path_type=Path), help="Sign with this SSH key.")

@@ -35,6 +35,7 @@ from kif.oracle.home import Home
 from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle, now, open_oracle
 from kif.preparation.prepare import prepare_batch
+from kif.preparation.product import load_product
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.sheets import test_sheets
 from kif.simulator.vendor import TEST_VENDOR
@@ -84,8 +85,9 @@ def _run(
     if view.state is BatchState.PREPARED:
         _release(oracle, people, screen, view)
     _make(home, oracle, screen, view.id, faults)
-    path = dispatch_batch(view.id, oracle.fulfilment, home.path / "dispatch")
-    screen.say(f"Dispatched by {path}.")
+    if oracle.supervision.batch(view.id).jobs.get(JobState.GOOD):
+        path = dispatch_batch(view.id, oracle.fulfilment, home.dispatch)
+        screen.say(f"Dispatched by {path}.")
     oracle.supervision.close_batch(view.id)
     return view.id
 
@@ -109,7 +111,7 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     """Register the issuer, and load its keys and the vendor's, unless they are there."""
     if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
         issuer = TestIssuer(home.path / "test-issuer")
-        oracle.supervision.register_issuer(_ISSUER, issuer.certificate)
+        oracle.supervision.register_issuer(_ISSUER, issuer.certificate.encode())
     there = [each for each in oracle.custody.inventory() if each.state is not KeyState.DESTROYED]
     owners = {each.key.owner for each in there if each.usage == MASTER_DERIVATION}
     for name, owner in (("vendor-keys", TEST_VENDOR.name), ("issuer-keys", _ISSUER)):
@@ -121,7 +123,7 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
     for view in oracle.supervision.batches():
-        if view.state not in (BatchState.CLOSED, BatchState.ERASED):
+        if view.state in (BatchState.RECEIVED, BatchState.PREPARED, BatchState.RELEASED):
             screen.say(f"Batch {view.reference} with {view.count} cards is not finished: going on.")
             return view
     return None
@@ -143,7 +145,7 @@ def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> Bat
         today=now().date(),
     )
     screen.say(f"The test issuer sent {path} ({path.stat().st_size:,} bytes, {cards} cards).")
-    view = receive_file(path, oracle.gateway, now())
+    view = receive_file(path, oracle.gateway, now(), load_product)
     screen.say(f"Received, verified and checked as batch {view.id}.")
     return view
 

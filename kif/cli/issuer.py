@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
+from kif.formats.certificate import read_certificate, require_signer
 from kif.oracle.audit import genesis_of
+from kif.oracle.interface import IssuerView
 from kif.oracle.keys import RECIPIENT
-from kif.oracle.views import issuer_names
+from kif.oracle.views import issuer_views
 
 
 @click.group()
@@ -16,25 +19,64 @@ def issuer() -> None:
     """The issuers whose files are accepted."""
 
 
+_CERTIFICATE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
 @issuer.command()
 @click.argument("name")
-@click.argument("certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("certificate", type=_CERTIFICATE)
 @pass_app
 def register(app: App, name: str, certificate: Path) -> None:
-    """Register an issuer with the CERTIFICATE (PEM) that its files are signed with."""
+    """Register an issuer with the CERTIFICATE that its files are signed with."""
+    raw = certificate.read_bytes()
+    require_signer(raw)  # before anyone types a passphrase
     with app.oracle() as oracle:
-        oracle.supervision.register_issuer(name, certificate.read_text(errors="replace"))
+        oracle.supervision.register_issuer(name, raw)
     click.echo(f"{name} is registered.")
+
+
+@issuer.command()
+@click.argument("name")
+@click.argument("certificate", type=_CERTIFICATE)
+@click.option("--reason", required=True, help="Why.")
+@pass_app
+def renew(app: App, name: str, certificate: Path, reason: str) -> None:
+    """Give an issuer another CERTIFICATE, or take it back in with one."""
+    raw = certificate.read_bytes()
+    require_signer(raw)
+    with app.oracle() as oracle:
+        oracle.supervision.renew_issuer(name, raw, reason)
+    click.echo(f"{name} signs with another certificate from now on.")
+
+
+@issuer.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why.")
+@pass_app
+def withdraw(app: App, name: str, reason: str) -> None:
+    """Accept no file of an issuer from now on; its batches go on."""
+    with app.oracle() as oracle:
+        oracle.supervision.withdraw_issuer(name, reason)
+    click.echo(f"{name} is withdrawn; its files are refused from now on.")
 
 
 @issuer.command("list")
 @json_option
 @pass_app
 def list_issuers(app: App, as_json: bool) -> None:
-    """List the registered issuers."""
+    """List the registered issuers and their certificates."""
     with app.store().reading() as tx:
-        rows = [{"name": name} for name in issuer_names(tx.session)]
+        rows = [_fields(view) for view in issuer_views(tx.session)]
     show(rows, as_json, "No issuer is registered.")
+
+
+def _fields(view: IssuerView) -> dict[str, object]:
+    certificate = read_certificate(view.certificate)
+    return {
+        "name": view.name,
+        "sha256": certificate.fingerprint(SHA256()).hex(),
+        "valid_until": certificate.not_valid_after_utc.date().isoformat(),
+    }
 
 
 @issuer.command()

@@ -39,11 +39,13 @@ def erase(app: App, what: str, reason: str, as_json: bool) -> None:
 
     A window's erasure reaches every backup of the database; a batch's only this database.
     """
+    window = KeyRef.parse(what) if "/" in what else None
+    batch = "" if window else app.batch(what)
     with app.oracle() as oracle:
-        if "/" in what:
-            views = oracle.privacy.erase_window(KeyRef.parse(what), reason)
+        if window is not None:
+            views = oracle.privacy.erase_window(window, reason)
         else:
-            views = [oracle.privacy.erase_batch(what, reason)]
+            views = [oracle.privacy.erase_batch(batch, reason)]
     show([batch_fields(view) for view in views], as_json, "The window had no batch.")
 
 

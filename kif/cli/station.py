@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kif.chip.transport import Transport
-from kif.cli.app import App, pass_app
+from kif.cli.app import App, batch_argument, pass_app
 from kif.cli.line import open_machine
 from kif.console.progress import Screen
 from kif.formats.state import JobState
@@ -20,7 +20,7 @@ def station() -> None:
 
 
 @station.command()
-@click.argument("batch_id", metavar="BATCH")
+@batch_argument
 @click.option("--reader", required=True, help="The PC/SC name of the reader.")
 @click.option(
     "--transport",

@@ -19,6 +19,7 @@ class Control(StrEnum):
     RECORD = "KIF-GW-08"
     PAN_CHECK_DIGIT = "KIF-GW-09"
     CARD_EXPIRED = "KIF-GW-10"
+    CARD_REPEATED = "KIF-GW-11"
 
     PRODUCT = "KIF-PREP-01"
 
@@ -88,6 +89,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.RECORD: "Each record has exactly the fields of its product, each in its form.",
     Control.PAN_CHECK_DIGIT: "Each PAN ends with its right check digit (ISO/IEC 7812-1, annex B).",
     Control.CARD_EXPIRED: "No card is made that has expired on the day of receipt.",
+    Control.CARD_REPEATED: "A card that came before is taken again when two people say so.",
     Control.PRODUCT: "A batch is of a product that the bureau has a reviewed profile for.",
     Control.TOKEN_PRESENT: "The HSM's library, slot and token are there.",
     Control.TOKEN_LOGIN: "The token opens with the PIN that the operators hold together.",

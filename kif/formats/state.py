@@ -34,13 +34,14 @@ KEY_STEPS: dict[KeyState, frozenset[KeyState]] = {
 class BatchState(StrEnum):
     """Where a batch stands; RELEASED needs two people, CLOSED a reconciliation that balances.
 
-    Of an ERASED one nobody can read the cards' data any more.
+    Of a CANCELLED one no card was made, of an ERASED one nobody can read the cards' data any more.
     """
 
     RECEIVED = "received"
     PREPARED = "prepared"
     RELEASED = "released"
     CLOSED = "closed"
+    CANCELLED = "cancelled"
     ERASED = "erased"
 
 

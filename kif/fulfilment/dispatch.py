@@ -8,45 +8,58 @@ from pathlib import Path
 
 from kif.formats import canonical
 from kif.formats.control import Control
-from kif.formats.error import Refused
+from kif.formats.error import BadInput, Refused
 from kif.formats.state import BatchState, JobState
 from kif.oracle.interface import FulfilmentOracle
 
 
 def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
-    """Write the list of a batch's good cards durably, then record that they left.
+    """Write the list of the good cards that are here durably, then record that they leave.
 
-    Safe to repeat: the same cards give the same list. Raises ``Refused`` (BATCH_STATE) for an
-    erased batch.
+    The list is named by issuer, batch and the digest that the log has of it, so no other content
+    takes its place. Raises ``Refused`` (BATCH_STATE) for a batch that is not released, or of which
+    no good card is here.
     """
     view, jobs = oracle.batch(batch), oracle.jobs(batch)
-    if view.state is BatchState.ERASED:
+    if view.state is not BatchState.RELEASED:
         raise Refused(
             Control.BATCH_STATE,
-            f"Batch {batch} was erased: its reference is gone, and no list of it is written again.",
+            f"Batch {batch} is {view.state.value}; cards of a released batch are dispatched. "
+            "Nothing was done.",
         )
-    leaving = (JobState.GOOD, JobState.DISPATCHED)
     cards = [
         {"number": job.number, "pseudonym": job.pseudonym, "card_serial": job.card_serial}
         for job in jobs
-        if job.state in leaving
+        if job.state is JobState.GOOD
     ]
+    if not cards:
+        gone = sum(job.state is JobState.DISPATCHED for job in jobs)
+        raise Refused(
+            Control.BATCH_STATE,
+            f"Batch {batch} has no good card that is here; {gone} were dispatched before. Nothing "
+            "was done.",
+        )
     content = canonical.encode(
         {"batch": batch, "issuer": view.issuer, "reference": view.reference, "cards": cards}
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{view.reference}.json"
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / f"{view.issuer}-{batch}-{digest[:8]}.json"
     _write(path, content)
-    leaving_now = sum(job.state is JobState.GOOD for job in jobs)
-    if leaving_now:
-        oracle.dispatched(batch, leaving_now, hashlib.sha256(content).hexdigest())
+    oracle.dispatched(batch, len(cards), digest)
     return path
 
 
 def _write(path: Path, content: bytes) -> None:
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as exc:
+        raise BadInput(
+            Control.BATCH_STATE,
+            f"The list can't be written to {path.parent}: {exc.strerror}. No card was dispatched.",
+        ) from None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from kif.formats import ber
 from kif.formats.ber import Element
+from kif.formats.certificate import Identifiers, identifiers
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.gateway.armour import unarmoured
-from kif.gateway.certificate import Identifiers, identifiers
 from kif.oracle.interface import Envelope, GatewayOracle
 
 DATA = "1.2.840.113549.1.7.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -16,11 +17,19 @@ from kif.oracle.interface import BatchView, GatewayOracle
 LIMIT = 64 * 1024 * 1024
 
 
-def receive_file(path: Path, oracle: GatewayOracle, now: datetime) -> BatchView:
-    """Receive a file. ``now`` is aware.
+def receive_file(
+    path: Path,
+    oracle: GatewayOracle,
+    now: datetime,
+    require_product: Callable[[str], object],
+    *,
+    again: bool = False,
+) -> BatchView:
+    """Receive a file. ``now`` is aware; ``require_product`` refuses a product without profile.
 
     1. Read it; 2. decrypt it in the HSM; 3. verify the issuer's signature; 4. check every record,
-    count and hash total; 5. admit it as a batch. A refusal after 1 is recorded, then raised.
+    count and hash total, and the product; 5. admit it as a batch, with cards that came before only
+    when they may come ``again``. A refusal after 1 is recorded, then raised.
     """
     raw = _bytes(path)  # 1
     digest = hashlib.sha256(raw).hexdigest()
@@ -28,7 +37,8 @@ def receive_file(path: Path, oracle: GatewayOracle, now: datetime) -> BatchView:
         signed = open_enveloped(raw, oracle)  # 2
         issuer, content = open_signed(signed, oracle.issuers(), now)  # 3
         file = read_content(content, issuer, digest, now.date())  # 4
-        return oracle.admit(file)  # 5
+        require_product(file.product)
+        return oracle.admit(file, again=again)  # 5
     except (BadInput, Refused) as refused:
         _record(oracle, digest, refused)
         raise

@@ -13,11 +13,11 @@ from cryptography.exceptions import InvalidSignature
 
 from kif.formats import ber
 from kif.formats.ber import Element
+from kif.formats.certificate import identifiers
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.gateway.algorithms import hash_of, require_known, verify
 from kif.gateway.armour import unarmoured
-from kif.gateway.certificate import identifiers
 from kif.gateway.enveloped import DATA, ENVELOPED_DATA, SIGNED_DATA, altered
 from kif.oracle.interface import IssuerView
 

@@ -24,7 +24,9 @@ from kif.ledger.batch import (
 )
 from kif.ledger.events.batch import (
     ApprovalGiven,
+    BatchCancelled,
     BatchClosed,
+    BatchClosedShort,
     BatchDispatched,
     BatchPrepared,
     BatchReceived,
@@ -64,7 +66,8 @@ class Batches:
         self.require(batch)
         if batch not in self.jobs:
             raise Refused(
-                Control.BATCH_STATE, f"Batch {batch} is closed; nothing happens to its cards."
+                Control.BATCH_STATE,
+                f"Batch {batch} is {self.known[batch].state.value}; nothing happens to its cards.",
             )
         return self.jobs[batch]
 
@@ -205,10 +208,17 @@ class Batches:
             )
 
     def closed(self, event: BatchClosed) -> None:
+        """Close a batch whose cards are all good or suspect."""
+        self._close(event.batch, (event.good, event.suspect, 0))
+
+    def closed_short(self, event: BatchClosedShort) -> None:
+        """Close a batch with cards left over."""
+        self._close(event.batch, (event.good, event.suspect, event.left))
+
+    def _close(self, name: str, stated: tuple[int, int, int]) -> None:
         """Close a batch that balances: received = good + suspect + left, none on the line."""
-        batch = self.in_state(event.batch, BatchState.RELEASED, "is closed")
+        batch = self.in_state(name, BatchState.RELEASED, "is closed")
         found = self.balance(batch.id)
-        stated = (event.good, event.suspect, event.left)
         if stated != found or sum(stated) != batch.count:
             raise CheckFailed(
                 Control.RECONCILIATION,
@@ -216,9 +226,27 @@ class Batches:
                 f"suspect and {found[2]} left over make {sum(found)}. Finish or dispatch the cards "
                 "that are still here, then close it again.",
             )
-        outcome = Outcome(*stated, self.jobs[batch.id].digest())
+        self._end(batch, BatchState.CLOSED, stated)
+
+    def cancelled(self, event: BatchCancelled) -> None:
+        """End a batch of which no card was made; its reference and content are free again."""
+        batch, jobs = self.require(event.batch), self.open_jobs(event.batch)
+        if not jobs.unmade:
+            raise Refused(
+                Control.BATCH_STATE,
+                f"Cards of batch {batch.id} were made, or are on the line; it can't be cancelled. "
+                "Dispatch what is good, then close it with a reason.",
+            )
+        suspect = jobs.count(JobState.SUSPECT)
+        for table in (self._names, self._contents):
+            for digest in [each for each, owner in table.items() if owner == batch.id]:
+                self._journal.drop(table, digest)
+        self._end(batch, BatchState.CANCELLED, (0, suspect, len(jobs) - suspect))
+
+    def _end(self, batch: Batch, state: BatchState, counts: tuple[int, int, int]) -> None:
+        outcome = Outcome(*counts, self.jobs[batch.id].digest())
         self._journal.drop(self.jobs, batch.id)
-        self.put(replace(batch, state=BatchState.CLOSED, outcome=outcome))
+        self.put(replace(batch, state=state, outcome=outcome))
 
     def balance(self, batch: str) -> tuple[int, int, int]:
         """Return how many cards are good (and dispatched), suspect, and left over."""
@@ -265,8 +293,8 @@ class Batches:
         return [
             batch_fields(batch)
             | {
-                "name": names[batch.id],
-                "content": contents[batch.id],
+                "name": names.get(batch.id),
+                "content": contents.get(batch.id),
                 "jobs": self.jobs[batch.id].encode() if batch.id in self.jobs else None,
             }
             for batch in self.known.values()
@@ -278,8 +306,9 @@ class Batches:
             name, content, jobs = (each.pop(key) for key in ("name", "content", "jobs"))
             batch = batch_of(each)
             self.known[batch.id] = batch
-            self._names[name] = batch.id
-            self._contents[content] = batch.id
+            for table, digest in ((self._names, name), (self._contents, content)):
+                if digest is not None:  # else the batch was cancelled
+                    table[digest] = batch.id
             if jobs is not None:
                 self.jobs[batch.id] = Jobs.restore(jobs, self._journal, batch.id)
 

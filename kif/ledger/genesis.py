@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kif.formats import canonical
+from kif.formats.certificate import read_certificate
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import of_site
@@ -33,7 +34,6 @@ from kif.ledger.events.ceremony import (
     TokenMade,
 )
 from kif.ledger.events.site import LibraryAccepted
-from kif.ledger.issuers import require_certificate
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.people import People, same_statement
@@ -111,7 +111,7 @@ class Genesis:
         """Note a certificate of a key on the record, signed by the site's CA."""
         self.require_token(event.kind)
         _require(str(event.key) not in self.certificates, f"{event.key} is certified already.")
-        certificate = require_certificate(event.certificate)
+        certificate = read_certificate(event.certificate)
         _require(
             _public(certificate) == self._keys.public_key(event.key),
             f"The certificate of {event.key} is of another key than the one on the record.",

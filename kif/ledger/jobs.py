@@ -131,6 +131,11 @@ class Jobs:
         for number, code in enumerate(self._states, start=1):
             yield number, _STATES[code], self.chip(number)
 
+    @property
+    def unmade(self) -> bool:
+        """Whether no key left for any card, and none is on the line."""
+        return not self.line and not any(self._chips)
+
     def digest(self) -> str:
         """Return SHA-256 over every state and chip, hex: what stays of a batch that is closed."""
         return hashlib.sha256(bytes(self._states) + bytes(self._chips)).hexdigest()

@@ -160,6 +160,8 @@ class State:
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
             of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
+            of_site.IssuerRenewed: lambda e, _: self.issuers.renew(e),
+            of_site.IssuerWithdrawn: lambda e, _: self.issuers.withdraw(e),
         }
 
     def _corrected(self, event: of_site.ClockCorrected, now: datetime) -> None:
@@ -181,6 +183,8 @@ class State:
             of_batch.BatchReleased: lambda e, _: batches.released(e),
             of_batch.BatchDispatched: lambda e, _: batches.dispatched(e),
             of_batch.BatchClosed: lambda e, _: batches.closed(e),
+            of_batch.BatchClosedShort: lambda e, _: batches.closed_short(e),
+            of_batch.BatchCancelled: lambda e, _: batches.cancelled(e),
             of_batch.BatchErased: lambda e, _: self.retention.erased(e),
             of_batch.WindowErased: self.retention.window_erased,
         }

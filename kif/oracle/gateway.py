@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from kif.formats.control import Control
+from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
@@ -28,9 +29,10 @@ from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.keys import RECIPIENT
 from kif.oracle.rows import batch_values, key_row, write_all
-from kif.oracle.views import batch_view
+from kif.oracle.views import batch_view, repeated_cards
 from kif.store.models import Batch, CardJob
 
+_NAMED = 3
 _ADD = insert(CardJob.__table__)  # type: ignore[arg-type]
 
 
@@ -59,7 +61,8 @@ class Gateway:
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register, as the log has it."""
         with self.desk.record.deciding() as state:
-            return [IssuerView(*each) for each in sorted(state.issuers.certificates.items())]
+            register = sorted(state.issuers.certificates.items())
+        return [IssuerView(name, signer) for name, signer in register if signer is not None]
 
     @contextmanager
     def open_envelope(self, encrypted_key: bytes, oaep: bool) -> Iterator[ContentKey]:
@@ -70,13 +73,13 @@ class Gateway:
         finally:
             key.destroy()
 
-    def admit(self, file: ReceivedFile) -> BatchView:
+    def admit(self, file: ReceivedFile, *, again: bool = False) -> BatchView:
         """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind.
 
-        1. Refuse what came before; 2. derive the batch's data key in the HSM, from the retention
-        key of its issuer and month, which is made when there is none; 3. protect each record; 4.
-        batch, jobs and ledger entry in one group. A retention key whose first batch did not commit
-        is taken by the next one.
+        1. Refuse what came before, and cards that did, unless they may come ``again``; 2. derive
+        the batch's data key in the HSM, from the retention key of its issuer and month, which is
+        made when there is none; 3. protect each record; 4. batch, jobs and ledger entry in one
+        group. A retention key whose first batch did not commit is taken by the next one.
         """
         protection = self.desk.keys.protection
         content = keyed_digest(protection, b"content", file.content_digest.reveal()).hex()
@@ -84,17 +87,20 @@ class Gateway:
         name = keyed_digest(protection, label, file.reference.encode()).hex()
         batch = secrets.token_hex(8)
         try:
-            return self.desk.record.write(partial(self._admit, batch, file, name, content))
+            return self.desk.record.write(partial(self._admit, batch, file, name, content, again))
         except BaseException:
             self.desk.keys.forget_batch(batch)
             raise
 
     def _admit(
-        self, new: str, file: ReceivedFile, name: str, content: str, step: Step
+        self, new: str, file: ReceivedFile, name: str, content: str, again: bool, step: Step
     ) -> BatchView:
         step.state.batches.require_new(file.issuer, new, name, content)
         batch = self._keyed(new, window(file.issuer, step.now))
         rows = [self._row(batch, file.issuer, *card) for card in enumerate(file.cards, start=1)]
+        repeated = repeated_cards(step.session, file.issuer, [row["pseudonym"] for row in rows])
+        if repeated and not again:
+            raise _came_before(file.issuer, repeated)
         new_window = batch.retention not in step.state.keys.known
         step.record(
             BatchReceived(
@@ -110,6 +116,7 @@ class Gateway:
                 retention=batch.retention,
                 derived=batch.derived,
                 seed=sealed_digest(batch.seed).hex(),
+                repeated=len(repeated),
                 reference=file.reference,
             )
         )
@@ -150,6 +157,17 @@ class Gateway:
         self.desk.record.write(
             lambda step: step.record(FileRefused(step.by, file_digest, control, reason))
         )
+
+
+def _came_before(issuer: str, repeated: Mapping[str, str]) -> Refused:
+    batches = sorted(set(repeated.values()))
+    named = ", ".join(batches[:_NAMED]) + (" and others" if len(batches) > _NAMED else "")
+    return Refused(
+        Control.CARD_REPEATED,
+        f"{len(repeated)} cards of this file (PAN and sequence number) came from {issuer} before, "
+        f"in batch {named}. Nothing was taken. If the issuer means them, as renewals with the same "
+        "number are, receive the file again with --again.",
+    )
 
 
 def _batch_row(state: State, batch: _NewBatch, file: ReceivedFile) -> Batch:

@@ -2,6 +2,7 @@
 
 HOME/lock           held by the one process that works here
 HOME/attempts/      records of ceremonies that ended before their closing
+HOME/dispatch/      the dispatch lists
 HOME/site/          made whole by the genesis ceremony, by one rename
     hsm.yaml        which PKCS#11 library and token; bound into the seal
     token/          SoftHSM's directory, when the token is SoftHSM
@@ -56,6 +57,11 @@ class Home:
     def attempts(self) -> Path:
         """The records of ceremonies that ended before their closing."""
         return self.path / "attempts"
+
+    @property
+    def dispatch(self) -> Path:
+        """The dispatch lists."""
+        return self.path / "dispatch"
 
     @property
     def exists(self) -> bool:

@@ -185,8 +185,11 @@ class GatewayOracle(Protocol):
         When it is not a key for this bureau, a random one opens nothing in its place (RFC 3218).
         """
 
-    def admit(self, file: ReceivedFile) -> BatchView:
-        """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind."""
+    def admit(self, file: ReceivedFile, *, again: bool = False) -> BatchView:
+        """Make the batch, or raise ``Refused`` (FILE_REPLAY) and leave nothing behind.
+
+        ``again`` says that cards of it may have come in another batch of the issuer before.
+        """
 
     def refuse_file(self, file_digest: str, control: Control, sentence: str) -> None:
         """Record that a file was refused, and why."""
@@ -383,8 +386,14 @@ class SupervisionOracle(Protocol):
     def jobs(self, batch: str) -> Sequence[JobView]:
         """Return the cards of a batch, in their order."""
 
-    def register_issuer(self, name: str, certificate: str) -> None:
-        """Enter an issuer and its signing certificate (PEM) in the register."""
+    def register_issuer(self, name: str, certificate: bytes) -> None:
+        """Enter an issuer and its signing certificate (PEM or DER) in the register."""
+
+    def renew_issuer(self, name: str, certificate: bytes, reason: str) -> None:
+        """Give an issuer another signing certificate, or take it back in with one."""
+
+    def withdraw_issuer(self, name: str, reason: str) -> None:
+        """Accept no file of an issuer from here on; its batches go on."""
 
     def release_statement(
         self, batch: str, stations: Sequence[str] = (), expires: datetime | None = None
@@ -405,8 +414,14 @@ class SupervisionOracle(Protocol):
     def resume_station(self, station: str, reason: str) -> None:
         """Let a station go on that was stopped because its blanks kept failing."""
 
-    def close_batch(self, batch: str) -> BatchView:
-        """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""
+    def close_batch(self, batch: str, reason: str | None = None) -> BatchView:
+        """Close a batch whose cards are all accounted for, or raise ``CheckFailed``.
+
+        ``reason`` says why cards are left over; without one there may be none.
+        """
+
+    def cancel_batch(self, batch: str, reason: str) -> BatchView:
+        """End a batch of which no card was made; its file may come again."""
 
 
 class Oracle(Protocol):

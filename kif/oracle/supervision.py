@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import delete
 
+from kif.formats.certificate import require_signer
 from kif.formats.control import Control
-from kif.formats.error import BadInput, KifError
+from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.state import BatchState
 from kif.formats.text import for_the_record, is_name
 from kif.ledger.batch import Terms, release_statement
@@ -18,11 +19,17 @@ from kif.ledger.batches import APPROVERS
 from kif.ledger.events.batch import (
     ApprovalGiven,
     ApprovalRefused,
+    BatchCancelled,
     BatchClosed,
+    BatchClosedShort,
     BatchReleased,
 )
-from kif.ledger.events.site import IssuerRegistered, StationResumed
-from kif.ledger.issuers import require_certificate
+from kif.ledger.events.site import (
+    IssuerRegistered,
+    IssuerRenewed,
+    IssuerWithdrawn,
+    StationResumed,
+)
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
@@ -54,21 +61,35 @@ class Supervision:
         """Return the cards of a batch, in their order."""
         return self.desk.jobs(batch)
 
-    def register_issuer(self, name: str, certificate: str) -> None:
-        """Enter an issuer and its signing certificate (PEM) in the register."""
+    def register_issuer(self, name: str, certificate: bytes) -> None:
+        """Enter an issuer and its signing certificate (PEM or DER) in the register."""
         if not is_name(name):
             raise BadInput(
                 Control.FILE_SIGNER,
                 "An issuer's name has 1 to 64 letters, digits, spaces and . _ @ -, and no number "
                 "as long as a card's. Nothing was registered.",
             )
-        require_certificate(certificate)
+        signer = require_signer(certificate)
 
         def work(step: Step) -> None:
-            step.record(IssuerRegistered(step.by, name, certificate))
-            step.session.add(Issuer(name=name, certificate=certificate))
+            step.record(IssuerRegistered(step.by, name, signer))
+            step.session.add(Issuer(name=name, certificate=signer))
 
         self.desk.record.write(work)
+
+    def renew_issuer(self, name: str, certificate: bytes, reason: str) -> None:
+        """Give an issuer another signing certificate (PEM or DER), or take it back in with one."""
+        signer, told = require_signer(certificate), for_the_record(reason)
+        self.desk.record.write(
+            lambda step: _put_issuer(step, IssuerRenewed(step.by, name, signer, told), signer)
+        )
+
+    def withdraw_issuer(self, name: str, reason: str) -> None:
+        """Accept no file of an issuer from here on; its batches go on."""
+        told = for_the_record(reason)
+        self.desk.record.write(
+            lambda step: _put_issuer(step, IssuerWithdrawn(step.by, name, told), None)
+        )
 
     def release_statement(
         self, batch: str, stations: Sequence[str] = (), expires: datetime | None = None
@@ -106,9 +127,19 @@ class Supervision:
         told = for_the_record(reason)
         self.desk.record.write(lambda step: step.record(StationResumed(step.by, station, told)))
 
-    def close_batch(self, batch: str) -> BatchView:
-        """Close a batch whose cards are all accounted for, or raise ``CheckFailed``."""
-        view = self.desk.record.write(partial(_close, batch))
+    def close_batch(self, batch: str, reason: str | None = None) -> BatchView:
+        """Close a batch whose cards are all accounted for, or raise ``CheckFailed``.
+
+        ``reason`` says why cards are left over; without one there may be none.
+        """
+        return self._ended(batch, partial(_close, batch, reason))
+
+    def cancel_batch(self, batch: str, reason: str) -> BatchView:
+        """End a batch of which no card was made; its file may come again."""
+        return self._ended(batch, partial(_cancel, batch, for_the_record(reason)))
+
+    def _ended(self, batch: str, work: Callable[[Step], BatchView]) -> BatchView:
+        view = self.desk.record.write(work)
         self.desk.keys.forget_batch(batch)
         return view
 
@@ -146,6 +177,29 @@ def _approve(batch: str, person: str, statement: str, signature: str, step: Step
     return moved_batch(step, batch)
 
 
-def _close(batch: str, step: Step) -> BatchView:
-    step.record(BatchClosed(step.by, batch, *step.state.batches.balance(batch)))
+def _close(batch: str, reason: str | None, step: Step) -> BatchView:
+    good, suspect, left = step.state.batches.balance(batch)
+    count = step.state.batches.require(batch).count
+    if left and reason is None and good + suspect + left == count:
+        raise Refused(
+            Control.RECONCILIATION,
+            f"{left} of the {count} cards of batch {batch} are not made. Make them, or close it "
+            "with --reason, which ends it without them.",
+        )
+    if left:
+        told = for_the_record(reason or "")
+        step.record(BatchClosedShort(step.by, batch, good, suspect, left, told))
+    else:
+        step.record(BatchClosed(step.by, batch, good, suspect))
     return moved_batch(step, batch)
+
+
+def _cancel(batch: str, reason: str, step: Step) -> BatchView:
+    step.record(BatchCancelled(step.by, batch, reason))
+    return moved_batch(step, batch)
+
+
+def _put_issuer(step: Step, event: IssuerRenewed | IssuerWithdrawn, signer: str | None) -> None:
+    step.record(event)
+    row = step.session.get_one(Issuer, event.issuer)
+    row.certificate = signer

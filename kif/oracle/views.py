@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
-from kif.formats.state import KeyState
-from kif.oracle.interface import BatchView, JobRef, JobView, KeyView
+from kif.formats.state import BatchState, KeyState
+from kif.oracle.interface import BatchView, IssuerView, JobRef, JobView, KeyView
 from kif.store.models import Approval, Batch, CardJob, Issuer, KeyRecord
 
 
@@ -38,12 +39,35 @@ def batch_view(session: Session, batch: str) -> BatchView:
     )
 
 
+def batch_named(session: Session, named: str) -> str:
+    """Return the id of the batch with this id, reference, or beginning of an id.
+
+    Raises ``BadInput`` (BATCH_STATE) when there is none, or when it could be several.
+    """
+    if session.get(Batch, named) is not None:
+        return named
+    begins = Batch.id.startswith(named, autoescape=True)
+    wanted = select(Batch.id).where((Batch.file_reference == named) | begins).order_by(Batch.place)
+    found = list(session.scalars(wanted)) if named else []
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BadInput(
+            Control.BATCH_STATE, f"There is no batch {named}. 'kif batch status' lists them."
+        )
+    raise BadInput(
+        Control.BATCH_STATE,
+        f"{named} could be {len(found)} batches: {', '.join(found[:5])}. Name it by its whole id.",
+    )
+
+
 def batch_views(session: Session) -> list[BatchView]:
     """Return every batch, oldest first."""
     ids = list(session.scalars(select(Batch.id).order_by(Batch.place)))
     return list(map(partial(batch_view, session), ids))
 
 
+_AT_ONCE = 500
 _JOB: Any = CardJob.__table__
 VIEW = (
     _JOB.c.batch_id,
@@ -66,6 +90,20 @@ def job_views(session: Session, batch: str) -> list[JobView]:
     batch_view(session, batch)
     wanted = select(*VIEW).where(CardJob.batch_id == batch).order_by(CardJob.number)
     return [seen(row) for row in session.execute(wanted)]
+
+
+def repeated_cards(session: Session, issuer: str, pseudonyms: Sequence[str]) -> dict[str, str]:
+    """Return which of these pseudonyms are of an issuer's earlier cards, and in which batch.
+
+    Cards of cancelled batches were never made and don't count.
+    """
+    of_issuer = (Batch.issuer == issuer) & (Batch.state != BatchState.CANCELLED)
+    wanted = select(CardJob.pseudonym, CardJob.batch_id).join(Batch).where(of_issuer)
+    found: dict[str, str] = {}
+    for at in range(0, len(pseudonyms), _AT_ONCE):
+        some = CardJob.pseudonym.in_(pseudonyms[at : at + _AT_ONCE])
+        found |= {row[0]: row[1] for row in session.execute(wanted.where(some))}
+    return found
 
 
 def seen(row: Any) -> JobView:
@@ -101,6 +139,7 @@ def key_views(session: Session) -> list[KeyView]:
     ]
 
 
-def issuer_names(session: Session) -> list[str]:
-    """Return the names of the registered issuers."""
-    return list(session.scalars(select(Issuer.name).order_by(Issuer.name)))
+def issuer_views(session: Session) -> list[IssuerView]:
+    """Return the registered issuers, by name; those that were withdrawn are not among them."""
+    rows = session.scalars(select(Issuer).order_by(Issuer.name))
+    return [IssuerView(row.name, row.certificate) for row in rows if row.certificate is not None]

@@ -89,12 +89,12 @@ class KeyRecord(Base):
 
 
 class Issuer(Base):
-    """An issuer and the certificate (PEM) that its files are signed with."""
+    """An issuer and the certificate (PEM) that its files are signed with, until it is withdrawn."""
 
     __tablename__ = "issuer"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    certificate: Mapped[str] = mapped_column(Text)
+    certificate: Mapped[str | None] = mapped_column(Text)
 
 
 class Batch(Base):
@@ -141,7 +141,7 @@ class CardJob(Base):
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     display: Mapped[str] = mapped_column(String(32))
-    pseudonym: Mapped[str] = mapped_column(String(32))
+    pseudonym: Mapped[str] = mapped_column(String(32), index=True)
     valid_until: Mapped[date]
     state: Mapped[JobState] = mapped_column(StateText(JobState))
     record: Mapped[bytes] = mapped_column(LargeBinary)

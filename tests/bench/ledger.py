@@ -105,7 +105,7 @@ class Builder:
             BatchReceived(
                 BY, batch, ISSUER, "test-debit", CARDS, "ab" * 32, secrets.token_hex(16),
                 secrets.token_hex(16), records, *self.kept, sealed_digest(batch.encode()).hex(),
-                f"REF-{batch[:4]}",
+                0, f"REF-{batch[:4]}",
             )
         )  # fmt: skip
         self._add(BatchPrepared(BY, batch, "ab" * 32, scripts, keys))
@@ -123,7 +123,7 @@ class Builder:
             self._add(CardPrinted(BY, batch, number))
             self._add(CardVerified(BY, batch, number, ("selection", "records", "arqc")))
         self._add(BatchDispatched(BY, batch, CARDS, "ab" * 32))
-        self._add(BatchClosed(BY, batch, CARDS, 0, 0))
+        self._add(BatchClosed(BY, batch, CARDS, 0))
         self._sign()
         self._write(batch, records, scripts, cards, statement.decode())
 
@@ -180,7 +180,7 @@ def build(site: TestSite, entries: int) -> int:
     cards = 0
     with site.oracle() as oracle:
         record = oracle.gateway.desk.record
-        oracle.gateway.admit(received_file(f"FIRST-{record.tail.size}", 1))
+        oracle.gateway.admit(received_file(f"FIRST-{record.tail.size}", 1), again=True)
         builder = Builder(site, record, oracle.gateway.desk.keys.protection)
         while record.tail.size + CARDS * PER_CARD <= entries:
             builder.batch()

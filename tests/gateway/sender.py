@@ -151,7 +151,7 @@ class SoftwareOracle:
             raise BadInput(Control.FILE_INTACT, "The content key does not open.") from None
         yield envelope
 
-    def admit(self, file: ReceivedFile) -> BatchView:
+    def admit(self, file: ReceivedFile, *, again: bool = False) -> BatchView:
         self.admitted.append(file)
         jobs = {JobState.RECEIVED: len(file.cards)}
         return BatchView(

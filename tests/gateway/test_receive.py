@@ -20,6 +20,7 @@ from kif.formats.tlv import tlv
 from kif.gateway import receive
 from kif.gateway.receive import receive_file
 from kif.oracle.interface import IssuerView
+from kif.preparation.product import load_product
 from tests.gateway.sender import (
     CONTENT,
     NOW,
@@ -120,7 +121,7 @@ def write(folder: Path, raw: bytes) -> Path:
 
 
 def receive_it(folder: Path, raw: bytes, desk: SoftwareOracle) -> None:
-    receive_file(write(folder, raw), desk, NOW)
+    receive_file(write(folder, raw), desk, NOW, load_product)
 
 
 @pytest.mark.parametrize("form", GOOD)
@@ -190,7 +191,7 @@ def test_a_certificate_outside_its_validity_is_refused(
     path = write(tmp_path, encrypt(sign(CONTENT, bank), bureau))
     for when in (NOW + timedelta(days=60), NOW - timedelta(days=60)):
         with pytest.raises(Refused, match="not now"):
-            receive_file(path, desk, when)
+            receive_file(path, desk, when, load_product)
 
 
 @pytest.mark.control("KIF-GW-04")
@@ -351,7 +352,7 @@ def test_a_file_comes_through_a_pipe(
     os.mkfifo(pipe)
     sender = threading.Thread(target=pipe.write_bytes, args=(raw,))
     sender.start()
-    receive_file(pipe, desk, NOW)
+    receive_file(pipe, desk, NOW, load_product)
     sender.join()
     assert len(desk.admitted) == 1
 
@@ -411,7 +412,7 @@ def test_files_that_are_none_are_sentences(
     tmp_path: Path, desk: SoftwareOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BadInput, match="can't be read"):
-        receive_file(tmp_path / "nowhere", desk, NOW)
+        receive_file(tmp_path / "nowhere", desk, NOW, load_product)
     with pytest.raises(BadInput, match="is empty"):
         receive_it(tmp_path, b"", desk)
     monkeypatch.setattr(receive, "LIMIT", 10)

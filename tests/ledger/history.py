@@ -23,6 +23,7 @@ from kif.ledger.event import Event
 from kif.ledger.events.batch import (
     ApprovalGiven,
     BatchClosed,
+    BatchClosedShort,
     BatchDispatched,
     BatchPrepared,
     BatchReceived,
@@ -237,8 +238,8 @@ def opened() -> TokenOpened:
 
 
 @cache
-def registered() -> IssuerRegistered:
-    return IssuerRegistered(BY, ISSUER, issuer_certificate())
+def registered(issuer: str = ISSUER) -> IssuerRegistered:
+    return IssuerRegistered(BY, issuer, issuer_certificate())
 
 
 def received(count: int, batch: str = B, reference: str = "", content: str = "") -> BatchReceived:
@@ -247,7 +248,7 @@ def received(count: int, batch: str = B, reference: str = "", content: str = "")
     keyed = content or batch * 2
     kept = (WINDOW, "derived-gp-aes-01:ABCDEF", DIGEST)
     return BatchReceived(
-        BY, batch, ISSUER, "debit", count, DIGEST, keyed, name, DIGEST, *kept, told
+        BY, batch, ISSUER, "debit", count, DIGEST, keyed, name, DIGEST, *kept, 0, told
     )
 
 
@@ -311,8 +312,10 @@ def dispatched(count: int, batch: str = B) -> BatchDispatched:
     return BatchDispatched(BY, batch, count, DIGEST)
 
 
-def closed(good: int, suspect: int, left: int, batch: str = B) -> BatchClosed:
-    return BatchClosed(BY, batch, good, suspect, left)
+def closed(good: int, suspect: int, left: int, batch: str = B) -> BatchClosed | BatchClosedShort:
+    if left:
+        return BatchClosedShort(BY, batch, good, suspect, left, "the blanks ran out")
+    return BatchClosed(BY, batch, good, suspect)
 
 
 def flat(*parts: Event | Iterable[Event]) -> list[Event]:

@@ -282,7 +282,7 @@ def test_a_key_that_is_not_active_prepares_no_batch() -> None:
 
 @pytest.mark.control("KIF-HSM-03")
 def test_a_batch_is_made_with_its_own_issuers_keys() -> None:
-    world = World(site().events, registered(), replace(registered(), issuer="other-bank"))
+    world = World(site().events, registered(), registered("other-bank"))
     foreign = KeyRef("other-bank", "emv-ac", 1)
     world.admit(key_ceremony(foreign, name="issuer-keys"), received(1))
     kcv = world.state.keys.check_value(foreign)

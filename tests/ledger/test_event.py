@@ -29,15 +29,29 @@ from kif.ledger.event import (
     fields_of,
     public_fields,
 )
-from kif.ledger.events.batch import ApprovalRefused, BatchErased, FileRefused, WindowErased
+from kif.ledger.events.batch import (
+    ApprovalRefused,
+    BatchCancelled,
+    BatchErased,
+    FileRefused,
+    WindowErased,
+)
 from kif.ledger.events.card import CardRejected, ClaimWithdrawn
 from kif.ledger.events.ceremony import CeremonyAborted
 from kif.ledger.events.key import Deviation, KeyCeremonyAborted, KeyStateChanged
-from kif.ledger.events.site import ClockCorrected, LibraryAccepted, StationResumed
+from kif.ledger.events.site import (
+    ClockCorrected,
+    IssuerRenewed,
+    IssuerWithdrawn,
+    LibraryAccepted,
+    StationResumed,
+)
+from tests.certificate import issuer_certificate
 from tests.ledger.history import (
     BY,
     DIGEST,
     EXPIRES,
+    ISSUER,
     MASTER,
     OPERATORS,
     PLAN,
@@ -74,6 +88,10 @@ def every_kind() -> dict[str, Event]:
         suspect(2),
         dispatched(1),
         closed(1, 1, 0),
+        closed(1, 0, 1),
+        BatchCancelled(BY, B, reason),
+        IssuerRenewed(BY, ISSUER, issuer_certificate(), reason),
+        IssuerWithdrawn(BY, ISSUER, reason),
         approval(world.state, OPERATORS[0]),
         CeremonyAborted("kif.test", "genesis", PLAN, START, (), 0, reason),
         Deviation("custodian-1", MASTER, Control.COMPONENT, reason),

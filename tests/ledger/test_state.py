@@ -9,14 +9,21 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import KifError
 from kif.formats.keyref import of_site
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.ledger import chips as chips_module
 from kif.ledger.event import Event
-from kif.ledger.events.batch import ApprovalGiven, BatchReleased
-from kif.ledger.events.card import ClaimWithdrawn
+from kif.ledger.events.batch import (
+    ApprovalGiven,
+    BatchCancelled,
+    BatchClosed,
+    BatchClosedShort,
+    BatchReleased,
+)
+from kif.ledger.events.card import CardRejected, ClaimWithdrawn
 from kif.ledger.events.ceremony import (
     CeremonyAborted,
     CertificateIssued,
@@ -25,11 +32,19 @@ from kif.ledger.events.ceremony import (
     PinSealed,
     Role,
 )
-from kif.ledger.events.site import ClockCorrected, IssuerRegistered, LibraryAccepted, TokenOpened
+from kif.ledger.events.site import (
+    ClockCorrected,
+    IssuerRegistered,
+    IssuerRenewed,
+    IssuerWithdrawn,
+    LibraryAccepted,
+    TokenOpened,
+)
 from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
 from kif.ledger.jobs import Hold
 from kif.ledger.snapshot import encode_snapshot
 from kif.ledger.tail import Tail
+from tests.certificate import issuer_certificate
 from tests.ledger.history import (
     BY,
     CUSTODIANS,
@@ -44,6 +59,7 @@ from tests.ledger.history import (
     SIGNER,
     SITE,
     START,
+    STATION,
     B,
     C,
     SoftwareSigner,
@@ -413,6 +429,77 @@ def test_an_issuer_is_registered_once_with_a_certificate() -> None:
     refused(world, IssuerRegistered(BY, ISSUER, "hello"), "not a certificate")
     world.admit(registered())
     refused(world, registered(), "registered already")
+
+
+@pytest.mark.control("KIF-GW-04")
+def test_a_certificate_is_one_issuers_and_can_be_renewed() -> None:
+    world = World(site().events, registered())
+    first, second = world.state.issuers.certificates[ISSUER], issuer_certificate()
+    refused(world, IssuerRegistered(BY, "other", first or ""), "registered for 'bank' already")
+    refused(world, IssuerRegistered(BY, "other", second + second), "holds 2 certificates")
+    refused(world, IssuerRegistered(BY, "other", "x\n" + second), "registered alone")
+    refused(world, IssuerRenewed(BY, "other", second, "expired"), "'other' is not registered")
+    world.admit(IssuerRenewed(BY, ISSUER, second, "expired"))
+    assert world.state.issuers.certificates == {ISSUER: second}
+    world.admit(IssuerRegistered(BY, "other", first or ""))
+
+
+@pytest.mark.control("KIF-GW-04")
+def test_nothing_comes_from_an_issuer_that_was_withdrawn_until_it_is_renewed() -> None:
+    world = World(site().events, registered(), received(1))
+    refused(world, IssuerWithdrawn(BY, "other", "ended"), "not registered")
+    world.admit(IssuerWithdrawn(BY, ISSUER, "the contract ended"))
+    refused(world, IssuerWithdrawn(BY, ISSUER, "again"), "not registered")
+    refused(world, received(1, C), "not registered")
+    refused(world, registered(), "registered already, or was")
+    world.admit(prepared())  # what came before goes on
+    world.admit(IssuerRenewed(BY, ISSUER, issuer_certificate(), "a new contract"), received(1, C))
+
+
+# -- batches that end early -------------------------------------------------------------------
+
+
+@pytest.mark.control("KIF-ORA-05")
+def test_cards_left_over_are_closed_short_and_with_nothing_left_it_is_closed() -> None:
+    world = released(2)
+    world.admit(made(1), dispatched(1))
+    refused(world, BatchClosed(BY, B, 1, 0), "received 2 cards")
+    refused(world, BatchClosedShort(BY, B, 1, 0, 0, "why"), "received 2 cards")
+    world.admit(BatchClosedShort(BY, B, 1, 0, 1, "the blanks ran out"))
+    assert world.state.batches.known[B].state is BatchState.CLOSED
+
+
+@pytest.mark.control("KIF-ORA-04")
+@pytest.mark.parametrize("before", [[], [prepared()]])
+def test_a_batch_of_which_no_card_was_made_is_cancelled_and_its_file_comes_again(
+    before: list[Event],
+) -> None:
+    world = World(site().events, registered(), received(2), before)
+    refused(world, received(2, C, reference=B), "received before")
+    world.admit(BatchCancelled(BY, B, "a wrong product"))
+    ended = world.state.batches.known[B]
+    assert (ended.state, ended.outcome and ended.outcome.left) == (BatchState.CANCELLED, 2)
+    refused(world, BatchCancelled(BY, B, "again"), "is cancelled; nothing happens to its cards")
+    refused(world, prepared(), "is cancelled")
+    world.admit(received(2, C, reference=B))
+    told, other = world.state.batches.encode(), World(site().events).state.batches
+    other.restore(canonical.decode(canonical.encode(told)))
+    assert other.encode() == told
+
+
+@pytest.mark.control("KIF-ORA-04")
+@pytest.mark.parametrize("on", [[claimed(1)], made(1), [*made(1)[:2], suspect(1)]])
+def test_a_batch_of_which_a_card_was_begun_is_not_cancelled(on: list[Event]) -> None:
+    world = released(2)
+    world.admit(on)
+    refused(world, BatchCancelled(BY, B, "why"), "can't be cancelled")
+
+
+def test_a_released_batch_that_was_not_begun_is_cancelled() -> None:
+    world = released(2)
+    world.admit(claimed(1), CardRejected(BY, B, 1, STATION, Control.CARD_STATUS, "a blank"))
+    world.admit(BatchCancelled(BY, B, "the issuer took it back"))
+    assert world.state.batches.known[B].state is BatchState.CANCELLED
 
 
 def test_the_holders_of_the_pin_accept_another_library() -> None:

@@ -64,7 +64,7 @@ def test_what_is_proposed_is_taken_back_to_the_mark(log: Kept) -> None:
     clock, before = Clock(tail.state.time or Clock().time), encode_snapshot(tail)
     mark = tail.mark()
     tail.propose(opened(), clock(), None, Boundary.HSM)
-    tail.propose(replace(registered(), issuer="second"), clock(), None, Boundary.HSM)
+    tail.propose(registered("second"), clock(), None, Boundary.HSM)
     assert (tail.size, "second" in tail.state.issuers.certificates) == (len(log.entries) + 2, True)
     tail.back(mark)
     assert (tail.open, tail.size) == (False, len(log.entries))

@@ -373,7 +373,7 @@ def test_more_answers_than_commands_are_refused(oracle: LocalOracle, batch: Batc
 def test_no_card_is_made_of_a_batch_that_is_not_released(
     site: TestSite, oracle: LocalOracle
 ) -> None:
-    raw = oracle.gateway.admit(received_file("RAW-I", 1, first=80_000))
+    raw = oracle.gateway.admit(received_file("RAW-I", 1, first=80_000), again=True)
     with pytest.raises(Refused, match="released batch only"):
         claimed(oracle, raw.id)
 

@@ -46,7 +46,7 @@ def test_a_kill_between_any_two_steps_of_a_group_leaves_all_of_it_or_nothing(
         assert bool(views) == committed
         if committed:
             with pytest.raises(Refused, match="was received before"):
-                oracle.gateway.admit(received_file("KILLED", 2, 700))
+                oracle.gateway.admit(received_file("KILLED", 2, 700), again=True)
         else:
-            oracle.gateway.admit(received_file("KILLED", 2, 700))
+            oracle.gateway.admit(received_file("KILLED", 2, 700), again=True)
     audit(copy.home)

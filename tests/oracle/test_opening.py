@@ -87,7 +87,7 @@ def test_a_site_opens_from_a_snapshot_and_still_sees_every_change(
     monkeypatch.setattr(local, "EVERY", 10)
     site = make_site(tmp_path / "home")
     with site.oracle() as oracle:
-        view = oracle.gateway.admit(received_file("ONE", 2))
+        view = oracle.gateway.admit(received_file("ONE", 2), again=True)
     with site.oracle() as oracle:
         store = oracle.gateway.desk.record.store
         with store.reading() as tx:
@@ -96,7 +96,7 @@ def test_a_site_opens_from_a_snapshot_and_still_sees_every_change(
         assert oracle.supervision.batch(view.id).count == 2
         assert oracle.gateway.issuers()[0].name == ISSUER
         with pytest.raises(Refused, match="was received before"):
-            oracle.gateway.admit(received_file("ONE", 2))
+            oracle.gateway.admit(received_file("ONE", 2), again=True)
     audit(site.home)
     with store.transaction() as tx:
         drop_triggers(tx.session)

@@ -103,6 +103,6 @@ def test_a_retention_key_whose_first_batch_did_not_commit_is_taken_by_the_next(
     site = make_site(tmp_path / "home")
     assert killed_at(site.home.path, "admit", "kif.oracle.gateway:new_seed", "before")
     with site.oracle() as oracle:
-        view = oracle.gateway.admit(received_file("NEXT", 1))
+        view = oracle.gateway.admit(received_file("NEXT", 1), again=True)
         prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     audit(site.home)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError, Refused
@@ -12,9 +13,11 @@ from kif.formats.state import BatchState
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.ledger.event import Entry
+from kif.oracle.cache import differences
 from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
+from kif.store.models import Site
 from tests.certificate import issuer_certificate
 from tests.site import (
     ISSUER,
@@ -33,7 +36,7 @@ FIRST, SECOND = OPERATORS
 def batch(oracle: LocalOracle, request: pytest.FixtureRequest) -> BatchView:
     """A prepared batch of this test's own."""
     number = len(oracle.supervision.batches())
-    view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1))
+    view = oracle.gateway.admit(received_file(f"S-{number}", 1, first=number * 10 + 1), again=True)
     return prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
 
 
@@ -88,7 +91,7 @@ def test_an_operator_can_not_sign_as_another(
 def test_a_signature_over_another_batch_is_refused(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
-    other = oracle.gateway.admit(received_file(f"T-{batch.id}", 1, first=90_000))
+    other = oracle.gateway.admit(received_file(f"T-{batch.id}", 1, first=90_000), again=True)
     prepare_batch(other.id, oracle.preparation, require_fit, lambda: None)
     statement, signature = site.signed_release(oracle, other.id, FIRST)
     with pytest.raises(BadInput, match="not the one of batch"):
@@ -100,7 +103,7 @@ def test_a_signature_over_another_batch_is_refused(
 
 @pytest.mark.control("KIF-ORA-04")
 def test_a_batch_that_is_not_prepared_is_not_released(oracle: LocalOracle) -> None:
-    raw = oracle.gateway.admit(received_file("RAW", 1, first=91_000))
+    raw = oracle.gateway.admit(received_file("RAW", 1, first=91_000), again=True)
     with pytest.raises(BadInput, match="only a prepared batch"):
         oracle.supervision.release_statement(raw.id)
 
@@ -134,7 +137,9 @@ def test_a_batch_with_a_card_on_the_line_is_not_closed(site: TestSite, oracle: L
     with pytest.raises(CheckFailed, match="received 2 cards"):
         oracle.supervision.close_batch(view.id)
     oracle.chip.give_up(claim.lease, Control.CARD_PRESENT, "It fell on the floor.")
-    closed = oracle.supervision.close_batch(view.id)
+    with pytest.raises(Refused, match=r"2 of the 2 cards of batch .* not made\. .* --reason"):
+        oracle.supervision.close_batch(view.id)
+    closed = oracle.supervision.close_batch(view.id, "The blanks ran out.")
     assert closed.state is BatchState.CLOSED
     with pytest.raises(KifError):
         oracle.supervision.close_batch(view.id)
@@ -147,14 +152,50 @@ def test_a_batch_that_is_not_there_is_a_sentence(oracle: LocalOracle) -> None:
 
 def test_an_issuer_is_registered_once(oracle: LocalOracle, batch: BatchView) -> None:
     with pytest.raises(Refused, match="registered already"):
-        oracle.supervision.register_issuer(ISSUER, issuer_certificate())
+        oracle.supervision.register_issuer(ISSUER, issuer_certificate().encode())
+
+
+@pytest.mark.control("KIF-ORA-04")
+def test_a_cancelled_batch_comes_again(site: TestSite, oracle: LocalOracle) -> None:
+    file = received_file("CANCEL", 1, first=93_000)
+    view = oracle.gateway.admit(file)
+    with pytest.raises(Refused, match="was received before"):
+        oracle.gateway.admit(file)
+    cancelled = oracle.supervision.cancel_batch(view.id, "The wrong product.")
+    assert cancelled.state is BatchState.CANCELLED
+    again = oracle.gateway.admit(file)  # its cards don't count as having come before, either
+    prepare_batch(again.id, oracle.preparation, require_fit, lambda: None)
+    with pytest.raises(KifError):
+        oracle.supervision.cancel_batch(view.id, "again")
+    require_cache(oracle)
+
+
+def require_cache(oracle: LocalOracle) -> None:
+    """The tables say what the log says, every sealed record included."""
+    with oracle.gateway.desk.record.reading() as (state, tx):
+        verifier = tx.session.scalars(select(Site.log_verifier)).one()
+        assert not list(differences(tx.session, state, verifier, whole=True))
+
+
+@pytest.mark.control("KIF-GW-04")
+def test_an_issuer_is_renewed_and_withdrawn(oracle: LocalOracle) -> None:
+    first, second = issuer_certificate(), issuer_certificate()
+    oracle.supervision.register_issuer("passing", first.encode())
+    oracle.supervision.renew_issuer("passing", second.encode(), "The old one expires.")
+    register = {each.name: each.certificate for each in oracle.gateway.issuers()}
+    assert register["passing"] == second
+    oracle.supervision.withdraw_issuer("passing", "The contract ended.")
+    assert "passing" not in [each.name for each in oracle.gateway.issuers()]
+    with pytest.raises(Refused, match="registered already, or was"):
+        oracle.supervision.register_issuer("passing", first.encode())
+    require_cache(oracle)
 
 
 @pytest.mark.control("KIF-GW-04")
 @pytest.mark.parametrize("text", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
 def test_only_a_certificate_is_registered(oracle: LocalOracle, text: str) -> None:
-    with pytest.raises(BadInput, match="not a certificate in PEM form"):
-        oracle.supervision.register_issuer("other", text)
+    with pytest.raises(BadInput, match="not a certificate in PEM or DER form"):
+        oracle.supervision.register_issuer("other", text.encode())
     assert "other" not in [issuer.name for issuer in oracle.gateway.issuers()]
 
 

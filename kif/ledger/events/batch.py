@@ -59,6 +59,8 @@ class BatchReceived(Event, kind="batch-received"):
     """The check value of a key derived from that one; the first batch of a window tells it."""
     seed: Digest
     """SHA-256 of the random bytes that the data key is derived over."""
+    repeated: Count
+    """How many of its cards came in another batch before; two people were asked, and took them."""
     reference: Reference
 
 
@@ -116,13 +118,33 @@ class BatchDispatched(Event, kind="batch-dispatched"):
 
 @dataclass(frozen=True)
 class BatchClosed(Event, kind="batch-closed"):
-    """A batch is done: received = good + suspect + left."""
+    """A batch is done: received = good + suspect, and none is left over."""
+
+    by: Pair
+    batch: BatchId
+    good: Count
+    suspect: Count
+
+
+@dataclass(frozen=True)
+class BatchClosedShort(Event, kind="batch-closed-short"):
+    """A batch ends with cards that were not made: received = good + suspect + left."""
 
     by: Pair
     batch: BatchId
     good: Count
     suspect: Count
     left: Count
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class BatchCancelled(Event, kind="batch-cancelled"):
+    """A batch ends of which no card was made; its file may come again."""
+
+    by: Pair
+    batch: BatchId
+    reason: Reason
 
 
 @dataclass(frozen=True)

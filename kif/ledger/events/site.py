@@ -44,6 +44,25 @@ class IssuerRegistered(Event, kind="issuer-registered"):
 
 
 @dataclass(frozen=True)
+class IssuerRenewed(Event, kind="issuer-renewed"):
+    """Another certificate takes the place of an issuer's, or it is taken back in."""
+
+    by: Pair
+    issuer: Name
+    certificate: Armour
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class IssuerWithdrawn(Event, kind="issuer-withdrawn"):
+    """No file of an issuer is accepted from here on; its batches go on."""
+
+    by: Pair
+    issuer: Name
+    reason: Reason
+
+
+@dataclass(frozen=True)
 class StationResumed(Event, kind="station-resumed"):
     """Two people looked into a station that was stopped; it may go on."""
 

@@ -69,7 +69,7 @@ def _production() -> None:
     op.create_table(
         "issuer",
         sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("certificate", sa.Text, nullable=False),
+        sa.Column("certificate", sa.Text),
     )
     op.create_table(
         "batch",
@@ -108,6 +108,7 @@ def _production() -> None:
         sa.Column("card_serial", sa.String(20)),
         sa.Column("reason", sa.Text),
     )
+    op.create_index("ix_card_job_pseudonym", "card_job", ["pseudonym"])
 
 
 def _ledger() -> None:
