@@ -11,10 +11,13 @@ import click
 from kif.ceremony.genesis import USER_PIN
 from kif.ceremony.seal import Destination
 from kif.console.terminal import OpenedPin, ask_pin
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle
-from kif.oracle.views import batch_named
+from kif.oracle.views import batch_named, key_views
 from kif.store.engine import Store, read_store
 
 
@@ -41,6 +44,16 @@ class App:
         """Open the database for reading, without the token."""
         self.home.require_site()
         return read_store(self.home.database)
+
+    def key(self, reference: str) -> KeyRef:
+        """Return a key's reference, when there is such a key. Raises ``BadInput`` (KEY_FOUND)."""
+        wanted = KeyRef.parse(reference)
+        with self.store().reading() as tx:
+            if wanted not in [view.key for view in key_views(tx.session)]:
+                raise BadInput(
+                    Control.KEY_FOUND, f"There is no key {wanted}. 'kif key list' lists them."
+                )
+        return wanted
 
     def batch(self, named: str) -> str:
         """Return the id of a batch by its id, the beginning of one, or the issuer's reference."""

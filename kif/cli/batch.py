@@ -13,7 +13,6 @@ from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.keyref import KeyRef
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
@@ -75,7 +74,7 @@ def show_batch(app: App, batch_id: str, as_json: bool) -> None:
 @pass_app
 def prepare(app: App, batch_id: str, keys: tuple[str, ...], as_json: bool) -> None:
     """Make the personalisation data of every card of BATCH, for the newest active keys."""
-    screen, chosen = Screen(), [KeyRef.parse(each) for each in keys]
+    screen, chosen = Screen(), [app.key(each) for each in keys]
     with app.oracle() as oracle:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:

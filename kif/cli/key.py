@@ -4,7 +4,6 @@ import click
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
-from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.oracle.interface import KeyView
 from kif.oracle.views import key_views
@@ -33,7 +32,7 @@ def list_keys(app: App, as_json: bool) -> None:
 @pass_app
 def change_state(app: App, reference: str, to: str, reason: str, as_json: bool) -> None:
     """Move KEY (owner/purpose/version) to STATE. A destroyed key leaves the token for ever."""
-    wanted = KeyRef.parse(reference)
+    wanted = app.key(reference)
     with app.oracle() as oracle:
         view = oracle.custody.change_state(wanted, KeyState(to), reason)
     show([_row(view)], as_json, "")

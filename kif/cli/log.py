@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import click
 
 from kif.cli.app import App, json_option, pass_app
 from kif.console.table import show
-from kif.ledger.event import Entry, fields_of
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.ledger.event import KINDS, Entry, fields_of
 from kif.ledger.form import write_time
+from kif.ledger.merkle import Frontier
 from kif.oracle.audit import audit
 from kif.oracle.local import correct_clock as correct
 from kif.store.ledger import LedgerTables
@@ -41,11 +45,23 @@ def verify(app: App, verifier: str | None, as_json: bool) -> None:
 
 @log.command("show")
 @click.option("--batch", help="Entries about this batch only.")
-@click.option("--kind", help="Entries of this kind only, e.g. card-suspect.")
+@click.option(
+    "--kind",
+    type=click.Choice(sorted(KINDS)),
+    metavar="KIND",
+    help="Entries of this kind only, e.g. card-suspect.",
+)
+@click.option("--size", type=click.IntRange(1), help="The log's root when it had this many.")
 @json_option
 @pass_app
-def show_log(app: App, batch: str | None, kind: str | None, as_json: bool) -> None:
+def show_log(
+    app: App, batch: str | None, kind: str | None, size: int | None, as_json: bool
+) -> None:
     """List the entries, oldest first."""
+    if size is not None:
+        show([_root(app, size)], as_json, "")
+        return
+    batch = batch and app.batch(batch)
     with app.store().reading() as tx:
         rows = [
             _row(tx.ledger, entry)
@@ -54,6 +70,18 @@ def show_log(app: App, batch: str | None, kind: str | None, as_json: bool) -> No
             and (kind is None or entry.event.kind == kind)
         ]
     show(rows, as_json, "No entry fits.")
+
+
+def _root(app: App, size: int) -> dict[str, Any]:
+    """Return the root over the first entries, and whether a checkpoint was signed over it."""
+    frontier = Frontier()
+    with app.store().reading() as tx:
+        for leaf in itertools.islice(tx.ledger.leaves(), size):
+            frontier = frontier.append(leaf)
+        signed = any(at == size for at, _ in tx.ledger.checkpoints())
+    if frontier.size < size:
+        raise BadInput(Control.USAGE, f"The log has {frontier.size} entries; it never had {size}.")
+    return {"size": size, "root": frontier.root().hex(), "signed": signed}
 
 
 def _row(ledger: LedgerTables, entry: Entry) -> dict[str, Any]:

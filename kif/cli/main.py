@@ -1,14 +1,19 @@
 """The ``kif`` command. Errors are one sentence on standard error, and the error's exit code."""
 
+import contextlib
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from kif.cli.app import App
 from kif.cli.batch import batch
 from kif.cli.ceremony import ceremony
+from kif.cli.completion import completion
 from kif.cli.demo import demo
+from kif.cli.fault import FAULT, write_report
 from kif.cli.hsm import hsm
 from kif.cli.issuer import issuer
 from kif.cli.key import key
@@ -16,8 +21,11 @@ from kif.cli.log import log
 from kif.cli.privacy import privacy
 from kif.cli.simulate import simulate
 from kif.cli.station import station
-from kif.formats.error import KifError
-from kif.oracle.home import Home
+from kif.formats.error import KifError, LedgerUnavailable
+from kif.oracle.home import Home, require_path
+
+_STOPPED = 130
+"""The exit code that shells give to a command that was interrupted."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,20 +41,65 @@ from kif.oracle.home import Home
 @click.pass_context
 def kif(context: click.Context, home: Path) -> None:
     """Key management and injection for smart-card personalisation bureaus."""
+    require_path(home)
     context.obj = App(Home(home))
 
 
-for group in (batch, ceremony, demo, hsm, issuer, key, log, privacy, simulate, station):
+for group in (batch, ceremony, completion, demo, hsm, issuer, key, log, privacy, simulate, station):
     kif.add_command(group)
 
 
 def main() -> None:
-    """Run ``kif`` and end with the exit code of docs/operator.md."""
+    """Run ``kif`` and end with the exit code of docs/operator.md; never with a traceback."""
+    _have_streams()
     try:
-        kif()
+        kif(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as usage:
+        usage.show()
+        sys.exit(usage.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _end("Interrupted. What was recorded before stands; the step under way does not.", _STOPPED)
     except KifError as error:
-        click.echo(f"kif: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        _end(*_of_system(error))
+    except Exception as fault:
+        _end(
+            f"A fault of kif itself ({type(fault).__name__}); what was recorded stands. Please "
+            f"send the report, which has no data in it: {write_report(fault)}",
+            FAULT,
+        )
+
+
+def _have_streams() -> None:
+    """Put nothing where a closed stream would be."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+
+
+def _of_system(error: OSError) -> tuple[str, int]:
+    """Return what to say of the operating system's refusal, and the exit code."""
+    if error.filename is None:
+        with contextlib.suppress(OSError):  # or Python tries once more, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return (
+            f"The output can't be written ({error.strerror}). What was recorded stands.",
+            LedgerUnavailable.exit_code,
+        )
+    return (
+        f"{os.fsdecode(error.filename)}: {error.strerror}. Nothing more was done. Check the path, "
+        "the rights on it and the disk.",
+        LedgerUnavailable.exit_code,
+    )
+
+
+def _end(sentence: str, code: int = 1) -> NoReturn:
+    click.echo(f"kif: {sentence}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import click
 
 from kif.cli.app import App, batch_fields, json_option, pass_app
 from kif.console.table import show
-from kif.formats.keyref import KeyRef
 from kif.oracle.audit import state_of
 from kif.oracle.interface import WindowView
 from kif.oracle.local import now
@@ -39,7 +38,7 @@ def erase(app: App, what: str, reason: str, as_json: bool) -> None:
 
     A window's erasure reaches every backup of the database; a batch's only this database.
     """
-    window = KeyRef.parse(what) if "/" in what else None
+    window = app.key(what) if "/" in what else None
     batch = "" if window else app.batch(what)
     with app.oracle() as oracle:
         if window is not None:

@@ -64,7 +64,9 @@ def load(path: Path) -> Any:
             library = pkcs11.lib(str(path))
         except RuntimeError as exc:
             raise DeviceFailed(
-                Control.TOKEN_PRESENT, f"{path.name} is not a PKCS#11 library: {exc}."
+                Control.TOKEN_PRESENT,
+                f"{path.name} does not start as a PKCS#11 library ({str(exc) or 'no reason given'}). "
+                "Check that it is the one of the HSM, and that its configuration can be read.",
             ) from exc
         if path not in _IN_USE:
             library.reinitialize()

@@ -130,7 +130,12 @@ class Tail:
         try:
             return Entry.decode(leaf)
         except BadInput as exc:
-            raise broken(f"Entry {self.size} can't be read: {exc.sentence}") from None
+            raise CheckFailed(
+                Control.LEDGER_INTACT,
+                f"Entry {self.size} can't be read ({exc.sentence}): another version of kif wrote "
+                "it, or it was altered. Keep the database as it is; read it with that version, or "
+                "compare it with a backup.",
+            ) from None
 
 
 def broken(sentence: str) -> CheckFailed:

@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed, Refused
+from kif.formats.error import BadInput, DeviceFailed, Refused
 from kif.hsm.token import TokenPlace
 from kif.store.engine import read_store
 
@@ -113,6 +113,22 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def require_path(path: Path) -> None:
+    """Require a path that every part of a site can name (HOME).
+
+    SoftHSM's configuration ends a value at a ``#`` or ``=``, and takes blanks off its end.
+    """
+    whole = str(path.absolute())
+    printable = "".join(sign for sign in whole if sign.isprintable())
+    if whole == printable and not set("#=") & set(whole) and whole == whole.rstrip():
+        return
+    raise BadInput(
+        Control.HOME,
+        f"The home {printable.strip()} can't be used: its path has a # or =, a blank at its end, "
+        "or bytes that are no printable text in UTF-8. Choose another --home.",
+    )
 
 
 def write_token_place(site: Path, place: TokenPlace) -> None:

@@ -82,7 +82,7 @@ def test_a_file_that_is_no_library_is_refused(place: TokenPlace, tmp_path: Path)
     file.write_text("text")
     result = opened(replace(place, library=file), TEST_PIN)
     assert result.returncode == 3
-    assert b"libtext.so is not a PKCS#11 library" in result.stdout
+    assert b"libtext.so does not start as a PKCS#11 library" in result.stdout
 
 
 def test_a_directory_that_is_not_there_gives_no_token(place: TokenPlace, tmp_path: Path) -> None:
