@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 
-def make_key(folder: Path, kind: str = "ed25519") -> Path:
+def make_key(folder: Path, kind: str = "ed25519", bits: int | None = None) -> Path:
     """Make a TEST key of a kind, without a passphrase, and return its private file."""
     path = folder / f"test-{kind}"
     command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "TEST", "-f", str(path)]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *(["-b", str(bits)] if bits else [])], check=True)
     return path
 
 

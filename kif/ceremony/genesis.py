@@ -1,9 +1,9 @@
 """The genesis ceremony: a site out of nothing, or nothing at all.
 
 Everything is made in ``HOME/site.partial``; the last act is one rename to ``HOME/site``. Whatever
-ends the ceremony before it leaves no site, and the next run clears the residue: no key without a
-record, no record without a key. An attempt that ended leaves a record of itself in
-``HOME/attempts``, and the next genesis takes it into its log.
+ends the ceremony before it leaves no site: the folder goes with it, after a power cut with the next
+run; no key without a record, no record without a key. An attempt that ended leaves a record of
+itself in ``HOME/attempts``, and the next genesis takes it into its log.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import os
 import re
 import shutil
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import insert
 
 from kif.ceremony.attempt import Attempt, earlier_attempts, forget_attempts
 from kif.ceremony.making import close_token, generate, make_token
-from kif.ceremony.people import People
-from kif.ceremony.plan import AnyStep, Generate, GenesisPlan
+from kif.ceremony.people import People, until_right
+from kif.ceremony.plan import AnyStep, Generate, GenesisPlan, in_words
 from kif.ceremony.room import Machinery, Room
-from kif.ceremony.seal import Destination, seal
+from kif.ceremony.seal import Destination, require_passphrase, seal
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.secret import Secret
 from kif.formats.text import is_name
 from kif.hsm import library
 from kif.hsm.certificate import ca_certificate, recipient_certificate
@@ -82,6 +84,8 @@ def hold_genesis(home: Home, plan: GenesisPlan, digest: str, site: str, people: 
         _go(room, attempt)
     except BaseException as exc:
         attempt.fail(exc.sentence if isinstance(exc, KifError) else f"{type(exc).__name__}.")
+        shutil.rmtree(folder, ignore_errors=True)
+        people.tell(f"The ceremony has ended: there is no site. Its record is {attempt.path}.")
         raise
     sync_tree(folder)
     folder.rename(home.site)
@@ -130,15 +134,24 @@ def _appoint(room: Room) -> None:
     roles = room.plan.roles
     for role, count in ((Role.CUSTODIAN, roles.custodian), (Role.OPERATOR, roles.operator)):
         for number in range(1, count + 1):
-            person = room.people.appoint(role.value, number)
-            room.note(PersonAppointed(person.name, role, person.public_key))
+            until_right(room.people, partial(_appoint_one, room, role, number))
+
+
+def _appoint_one(room: Room, role: Role, number: int) -> None:
+    person = room.people.appoint(role.value, number)
+    room.note(PersonAppointed(person.name, role, person.public_key))
 
 
 def _approve(room: Room) -> None:
     statement = plan_statement(room.site, room.plan.ceremony, room.plan_digest)
+    room.people.tell(in_words(room.plan, room.plan_digest))
     for person in list(room.state.people.appointed):
-        signature = room.people.sign(person, CEREMONY, statement)
-        room.note(PlanApproved(person, statement.decode(), signature))
+        until_right(room.people, partial(_approve_one, room, person, statement))
+
+
+def _approve_one(room: Room, person: str, statement: bytes) -> None:
+    signature = room.people.sign(person, CEREMONY, statement)
+    room.note(PlanApproved(person, statement.decode(), signature))
 
 
 def _certify(room: Room, machinery: Machinery) -> None:
@@ -157,9 +170,18 @@ def _seal(room: Room) -> None:
         (USER_PIN, Role.OPERATOR, room.user_pin),
         (SO_PIN, Role.CUSTODIAN, room.so_pin),
     ):
-        given = {name: room.people.passphrase(name, purpose) for name in room.of_role(role)[:2]}
+        given: dict[str, Secret] = {}
+        for name in room.of_role(role)[:2]:
+            until_right(room.people, partial(_choose, room, name, purpose, given))
         halves = seal(folder, purpose, pin, given, to)
         room.note(PinSealed(purpose, tuple(given), tuple(halves)))
+
+
+def _choose(room: Room, person: str, purpose: str, given: dict[str, Secret]) -> None:
+    """Have a person choose a passphrase that is nobody else's."""
+    chosen = room.people.passphrase(person, purpose)
+    require_passphrase(chosen, given.values())
+    given[person] = chosen
 
 
 def _close(room: Room, machinery: Machinery) -> None:

@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from kif.ceremony.people import People
-from kif.ceremony.plan import Form, KeyPlan
+from kif.ceremony.people import TRIES, People, until_right
+from kif.ceremony.plan import Form, KeyPlan, in_words
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.keyref import KeyRef
 from kif.ledger.approval import CEREMONY
 from kif.oracle.interface import CustodyOracle
-
-TRIES = 3
 
 
 def hold_key_ceremony(
@@ -36,7 +35,8 @@ def hold_key_ceremony(
     purposes = [step.key for step in plan.forms]
     keys, statement = custody.begin(plan.ceremony, digest, owner, purposes)
     try:
-        _go(custody, plan, dict(zip(purposes, keys, strict=True)), statement, present, people)
+        made = dict(zip(purposes, keys, strict=True))
+        _go(custody, plan, digest, made, statement, present, people)
     except BaseException as exc:
         custody.abort(exc.sentence if isinstance(exc, KifError) else f"{type(exc).__name__}.")
         raise
@@ -46,6 +46,7 @@ def hold_key_ceremony(
 def _go(
     custody: CustodyOracle,
     plan: KeyPlan,
+    digest: str,
     keys: dict[str, KeyRef],
     statement: bytes,
     present: Sequence[str],
@@ -56,10 +57,15 @@ def _go(
         if isinstance(step, Form):
             _form(custody, step, keys[step.key], present, people)
         elif step.action == "approve":
+            people.tell(in_words(plan, digest))
             for person in present:
-                custody.approve(person, statement, people.sign(person, CEREMONY, statement))
+                until_right(people, partial(_approve, custody, people, person, statement))
         elif step.action == "close":
             custody.close(plan.ceremony)
+
+
+def _approve(custody: CustodyOracle, people: People, person: str, statement: bytes) -> None:
+    custody.approve(person, statement, people.sign(person, CEREMONY, statement))
 
 
 def _form(

@@ -1,16 +1,17 @@
 """The people of a ceremony, as the ceremony sees them: at the terminal, or rehearsing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
 
 @dataclass(frozen=True)
 class Appointment:
-    """A person with a role and a credential: an OpenSSH Ed25519 public key line."""
+    """A person with a role and a credential: an OpenSSH public key line."""
 
     name: str
     role: str
@@ -49,3 +50,19 @@ class People(Protocol):
 
     def tell(self, text: str) -> None:
         """Say something to the room; never a secret."""
+
+
+TRIES = 3
+
+
+def until_right(people: People, step: Callable[[], None]) -> None:
+    """Have people do something until it is taken, three times at most. Raises the last slip."""
+    for left in reversed(range(TRIES)):
+        try:
+            step()
+        except (BadInput, Refused) as slip:
+            if not left:
+                raise
+            people.tell(f"{slip.sentence} Once more, please.")
+        else:
+            return

@@ -126,6 +126,26 @@ def load_plan(path: Path) -> tuple[Plan, str]:
     return plan, hashlib.sha256(raw).hexdigest()
 
 
+def in_words(plan: Plan, digest: str) -> str:
+    """Return a plan as the people read it who sign its digest."""
+    roles = plan.roles
+    steps = [
+        f"  {number}. {' '.join(step.text.split())}"
+        + (f" [{', '.join(step.keys)}]" if isinstance(step, Generate) else "")
+        + (f" [{step.key}, {step.algorithm.value}]" if isinstance(step, Form) else "")
+        for number, step in enumerate(plan.steps, start=1)
+    ]
+    return "\n".join(
+        (
+            f"The plan '{plan.ceremony}', by {plan.author}: {' '.join(plan.purpose.split())}",
+            f"  {roles.custodian} custodians, {roles.operator} operators. It follows "
+            f"{'; '.join(plan.clauses)}.",
+            *steps,
+            f"  SHA-256 of the plan's file: {digest}",
+        )
+    )
+
+
 def _first(invalid: ValidationError) -> str:
     first: Any = invalid.errors()[0]
     place = ".".join(str(part) for part in first["loc"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def seal(
     """Write one file for each holder (exactly two) with a sealed half of the secret.
 
     ``holders`` maps a person to his or her passphrase. Returns the files' SHA-256 (hex) in their
-    order. Raises ``BadInput`` (SEAL) for a passphrase below 12 characters.
+    order. Raises ``BadInput`` (SEAL) for a passphrase below 12 characters, or one for both.
     """
     return seal_beside(folder, purpose, purpose, secret, holders, to)
 
@@ -80,16 +80,25 @@ def seal_beside(
     first, second = holders
     mask = os.urandom(len(secret))
     halves = {first: mask, second: xor(secret.reveal(), mask)}
+    require_passphrase(holders[first], [])
+    require_passphrase(holders[second], [holders[first]])
     (folder / place).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for person in holders:
-        if len(holders[person]) < SHORTEST:
-            raise BadInput(
-                Control.SEAL, f"A passphrase has at least {SHORTEST} characters; choose another."
-            )
     for person, half in halves.items():
         sealed = _sealed(purpose, person, half, holders[person], to)
         _write(_file(folder, place, person), sealed)
     return [half_digest(folder, place, person) for person in holders]
+
+
+def require_passphrase(chosen: Secret, others: Collection[Secret]) -> None:
+    """Require that a passphrase is long enough and nobody else's. Raises ``BadInput`` (SEAL)."""
+    if len(chosen) < SHORTEST:
+        raise BadInput(
+            Control.SEAL, f"A passphrase has at least {SHORTEST} characters; choose another."
+        )
+    if chosen.reveal() in [each.reveal() for each in others]:
+        raise BadInput(
+            Control.SEAL, "Somebody else has chosen this passphrase; each half has its own."
+        )
 
 
 def put_in_place(folder: Path, place: str, purpose: str) -> None:

@@ -75,9 +75,12 @@ def batch_argument(command: Callable[..., None]) -> Callable[..., None]:
     return click.argument("batch_id", metavar="BATCH", callback=_batch)(command)
 
 
-def json_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a listing its ``--json`` switch."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")(command)
+def form_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a listing its ``--json`` and ``--csv``."""
+    as_csv = click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
+    as_json = click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
+    in_a_table = click.option("--table", "form", flag_value="table", default=True, hidden=True)
+    return in_a_table(as_json(as_csv(command)))
 
 
 def batch_fields(view: BatchView) -> dict[str, object]:

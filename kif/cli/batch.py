@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kif.ceremony.credential import sign
-from kif.cli.app import App, batch_argument, batch_fields, job_fields, json_option, pass_app
+from kif.cli.app import App, batch_argument, batch_fields, form_option, job_fields, pass_app
 from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
@@ -35,34 +35,34 @@ def batch() -> None:
 @click.option(
     "--again", is_flag=True, help="Take cards that came before, as renewals with the same number."
 )
-@json_option
+@form_option
 @pass_app
-def receive(app: App, file: Path, again: bool, as_json: bool) -> None:
+def receive(app: App, file: Path, again: bool, form: str) -> None:
     """Receive an issuer's FILE: open, verify and check it, and make a batch of it."""
     with app.oracle() as oracle:
         view = receive_file(file, oracle.gateway, now(), load_product, again=again)
-    show([batch_fields(view)], as_json, "")
+    show([batch_fields(view)], form, "")
 
 
 @batch.command()
-@json_option
+@form_option
 @pass_app
-def status(app: App, as_json: bool) -> None:
+def status(app: App, form: str) -> None:
     """List every batch, and how many of its cards stand in each state."""
     with app.store().reading() as tx:
         views = [batch_fields(view) for view in batch_views(tx.session)]
-    show(views, as_json, "No batch was received yet.")
+    show(views, form, "No batch was received yet.")
 
 
 @batch.command("show")
 @batch_argument
-@json_option
+@form_option
 @pass_app
-def show_batch(app: App, batch_id: str, as_json: bool) -> None:
+def show_batch(app: App, batch_id: str, form: str) -> None:
     """List the cards of BATCH by pseudonym."""
     with app.store().reading() as tx:
         rows = [job_fields(view) for view in job_views(tx.session, batch_id)]
-    show(rows, as_json, "The batch has no cards.")
+    show(rows, form, "The batch has no cards.")
 
 
 @batch.command()
@@ -70,16 +70,16 @@ def show_batch(app: App, batch_id: str, as_json: bool) -> None:
 @click.option(
     "--key", "keys", multiple=True, help="Use this key, owner/purpose/version, not the newest."
 )
-@json_option
+@form_option
 @pass_app
-def prepare(app: App, batch_id: str, keys: tuple[str, ...], as_json: bool) -> None:
+def prepare(app: App, batch_id: str, keys: tuple[str, ...], form: str) -> None:
     """Make the personalisation data of every card of BATCH, for the newest active keys."""
     screen, chosen = Screen(), [app.key(each) for each in keys]
     with app.oracle() as oracle:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:
             view = prepare_batch(batch_id, oracle.preparation, require_fit, advance, chosen)
-    show([batch_fields(view)], as_json, "")
+    show([batch_fields(view)], form, "")
 
 
 @batch.command()
@@ -94,25 +94,25 @@ def dispatch(app: App, batch_id: str) -> None:
 @batch.command()
 @batch_argument
 @click.option("--reason", help="Why cards are left over that will not be made.")
-@json_option
+@form_option
 @pass_app
-def close(app: App, batch_id: str, reason: str | None, as_json: bool) -> None:
+def close(app: App, batch_id: str, reason: str | None, form: str) -> None:
     """Close BATCH: received = good + suspect + left over, or it stays open."""
     with app.oracle() as oracle:
         view = oracle.supervision.close_batch(batch_id, reason)
-    show([batch_fields(view)], as_json, "")
+    show([batch_fields(view)], form, "")
 
 
 @batch.command()
 @batch_argument
 @click.option("--reason", required=True, help="Why.")
-@json_option
+@form_option
 @pass_app
-def cancel(app: App, batch_id: str, reason: str, as_json: bool) -> None:
+def cancel(app: App, batch_id: str, reason: str, form: str) -> None:
     """End BATCH, of which no card was made; its file may be received again."""
     with app.oracle() as oracle:
         view = oracle.supervision.cancel_batch(batch_id, reason)
-    show([batch_fields(view)], as_json, "")
+    show([batch_fields(view)], form, "")
 
 
 @batch.command()
@@ -134,7 +134,7 @@ def cancel(app: App, batch_id: str, reason: str, as_json: bool) -> None:
 @click.option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), help="The day at whose start the release ends."
 )
-@json_option
+@form_option
 @pass_app
 def release(
     app: App,
@@ -146,7 +146,7 @@ def release(
     signed: Path | None,
     stations: tuple[str, ...],
     until: datetime | None,
-    as_json: bool,
+    form: str,
 ) -> None:
     """Approve BATCH for production; the second operator's approval releases it.
 
@@ -175,4 +175,4 @@ def release(
         elif signature is not None:
             armoured = signature.read_text(errors="replace")
         view = oracle.supervision.approve_release(batch_id, person, told, armoured)
-    show([batch_fields(view)], as_json, "")
+    show([batch_fields(view)], form, "")

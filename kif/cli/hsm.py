@@ -7,7 +7,7 @@ import click
 
 from kif.ceremony.acceptance import accept_library
 from kif.ceremony.genesis import USER_PIN
-from kif.cli.app import App, json_option, pass_app
+from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.console.terminal import ask_holders
 from kif.hsm import softhsm
@@ -22,9 +22,9 @@ def hsm() -> None:
 
 @hsm.command()
 @click.option("--library", type=click.Path(path_type=Path), help="A PKCS#11 library to examine.")
-@json_option
+@form_option
 @pass_app
-def doctor(app: App, library: Path | None, as_json: bool) -> None:
+def doctor(app: App, library: Path | None, form: str) -> None:
     """Say what the token can and cannot do. Ends with 1 when something is missing."""
     path = library or (app.home.token_place().library if app.home.exists else softhsm_library())
     with tempfile.TemporaryDirectory() as directory:
@@ -39,7 +39,7 @@ def doctor(app: App, library: Path | None, as_json: bool) -> None:
         }
         for each in findings
     ]
-    show(rows, as_json, "Nothing was examined.")
+    show(rows, form, "Nothing was examined.")
     if not all(each.available for each in findings):
         raise SystemExit(1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from kif.cli.app import App, json_option, pass_app
+from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.certificate import read_certificate, require_signer
 from kif.formats.control import Control
@@ -66,13 +66,13 @@ def withdraw(app: App, name: str, reason: str) -> None:
 
 
 @issuer.command("list")
-@json_option
+@form_option
 @pass_app
-def list_issuers(app: App, as_json: bool) -> None:
+def list_issuers(app: App, form: str) -> None:
     """List the registered issuers and their certificates."""
     with app.store().reading() as tx:
         rows = [_fields(view) for view in issuer_views(tx.session)]
-    show(rows, as_json, "No issuer is registered.")
+    show(rows, form, "No issuer is registered.")
 
 
 def _require_known(app: App, name: str) -> None:

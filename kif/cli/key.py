@@ -2,7 +2,7 @@
 
 import click
 
-from kif.cli.app import App, json_option, pass_app
+from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.state import KeyState
 from kif.oracle.interface import KeyView
@@ -15,27 +15,27 @@ def key() -> None:
 
 
 @key.command("list")
-@json_option
+@form_option
 @pass_app
-def list_keys(app: App, as_json: bool) -> None:
+def list_keys(app: App, form: str) -> None:
     """List reference, name, usage, algorithm, check value and state of every key."""
     with app.store().reading() as tx:
         rows = [_row(view) for view in key_views(tx.session)]
-    show(rows, as_json, "There are no keys.")
+    show(rows, form, "There are no keys.")
 
 
 @key.command("state")
 @click.argument("reference", metavar="KEY")
 @click.argument("to", metavar="STATE", type=click.Choice([each.value for each in KeyState]))
 @click.option("--reason", required=True, help="Why, for the record.")
-@json_option
+@form_option
 @pass_app
-def change_state(app: App, reference: str, to: str, reason: str, as_json: bool) -> None:
+def change_state(app: App, reference: str, to: str, reason: str, form: str) -> None:
     """Move KEY (owner/purpose/version) to STATE. A destroyed key leaves the token for ever."""
     wanted = app.key(reference)
     with app.oracle() as oracle:
         view = oracle.custody.change_state(wanted, KeyState(to), reason)
-    show([_row(view)], as_json, "")
+    show([_row(view)], form, "")
 
 
 def _row(view: KeyView) -> dict[str, str]:

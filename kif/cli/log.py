@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kif.cli.app import App, json_option, pass_app
+from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -26,9 +26,9 @@ def log() -> None:
 
 @log.command()
 @click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
-@json_option
+@form_option
 @pass_app
-def verify(app: App, verifier: str | None, as_json: bool) -> None:
+def verify(app: App, verifier: str | None, form: str) -> None:
     """Re-read everything: entries and the rules they obey, tree, checkpoints, tables, seal.
 
     Without --verifier the key is taken from the very database that is checked.
@@ -40,7 +40,7 @@ def verify(app: App, verifier: str | None, as_json: bool) -> None:
         "root": report.root.hex(),
         "verified": True,
     }
-    show([row], as_json, "")
+    show([row], form, "")
 
 
 @log.command("show")
@@ -52,14 +52,12 @@ def verify(app: App, verifier: str | None, as_json: bool) -> None:
     help="Entries of this kind only, e.g. card-suspect.",
 )
 @click.option("--size", type=click.IntRange(1), help="The log's root when it had this many.")
-@json_option
+@form_option
 @pass_app
-def show_log(
-    app: App, batch: str | None, kind: str | None, size: int | None, as_json: bool
-) -> None:
+def show_log(app: App, batch: str | None, kind: str | None, size: int | None, form: str) -> None:
     """List the entries, oldest first."""
     if size is not None:
-        show([_root(app, size)], as_json, "")
+        show([_root(app, size)], form, "")
         return
     batch = batch and app.batch(batch)
     with app.store().reading() as tx:
@@ -69,7 +67,7 @@ def show_log(
             if (batch is None or getattr(entry.event, "batch", None) == batch)
             and (kind is None or entry.event.kind == kind)
         ]
-    show(rows, as_json, "No entry fits.")
+    show(rows, form, "No entry fits.")
 
 
 def _root(app: App, size: int) -> dict[str, Any]:

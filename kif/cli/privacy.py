@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kif.cli.app import App, batch_fields, json_option, pass_app
+from kif.cli.app import App, batch_fields, form_option, pass_app
 from kif.console.table import show
 from kif.oracle.audit import state_of
 from kif.oracle.interface import WindowView
@@ -19,21 +19,21 @@ def privacy() -> None:
 
 @privacy.command()
 @click.option("--all", "everything", is_flag=True, help="Every window, not only what is due.")
-@json_option
+@form_option
 @pass_app
-def due(app: App, everything: bool, as_json: bool) -> None:
+def due(app: App, everything: bool, form: str) -> None:
     """List the windows (an issuer's batches of a month) that are due for erasure."""
     views = windows_of(state_of(app.home), now())
     rows = [_row(view) for view in views if everything or view.due]
-    show(rows, as_json, "Nothing is due. --all lists what is kept.")
+    show(rows, form, "Nothing is due. --all lists what is kept.")
 
 
 @privacy.command()
 @click.argument("what", metavar="KEY|BATCH")
 @click.option("--reason", required=True, help="Why, for the record.")
-@json_option
+@form_option
 @pass_app
-def erase(app: App, what: str, reason: str, as_json: bool) -> None:
+def erase(app: App, what: str, reason: str, form: str) -> None:
     """Erase a window by its retention key, or one closed batch. There is no way back.
 
     A window's erasure reaches every backup of the database; a batch's only this database.
@@ -45,7 +45,7 @@ def erase(app: App, what: str, reason: str, as_json: bool) -> None:
             views = oracle.privacy.erase_window(window, reason)
         else:
             views = [oracle.privacy.erase_batch(batch, reason)]
-    show([batch_fields(view) for view in views], as_json, "The window had no batch.")
+    show([batch_fields(view) for view in views], form, "The window had no batch.")
 
 
 def _row(view: WindowView) -> dict[str, object]:

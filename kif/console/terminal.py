@@ -33,7 +33,7 @@ class TerminalPeople:
             click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
         while True:
             path = click.prompt(
-                "  OpenSSH Ed25519 public key file", type=click.Path(path_type=Path, exists=True)
+                "  OpenSSH public key file", type=click.Path(path_type=Path, exists=True)
             )
             try:
                 line = path.read_text(errors="replace").strip()
@@ -77,14 +77,17 @@ class TerminalPeople:
         """Ask for the component without echo; then clear the screen."""
         click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")
         typed = click.prompt("  component, hex (not shown)", hide_input=True)
-        check = click.prompt("  check value on the sheet, hex")
-        click.clear()
         try:
-            return Component(Secret(bytes.fromhex(typed)), check)
+            value = Secret(bytes.fromhex(typed))
         except ValueError:
             raise BadInput(
-                Control.COMPONENT, "The component is not hexadecimal. It was not entered."
+                Control.COMPONENT,
+                f"The component is not hexadecimal, two digits a byte ({len(typed)} characters "
+                "were typed). It was not entered.",
             ) from None
+        check = click.prompt("  check value on the sheet, hex")
+        click.clear()
+        return Component(value, check)
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Ask for a new passphrase, twice."""

@@ -12,6 +12,8 @@ from kif.formats.error import BadInput
 _BEGIN = "-----BEGIN SSH SIGNATURE-----"
 _END = "-----END SSH SIGNATURE-----"
 _MAGIC = b"SSHSIG"
+_OF_FIDO = 5
+"""Bytes of flags and counter."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class SshSignature:
     hash_algorithm: str
     """``sha256`` or ``sha512``."""
     algorithm: str
-    """``ssh-ed25519``."""
+    """``ssh-ed25519``, ``rsa-sha2-512`` and others."""
     signature: bytes
+    more: bytes
+    """What follows the signature: flags and counter of a FIDO key, else nothing."""
 
     @classmethod
     def parse(cls, armoured: str) -> SshSignature:
@@ -43,18 +47,17 @@ class SshSignature:
     def _parse(cls, blob: bytes) -> SshSignature:
         if not blob.startswith(_MAGIC + b"\x00\x00\x00\x01"):
             raise ValueError
-        public_key, rest = _string(blob[10:])
-        namespace, rest = _string(rest)
-        reserved, rest = _string(rest)
-        hash_algorithm, rest = _string(rest)
-        signature, rest = _string(rest)
-        algorithm, value = _string(signature)
-        value, end = _string(value)
-        if reserved or rest or end:
+        public_key, rest = read_string(blob[10:])
+        namespace, rest = read_string(rest)
+        reserved, rest = read_string(rest)
+        hash_algorithm, rest = read_string(rest)
+        signature, rest = read_string(rest)
+        algorithm, value = read_string(signature)
+        value, more = read_string(value)
+        if reserved or rest or len(more) not in (0, _OF_FIDO):
             raise ValueError
-        return cls(
-            public_key, namespace.decode(), hash_algorithm.decode(), algorithm.decode(), value
-        )
+        names = (namespace.decode(), hash_algorithm.decode(), algorithm.decode())
+        return cls(public_key, *names, value, more)
 
     def signed_bytes(self, digest: bytes) -> bytes:
         """Return what the key signed, from the digest of the message."""
@@ -69,7 +72,8 @@ def _unarmoured(text: str) -> bytes:
     return base64.b64decode("".join(lines[1:-1]), validate=True)
 
 
-def _string(blob: bytes) -> tuple[bytes, bytes]:
+def read_string(blob: bytes) -> tuple[bytes, bytes]:
+    """Return a string (RFC 4251, 5) and what follows it. Raises ``ValueError``."""
     size = int.from_bytes(blob[:4], "big")
     if len(blob) < 4 + size:
         raise ValueError

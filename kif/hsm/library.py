@@ -65,7 +65,7 @@ def load(path: Path) -> Any:
         except RuntimeError as exc:
             raise DeviceFailed(
                 Control.TOKEN_PRESENT,
-                f"{path.name} does not start as a PKCS#11 library ({str(exc) or 'no reason given'}). "
+                f"{path.name} does not start as a PKCS#11 library ({str(exc) or 'no reason'}). "
                 "Check that it is the one of the HSM, and that its configuration can be read.",
             ) from exc
         if path not in _IN_USE:

@@ -176,8 +176,8 @@ Label = Annotated[str, matching(r"[ -~]{0,64}")]
 """What a device says of itself, or an algorithm's name: printable ASCII, at most 64."""
 Place = Annotated[str, matching(r"/[ -~]{1,255}")]
 """An absolute path."""
-Line = Annotated[str, matching(r"[ -~]{1,800}")]
-"""An OpenSSH public key line."""
+Line = Annotated[str, matching(r"[ -~]{1,1600}")]
+"""An OpenSSH public key line; of RSA with 8192 bits it has 1,400."""
 Armour = Annotated[str, matching(r"[ -~\n]{1,4000}")]
 """A certificate or an SSH signature in its text form."""
 Statement = Annotated[str, matching(r"\{[ -~]{1,4000}\}")]

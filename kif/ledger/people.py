@@ -14,7 +14,7 @@ from kif.ledger.journal import Journal
 
 @dataclass(frozen=True)
 class Person:
-    """Someone with a role and an OpenSSH Ed25519 public key."""
+    """Someone with a role and an OpenSSH public key."""
 
     name: str
     role: Role

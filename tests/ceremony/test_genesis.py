@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +127,58 @@ def test_a_signature_over_another_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="not over this statement"):
         hold(tmp_path, Forger(people.folder, people.sheets, people.listener))
     assert not Home(tmp_path).exists
+
+
+@dataclass(frozen=True)
+class Clumsy(RehearsalPeople):
+    """Does everything wrong at first: a name twice, another statement, somebody's passphrase."""
+
+    slips: set[str] = field(default_factory=set)
+
+    def once(self, slip: str) -> bool:
+        first = slip not in self.slips
+        self.slips.add(slip)
+        return first
+
+    def appoint(self, role: str, number: int) -> Appointment:
+        right = super().appoint(role, number)
+        wrong = replace(right, name="Ops/1" if role == "operator" else "custodian-1")
+        return wrong if number == 2 and self.once(role) else right
+
+    def sign(self, person: str, namespace: str, statement: bytes) -> str:
+        wrong = b" " if self.once(f"{person} signs") else b""
+        return super().sign(person, namespace, statement + wrong)
+
+    def passphrase(self, person: str, purpose: str) -> Secret:
+        second = person.endswith("2") and self.once(f"{person} chooses for {purpose}")
+        return super().passphrase(person.replace("2", "1") if second else person, purpose)
+
+
+def test_a_slip_is_asked_again_in_every_step(tmp_path: Path) -> None:
+    people, said = rehearsing_people(tmp_path), list[str]()
+    hold(tmp_path, Clumsy(people.folder, people.sheets, said.append))
+    again = [text for text in said if text.endswith("Once more, please.")]
+    assert len(again) == 2 + 4 + 2
+    assert sum("Somebody else has chosen this passphrase" in text for text in again) == 2
+    audit(Home(tmp_path))
+
+
+def test_the_plan_is_read_out_before_it_is_signed(tmp_path: Path) -> None:
+    people, said = rehearsing_people(tmp_path), list[str]()
+    hold(tmp_path, replace(people, listener=said.append))
+    plan, digest = genesis_plan()
+    (told,) = (text for text in said if text.startswith(f"The plan '{plan.ceremony}'"))
+    assert digest in told
+    assert all(" ".join(step.text.split()) in told for step in plan.steps)
+
+
+def test_nothing_stays_of_a_ceremony_that_ended_but_its_record(tmp_path: Path) -> None:
+    people, said = rehearsing_people(tmp_path), list[str]()
+    with pytest.raises(Refused):
+        hold(tmp_path, Forger(people.folder, people.sheets, said.append))
+    assert {path.name for path in tmp_path.iterdir()} <= {"attempts", "lock", "people"}
+    (record,) = (tmp_path / "attempts").iterdir()
+    assert said[-1] == f"The ceremony has ended: there is no site. Its record is {record}."
 
 
 PLACES = [

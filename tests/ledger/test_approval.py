@@ -1,10 +1,18 @@
 """SSH signatures, made by ssh-keygen itself."""
 
 import base64
+import hashlib
 import subprocess
+from dataclasses import dataclass
+from dataclasses import field as field_
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kif.ceremony.credential import sign
 from kif.formats.control import Control
@@ -88,29 +96,100 @@ def test_a_signature_value_of_another_length_is_refused(key: Path) -> None:
         verify_approval(public(key), SPACE, STATEMENT, armour(changed))
 
 
-@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_a_credential_of_another_kind_is_refused(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(BadInput, match="not Ed25519") as refused:
-        fingerprint(public(make_key(tmp_path, kind)))
-    assert refused.value.control is Control.APPROVAL_SIGNATURE
+@pytest.mark.control("KIF-ORA-02")
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("rsa", 3072), ("ecdsa", 256), ("ecdsa", 384), ("ecdsa", 521)]
+)
+def test_other_keys_of_ssh_keygen_sign_too(tmp_path: Path, kind: str, bits: int) -> None:
+    other = make_key(tmp_path, kind, bits)
+    armoured = sign(other, SPACE, STATEMENT)
+    verify_approval(public(other), SPACE, STATEMENT, armoured)
+    (tmp_path / "good").write_text(armoured)
+    assert ssh_keygen_agrees(public(other), SPACE, STATEMENT, tmp_path / "good")
+    with pytest.raises(Refused, match="not over this statement"):
+        verify_approval(public(other), SPACE, STATEMENT + b" ", armoured)
+    blob = blob_of(armoured)
+    for place in range(len(blob) - 60, len(blob)):
+        changed = blob[:place] + bytes((blob[place] ^ 1,)) + blob[place + 1 :]
+        with pytest.raises((BadInput, Refused)):
+            verify_approval(public(other), SPACE, STATEMENT, armour(changed))
 
 
-def test_a_security_key_or_an_unknown_key_is_refused_before_it_is_registered(key: Path) -> None:
+def test_a_short_rsa_key_is_no_credential(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="This RSA key has 1024 bits; 2048 is the least"):
+        fingerprint(public(make_key(tmp_path, "rsa", 1024)))
+
+
+def test_a_private_key_is_told_from_a_public_one(key: Path) -> None:
+    with pytest.raises(BadInput, match=r"This is a private key; hand over the public one"):
+        fingerprint(key.read_text())
+
+
+@dataclass(frozen=True)
+class SecurityKey:
+    """A FIDO key in software (OpenSSH PROTOCOL.u2f)."""
+
+    kind: str
+    application: bytes = b"ssh:"
+    edwards: Ed25519PrivateKey = field_(default_factory=Ed25519PrivateKey.generate)
+    curve: ec.EllipticCurvePrivateKey = field_(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+
+    @property
+    def blob(self) -> bytes:
+        name, application = field(self.kind.encode()), field(self.application)
+        if "ed25519" in self.kind:
+            return name + field(self.edwards.public_key().public_bytes_raw()) + application
+        form = (Encoding.X962, PublicFormat.UncompressedPoint)
+        point = field(b"nistp256") + field(self.curve.public_key().public_bytes(*form))
+        return name + point + application
+
+    @property
+    def line(self) -> str:
+        return f"{self.kind} {base64.b64encode(self.blob).decode()} TEST"
+
+    def sign(self, flags: int = 1) -> str:
+        digest = hashlib.sha512(STATEMENT).digest()
+        told = field(SPACE.encode()) + field(b"") + field(b"sha512")
+        more = bytes((flags,)) + (7).to_bytes(4, "big")
+        message = hashlib.sha256(b"SSHSIG" + told + field(digest)).digest()
+        signed = hashlib.sha256(self.application).digest() + more + message
+        if "ed25519" in self.kind:
+            value = self.edwards.sign(signed)
+        else:
+            r, s = decode_dss_signature(self.curve.sign(signed, ec.ECDSA(hashes.SHA256())))
+            value = b"".join(field(n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (r, s))
+        made = field(self.kind.encode()) + field(value) + more
+        return armour(b"SSHSIG" + b"\0\0\0\1" + field(self.blob) + told + field(made))
+
+
+@pytest.mark.control("KIF-ORA-02")
+@pytest.mark.parametrize(
+    "kind", ["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"]
+)
+def test_a_security_key_signs_when_it_was_touched(tmp_path: Path, kind: str) -> None:
+    made = SecurityKey(kind)
+    verify_approval(made.line, SPACE, STATEMENT, made.sign())
+    (tmp_path / "good").write_text(made.sign())
+    assert ssh_keygen_agrees(made.line, SPACE, STATEMENT, tmp_path / "good")
+    for line, armoured in ((made.line, made.sign(0)), (SecurityKey(kind).line, made.sign())):
+        with pytest.raises(Refused):
+            verify_approval(line, SPACE, STATEMENT, armoured)
+
+
+def test_an_unknown_key_is_refused_before_it_is_registered(key: Path) -> None:
     raw = base64.b64decode(public(key).split()[1])[-32:]
-    for name, rest in (
-        (b"sk-ssh-ed25519@openssh.com", field(raw) + field(b"ssh:")),
-        (b"ssh-unheard-of", field(raw)),
-    ):
-        line = f"{name.decode()} {base64.b64encode(field(name) + rest).decode()}"
-        with pytest.raises(BadInput, match="not Ed25519"):
-            fingerprint(line)
+    line = f"ssh-unheard-of {base64.b64encode(field(b'ssh-unheard-of') + field(raw)).decode()}"
+    with pytest.raises(BadInput, match="is of type ssh-unheard-of; accepted are"):
+        fingerprint(line)
 
 
 def test_a_certificate_is_no_credential(tmp_path: Path) -> None:
     key = make_key(tmp_path)
     command = ["ssh-keygen", "-q", "-s", str(key), "-I", "TEST", "-n", "x", f"{key}.pub"]
     subprocess.run(command, check=True)
-    with pytest.raises(BadInput, match="not Ed25519"):
+    with pytest.raises(BadInput, match="accepted are Ed25519, ECDSA, RSA and FIDO keys"):
         fingerprint((tmp_path / "test-ed25519-cert.pub").read_text())
 
 

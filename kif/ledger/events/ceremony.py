@@ -54,7 +54,7 @@ class CeremonyAborted(Event, kind="ceremony-aborted"):
 
 @dataclass(frozen=True)
 class PersonAppointed(Event, kind="person-appointed"):
-    """A person is appointed to a role with an OpenSSH Ed25519 public key."""
+    """A person is appointed to a role with an OpenSSH public key."""
 
     person: Name
     role: Annotated[Role, one_of(Role)]
