@@ -9,6 +9,8 @@ import click
 
 from kif.ceremony.credential import sign
 from kif.cli.app import App, batch_argument, batch_fields, form_option, job_fields, pass_app
+from kif.cli.report import report_on
+from kif.console.page import write_page
 from kif.console.progress import Screen
 from kif.console.table import show
 from kif.formats.control import Control
@@ -52,6 +54,22 @@ def status(app: App, form: str) -> None:
     with app.store().reading() as tx:
         views = [batch_fields(view) for view in batch_views(tx.session)]
     show(views, form, "No batch was received yet.")
+
+
+@batch.command()
+@batch_argument
+@click.option(
+    "--page", type=click.Path(path_type=Path, dir_okay=False), help="Where the HTML page goes."
+)
+@pass_app
+def report(app: App, batch_id: str, page: Path | None) -> None:
+    """Write the report on BATCH as an HTML page, after verifying the home; prints its path.
+
+    It says what was checked, who released the batch on which statement, and how each card ended.
+    """
+    path = page or app.home.reports / f"{batch_id}.html"
+    write_page(path, report_on(app.home, batch_id))
+    click.echo(path)
 
 
 @batch.command("show")

@@ -66,7 +66,7 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         with open_oracle(app.home, pin, _OPERATORS) as oracle:
             _hold_key_ceremonies(app.home, oracle, people)
             batch = _run(app.home, oracle, people, screen, cards, faults)
-            conclude(app.home, oracle, batch, screen, time.monotonic() - started)
+            conclude(app.home, batch, screen, time.monotonic() - started)
 
 
 def _run(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import KeyRef
 from kif.ledger.batch import Outcome
 from kif.ledger.event import Entry
+from kif.ledger.events.batch import ApprovalGiven
 from kif.ledger.events.card import CardVerified
 from kif.ledger.events.ceremony import CeremonyClosed, KeyGenerated
 from kif.ledger.events.key import KeyCeremonyBegun, KeyFormed
@@ -43,6 +45,16 @@ class KeyLine:
 
 
 @dataclass(frozen=True)
+class Release:
+    """One person's signature on a batch's release."""
+
+    person: str
+    time: datetime
+    statement: str
+    """Exactly what was signed."""
+
+
+@dataclass(frozen=True)
 class Account:
     """What the ledger says of a batch."""
 
@@ -52,17 +64,22 @@ class Account:
     """How many ARQCs the HSM verified."""
     keys: Sequence[KeyLine]
     """Every key on the record, the batch's own among them."""
+    releases: Sequence[Release]
+    """Who approved it, in the order of the log; those of a release that lapsed as well."""
 
 
 def account_of(batch: str, log: LogReport, entries: Iterable[Entry]) -> Account:
     """Return the account of a batch out of a log that was verified."""
     kinds: Counter[str] = Counter()
     origins: dict[KeyRef, str] = {}
+    releases: list[Release] = []
     ceremony, generated = "", list[KeyRef]()
     for entry in entries:
         event = entry.event
         kinds[event.kind] += getattr(event, "batch", None) == batch
         match event:
+            case ApprovalGiven() if event.batch == batch:
+                releases.append(Release(event.person, entry.time, event.statement))
             case KeyGenerated():
                 generated.append(event.key)
             case CeremonyClosed():
@@ -75,7 +92,7 @@ def account_of(batch: str, log: LogReport, entries: Iterable[Entry]) -> Account:
         KeyLine(str(key), each.usage, each.algorithm, each.kcv or "none", origins.get(key, "none"))
         for key, each in sorted(log.state.keys.known.items())
     ]
-    return Account(dict(sorted((+kinds).items())), kinds[CardVerified.kind], keys)
+    return Account(dict(sorted((+kinds).items())), kinds[CardVerified.kind], keys, releases)
 
 
 def require_balance(batch: str, log: LogReport, good: int, suspect: int, count: int) -> Outcome:

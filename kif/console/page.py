@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from kif.compliance.account import KeyLine
+from kif.compliance.account import KeyLine, Release
 from kif.oracle.interface import BatchView, JobView
 
 
@@ -26,10 +26,11 @@ class Report:
     checkpoint: str
     kinds: Mapping[str, int]
     keys: Sequence[KeyLine]
+    releases: Sequence[Release]
     checks: Sequence[str]
-    specimen: str | None
-    """PNG, base64: the first card's front with its number masked."""
-    seconds: float
+    """What holds; none while the batch is not closed."""
+    specimen: str
+    """PNG, base64: the front of a specimen, black on white."""
     made_at: datetime
 
 

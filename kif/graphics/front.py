@@ -111,11 +111,12 @@ def _saved(image: Image.Image, form: str, **options: Any) -> Secret:
 
 
 def _layout(artwork: Artwork) -> tuple[_Line, ...]:
+    """Return the lines, all of them below the chip, whose contacts end at 28.55 mm (7816-2)."""
     return (
-        _Line("number", artwork["number"], 8.0, 32.0, 5.0, "OCRB"),
-        _Line("legend", "VALID THRU", 8.0, 39.0, 1.8, "DejaVuSans"),
-        _Line("date", artwork["valid_thru"], 24.0, 39.0, 3.4, "OCRB"),
-        _Line("name", artwork["name"], 8.0, 46.5, 3.2, "DejaVuSans"),
+        _Line("number", artwork["number"], 8.0, 35.0, 5.0, "OCRB"),
+        _Line("legend", "VALID THRU", 8.0, 41.0, 1.8, "DejaVuSans"),
+        _Line("date", artwork["valid_thru"], 24.0, 41.0, 3.4, "OCRB"),
+        _Line("name", artwork["name"], 8.0, 47.5, 3.2, "DejaVuSans"),
     )
 
 

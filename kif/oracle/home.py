@@ -3,6 +3,7 @@
 HOME/lock           held by the one process that works here
 HOME/attempts/      records of ceremonies that ended before their closing
 HOME/dispatch/      the dispatch lists
+HOME/report/        report pages
 HOME/site/          made whole by the genesis ceremony, by one rename
     hsm.yaml        which PKCS#11 library and token; bound into the seal
     token/          SoftHSM's directory, when the token is SoftHSM
@@ -62,6 +63,11 @@ class Home:
     def dispatch(self) -> Path:
         """The dispatch lists."""
         return self.path / "dispatch"
+
+    @property
+    def reports(self) -> Path:
+        """The report pages."""
+        return self.path / "report"
 
     @property
     def exists(self) -> bool:

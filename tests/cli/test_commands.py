@@ -80,6 +80,15 @@ def test_a_batch_goes_from_file_to_cards(
     (closed,) = kif(home, "batch", "close", batch["id"], "--json", given=opened).json()
     assert (closed["state"], closed["jobs"]) == ("closed", {"dispatched": 2, "suspect": 1})
     assert kif(home, "log", "verify").code == 0
+    reported = kif(home, "batch", "report", "DAY-1")
+    page = Path(reported.out.strip())
+    assert page == home / "report" / f"{batch['id']}.html"
+    signed = kif(home, "log", "show", "--kind", "approval-given", "--json").json()[0]
+    for told in ("DAY-1", "operator-1", "operator-2", signed["time"][:10], "card-verified"):
+        assert told in page.read_text()
+    lines = kif(home, "batch", "show", "DAY-1", "--csv").out.splitlines()
+    assert lines[0].startswith("batch,number,display,pseudonym,state")
+    assert [line.split(",")[4] for line in lines[1:]] == ["dispatched", "suspect", "dispatched"]
     entries = kif(home, "log", "show", "--batch", batch["id"], "--json").json()
     assert [each["kind"] for each in entries].count("card-verified") == 2
 

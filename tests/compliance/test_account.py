@@ -51,6 +51,8 @@ def test_an_account_counts_the_entries_about_its_batch() -> None:
     assert account.verified == 1
     assert account.kinds["batch-received"] == account.kinds["card-suspect"] == 1
     assert account.kinds["approval-given"] == 2
+    assert [each.person for each in account.releases] == ["operator-1", "operator-2"]
+    assert all(B in each.statement and each.time == NOW for each in account.releases)
     assert "key-formed" not in account.kinds
     assert sum(account.kinds.values()) == sum(
         getattr(each, "batch", None) == B for each in world.events

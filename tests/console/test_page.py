@@ -1,5 +1,6 @@
 """The report page, as a browser shows it."""
 
+import base64
 import io
 import subprocess
 from datetime import UTC, datetime
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kif.compliance.account import KeyLine
+from kif.compliance.account import KeyLine, Release
 from kif.console.page import Report, render, write_page
+from kif.formats.script import Artwork
 from kif.formats.state import BatchState, JobState
+from kif.graphics.front import specimen
 from kif.oracle.interface import BatchView, JobRef, JobView
 
 REPORT = Report(
@@ -40,15 +43,18 @@ REPORT = Report(
     kinds={"card-verified": 1},
     keys=[KeyLine("emv-ac", "master-derivation", "2TDEA", "des-zero:08D7B4", "genesis")],
     checks=["Everything was checked."],
-    specimen=None,
-    seconds=3.21,
+    releases=[Release("ada", datetime(2026, 1, 1, 9, 30, tzinfo=UTC), '{"approve":"this"}')],
+    specimen=base64.b64encode(
+        specimen(Artwork({"number": "9999 9900 0000 0000", "name": "X", "valid_thru": "12/49"}))
+    ).decode(),
     made_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
 )
 
 
 def test_everything_is_on_the_page_and_nothing_is_taken_for_html() -> None:
     page = render(REPORT)
-    for text in ("F-1", "test-bank", "4B494654", "ef" * 32, "des-zero:08D7B4", "2026-01-02 03:04"):
+    shown = ("F-1", "test-bank", "4B494654", "ef" * 32, "des-zero:08D7B4", "ada")
+    for text in (*shown, "2026-01-02 03:04", "2026-01-01 09:30"):
         assert text in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

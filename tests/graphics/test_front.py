@@ -50,7 +50,7 @@ def test_the_plane_has_one_bit_and_lies_where_the_text_is() -> None:
     image = Image.open(io.BytesIO(plane.image.reveal()))
     assert image.mode == "1"
     millimetres = [round(pixels / 600 * 25.4) for pixels in (plane.left, plane.top)]
-    assert millimetres == [8, 28]
+    assert millimetres == [8, 31]
     assert plane.left + image.width <= 2022
     assert plane.top + image.height <= 1275
     border = ImageOps.invert(image.convert("L")).getbbox()  # nothing is cut, nothing is left around
@@ -159,3 +159,20 @@ def test_the_laser_refuses_a_plane_that_is_not_on_the_card(
     Image.new(mode, size).save(buffer, "TIFF")
     with pytest.raises(DeviceFailed, match="1-bit planes within 2022 x 1275"):
         SimulatedLaser().print(Plane(Secret(buffer.getvalue()), left, top))
+
+
+def test_nothing_is_printed_onto_the_chip() -> None:
+    """The contacts lie between 19.23 and 28.55 mm from the top (ISO/IEC 7816-2)."""
+    plane = laser_plane(ARTWORK)
+    assert plane.top / front.DPI * 25.4 > 29.5  # the module is somewhat larger
+
+
+def test_every_letter_with_a_mark_is_printed_as_itself() -> None:
+    """Of the Latin letters of Europe none is left out, and none looks like another."""
+
+    def printed(name: str) -> bytes:
+        return laser_plane(Artwork({**ARTWORK.fields, "name": name})).image.reveal()
+
+    letters = "UÜÚŮŪÖÓØOÄÅÆĄAŁLŽŻŹZŠŚSÇČĆCĐDÞŒÑŃNĘĚÉÈEİIŐŰẞ"
+    assert len({printed(letter) for letter in letters}) == len(letters)
+    assert printed("\uffff") not in [printed(letter) for letter in letters]
