@@ -19,11 +19,30 @@ from kif.simulator.machine import serve
     "refuse or mute @CARD:COMMAND; for example vanish@3:5. May be repeated.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Note each stacked card here.")
-def simulate(readers: int, cards: int | None, faults: tuple[str, ...], record: Path | None) -> None:
+@click.option(
+    "--keep", "folder", type=click.Path(path_type=Path), help="Keep every stacked card in here."
+)
+@click.option(
+    "--insert",
+    "inserted",
+    metavar="CARD",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Put a card that was kept into the first reader, for any program to read.",
+)
+def simulate(
+    readers: int,
+    cards: int | None,
+    faults: tuple[str, ...],
+    record: Path | None,
+    folder: Path | None,
+    inserted: Path | None,
+) -> None:
     """Start simulated cards behind a private pcscd; runs until it is interrupted."""
     serve(
         readers=readers,
         cards=cards,
         faults=[Fault.parse(each) for each in faults],
         record=record,
+        folder=folder,
+        inserted=inserted,
     )

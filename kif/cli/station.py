@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -44,21 +45,42 @@ def run(app: App, batch_id: str, reader: str, transport: Path | None, name: str)
         raise SystemExit(3)
 
 
-@station.command()
-@click.option(
+_MACHINE = click.option(
     "--transport",
     type=click.Path(path_type=Path),
     required=True,
     help="The socket of the machine's card transport.",
 )
+
+
+@station.command()
+@_MACHINE
 def clear(transport: Path) -> None:
     """Move a card that was left in the reader to the reject box."""
-    belt = Transport.connect(transport)
-    try:
+    with closing(Transport.connect(transport)) as belt:
         cleared = belt.clear()
-    finally:
-        belt.close()
     click.echo("The card is in the reject box." if cleared else "There is no card in the reader.")
+
+
+@station.command()
+@_MACHINE
+def feed(transport: Path) -> None:
+    """Put the next blank into the reader. Ends with 3 when the hopper is empty."""
+    with closing(Transport.connect(transport)) as belt:
+        fed = belt.feed()
+    click.echo("A card is in the reader." if fed else "The hopper is empty.")
+    if not fed:
+        raise SystemExit(3)
+
+
+@station.command()
+@click.argument("where", type=click.Choice(["good", "reject"]))
+@_MACHINE
+def stack(where: str, transport: Path) -> None:
+    """Move the card in the reader to the good stack or to the reject box."""
+    with closing(Transport.connect(transport)) as belt:
+        belt.stack(where == "good")
+    click.echo("The card is stacked.")
 
 
 @station.command()

@@ -39,7 +39,7 @@ class Card:
     """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory.
 
     ``serial`` is its diversification data, ten bytes; ``keys`` are its static keys, derived from a
-    version of its vendor's.
+    version of its vendor's; ``sequence`` counts its sessions (Amendment D, 6.2.2.1).
     """
 
     atr = bytes.fromhex("3B80800101")
@@ -54,7 +54,7 @@ class Card:
         self.application = EmvApplication(self.keys.dek)
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc
-        self._sequence = 0
+        self.sequence = 0
         self._domain: dict[int, Callable[[Command], Response]] = {
             0x50: self._initialize_update,
             0x82: self._external_authenticate,
@@ -141,14 +141,14 @@ class Card:
             return Response(b"", 0x6A86)
         if len(command.data) != 8:
             return Response(b"", 0x6700)
-        if self._sequence == 0xFFFFFF:
+        if self.sequence == 0xFFFFFF:
             return Response(b"", 0x6985)
-        self._sequence += 1
-        challenge = card_challenge(self.keys, self._sequence, DOMAIN_AID)
+        self.sequence += 1
+        challenge = card_challenge(self.keys, self.sequence, DOMAIN_AID)
         self._channel = CardChannel(self.keys, command.data, challenge)
         head = self.serial + bytes((_KEY_VERSION, 0x03, I_PARAMETER))
         cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
-        return Response(head + challenge + cryptogram + self._sequence.to_bytes(3, "big"), 0x9000)
+        return Response(head + challenge + cryptogram + self.sequence.to_bytes(3, "big"), 0x9000)
 
     def _external_authenticate(self, command: Command) -> Response:
         """EXTERNAL AUTHENTICATE (Amendment D, 7.1.2): one try for each INITIALIZE UPDATE."""

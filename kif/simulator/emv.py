@@ -7,7 +7,8 @@ issuer application data, in this order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -46,6 +47,24 @@ class EmvApplication:
             _READ_RECORD: self._read_record,
             0xCA: self._get_data,
             0xAE: self._generate_ac,
+        }
+
+    @classmethod
+    def of(cls, dek: bytes, memory: Mapping[str, Any]) -> EmvApplication:
+        """Return the application with this memory. Raises ``ValueError`` or ``KeyError``."""
+        made = cls(dek)
+        made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
+        made._keys = [bytes.fromhex(key) for key in memory["keys"]]
+        made._atc, made.personalised = int(memory["atc"]), bool(memory["personalised"])
+        return made
+
+    def memory(self) -> dict[str, Any]:
+        """Return what stays in the card without power, as JSON values."""
+        return {
+            "dgi": {f"{name:04X}": data.hex() for name, data in self._groups.items()},
+            "keys": [key.hex() for key in self._keys],
+            "atc": self._atc,
+            "personalised": self.personalised,
         }
 
     def select(self) -> Response:

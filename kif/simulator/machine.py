@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kif.simulator.fault import Fault
+from kif.simulator.kept import keep, take
 from kif.simulator.pcscd import PrivatePcscd
 from kif.simulator.slot import Slot
 from kif.simulator.transport import CardTransport
@@ -25,9 +26,11 @@ class Machine:
     """A machine that runs within a ``with`` block, and never longer than the thread it is in.
 
     ``cards`` is how many blanks each hopper has, None for no end; ``faults`` name cards by their
-    place in it; ``record`` is a file that gets a line of JSON for each stacked card. ``socket`` is
-    for ``PCSCLITE_CSOCK_NAME``, ``readers`` has each reader's PC/SC name and transport socket.
-    Raises ``DeviceFailed`` (READER) when a package is missing or pcscd does not start.
+    place in it; ``record`` is a file that gets a line of JSON for each stacked card, ``folder``
+    keeps the cards; ``inserted`` is one that was kept, for the first reader: what becomes of it is
+    kept in its file when the machine ends. ``socket`` is for ``PCSCLITE_CSOCK_NAME``, ``readers``
+    has each reader's PC/SC name and transport socket. Raises ``DeviceFailed`` (READER) when a
+    package is missing or pcscd does not start.
     """
 
     socket: str
@@ -39,10 +42,13 @@ class Machine:
         faults: Sequence[Fault] = (),
         cards: int | None = None,
         record: Path | None = None,
+        folder: Path | None = None,
+        inserted: Path | None = None,
     ) -> None:
         self._pcscd = PrivatePcscd(readers)
         self._loaded = (tuple(faults), cards)
-        self._record = record
+        self._record, self._folder = record, folder
+        self._inserted = inserted
         self._transports: list[CardTransport] = []
 
     def __enter__(self) -> Machine:
@@ -51,11 +57,15 @@ class Machine:
             self.socket, self.readers = str(pcscd.socket_path), []
             for number, (name, port) in enumerate(pcscd.ports.items()):
                 path = pcscd.folder / f"transport-{number}"
-                transport = CardTransport(Slot(port), path, self._record)
+                transport = CardTransport(Slot(port), path, self._record, self._folder)
                 undo.callback(transport.close)
                 self._transports.append(transport)
                 self.readers.append((name, path))
             self.reload(*self._loaded)
+            if self._inserted is not None:
+                card = take(self._inserted)
+                self._transports[0].insert(card)
+                undo.callback(keep, card, self._inserted)
             self._undo = undo.pop_all()
         return self
 
@@ -79,6 +89,8 @@ def serve(
     cards: int | None,
     faults: Sequence[Fault],
     record: Path | None,
+    folder: Path | None = None,
+    inserted: Path | None = None,
 ) -> None:
     """Run a machine until SIGTERM or SIGINT.
 
@@ -86,7 +98,7 @@ def serve(
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    with Machine(readers, faults, cards, record) as machine:
+    with Machine(readers, faults, cards, record, folder, inserted) as machine:
         told = {
             "pcscd": machine.socket,
             "readers": [{"name": name, "transport": str(path)} for name, path in machine.readers],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kif.simulator.card import Card
 from kif.simulator.fault import Fault, Faults
+from kif.simulator.kept import keep
 from kif.simulator.slot import Slot
 from kif.simulator.t0 import ByteCard
 
@@ -18,12 +19,13 @@ from kif.simulator.t0 import ByteCard
 class CardTransport:
     """Serves docs/formats/transport.md for one slot, on a Unix socket at ``path``.
 
-    ``record`` is a file that says of each stacked card where it went, or None.
+    ``record`` is a file that says of each stacked card where it went, ``folder`` keeps the cards
+    themselves, each by its serial in ``good`` or ``reject``; either may be None.
     """
 
-    def __init__(self, slot: Slot, path: Path, record: Path | None) -> None:
+    def __init__(self, slot: Slot, path: Path, record: Path | None, folder: Path | None) -> None:
         self._slot = slot
-        self._record = record
+        self._record, self._folder = record, folder
         self._lock = threading.Lock()
         self._card: Card | None = None
         self.load((), None)
@@ -35,6 +37,12 @@ class CardTransport:
     def load(self, faults: Sequence[Fault], cards: int | None) -> None:
         """Fill the hopper: cards count from 1 again; None is a hopper that never ends."""
         self._faults, self._left, self._number = tuple(faults), cards, 0
+
+    def insert(self, card: Card) -> None:
+        """Put a card into the empty reader."""
+        with self._lock:
+            self._card = card
+            self._slot.put(card)
 
     def close(self) -> None:
         """Stop serving, and leave the slot empty."""
@@ -90,8 +98,11 @@ class CardTransport:
             return "ERROR the card left the reader by itself; stack it as a reject"
         card, self._card = self._card, None
         self._slot.lift()
+        stack = "good" if good else "reject"
         if self._record is not None:
-            _note(self._record, card, "good" if good else "reject")
+            _note(self._record, card, stack)
+        if self._folder is not None:
+            keep(card, self._folder / stack / f"{card.serial.hex().upper()}.json")
         return "OK"
 
 

@@ -1,0 +1,48 @@
+"""Cards that are kept: a simulated card's memory in a file, so that it can be put in again.
+
+The file has the card's keys in clear, which are TEST keys, like everything of a simulated card.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput
+from kif.simulator.card import Card
+from kif.simulator.emv import EmvApplication
+from kif.simulator.securechannel import CardKeys
+
+_FORM = "kif-test-card-1"
+
+
+def keep(card: Card, path: Path) -> None:
+    """Write a card's memory, for this user alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fields = {
+        "serial": card.serial.hex(),
+        "keys": {name: key.hex() for name, key in vars(card.keys).items()},
+        "sequence": card.sequence,
+        "application": card.application.memory(),
+    }
+    partial = path.with_suffix(".partial")
+    partial.touch(0o600)
+    partial.write_text(json.dumps({_FORM: fields}, indent=1) + "\n")
+    partial.replace(path)
+
+
+def take(path: Path) -> Card:
+    """Return the card whose memory lies in a file. Raises ``BadInput`` (BYTES)."""
+    try:
+        fields = json.loads(path.read_bytes())[_FORM]
+        card = Card()
+        card.serial = bytes.fromhex(fields["serial"])
+        keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
+        card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])
+        card.application = EmvApplication.of(card.keys.dek, fields["application"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(
+            Control.BYTES, f"{path} is not a card that 'kif simulate --keep' has kept."
+        ) from None
+    return card
