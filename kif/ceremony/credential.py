@@ -12,12 +12,15 @@ def sign(key: Path, namespace: str, statement: bytes) -> str:
 
     Raises ``BadInput`` (APPROVAL_SIGNATURE) with ssh-keygen's own words.
     """
-    result = subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)],
-        input=statement,
-        capture_output=True,
-        check=False,
-    )
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)]
+    try:
+        result = subprocess.run(command, input=statement, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise BadInput(
+            Control.APPROVAL_SIGNATURE,
+            "ssh-keygen is not installed here, so nothing was signed. Install openssh-client, or "
+            "sign on another machine and use --signature.",
+        ) from None
     if result.returncode:
         said = result.stderr.decode(errors="replace").strip()
         raise BadInput(

@@ -1,6 +1,10 @@
 """A working day by the command line, and what it says when something is wrong."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,6 +123,40 @@ def test_a_batch_ends_early_with_a_reason(
     again = issuer_file(site, folder, "LATER", 1, 700)
     sentence(kif(home, "batch", "receive", again, given=opened), 4, "--again", "KIF-GW-11")
     assert kif(home, "batch", "receive", again, "--again", given=opened).code == 0
+
+
+def test_ctrl_c_ends_a_station_whose_card_is_mute(
+    site: TestSite, folder: Path, machine: LoadedMachine
+) -> None:
+    home, opened = site.home.path, operators(site)
+    machine.load("mute@1:6")
+    path = issuer_file(site, folder, "MUTE", 1, 750)
+    kif(home, "batch", "receive", path, given=opened)
+    kif(home, "batch", "prepare", "MUTE", given=opened)
+    for person in ("operator-1", "operator-2"):
+        release = ("batch", "release", "MUTE", "--person", person)
+        kif(home, *release, "--key", site.people.key(person), given=opened)
+    place = ("--reader", machine.reader, "--transport", str(machine.transport))
+    command = [sys.executable, "-m", "kif.cli.main", "--home", str(home), "station", "run", "MUTE"]
+    pipe = subprocess.PIPE
+    station = subprocess.Popen([*command, *place], stdin=pipe, stderr=pipe, text=True)
+    assert station.stdin is not None
+    station.stdin.write(opened)
+    station.stdin.flush()
+    end = time.monotonic() + 20
+    while kif(home, "batch", "show", "MUTE", "--json").json()[0]["state"] != "personalising":
+        assert time.monotonic() < end
+    time.sleep(1)
+    began = time.monotonic()
+    station.send_signal(signal.SIGINT)
+    _, said = station.communicate(timeout=25)
+    assert time.monotonic() - began < 10  # and not after the 30 seconds that a card has
+    assert (station.returncode, "Traceback" in said) == (130, False)
+    assert "kif: Interrupted." in said
+    run = kif(home, "station", "run", "MUTE", *place, given=opened)
+    assert run.code == 0
+    (card,) = kif(home, "batch", "show", "MUTE", "--json").json()
+    assert card["state"] == "suspect"
 
 
 @pytest.mark.control("KIF-GW-04")

@@ -222,3 +222,9 @@ def test_a_key_that_can_not_sign_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "no-key").write_text("nothing")
     with pytest.raises(BadInput, match="ssh-keygen could not sign"):
         sign(tmp_path / "no-key", SPACE, STATEMENT)
+
+
+def test_without_ssh_keygen_it_says_so(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BadInput, match="ssh-keygen is not installed here"):
+        sign(key, SPACE, STATEMENT)
