@@ -17,7 +17,7 @@ from kif.formats.keyref import KeyRef
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle
-from kif.oracle.views import batch_named, key_views
+from kif.oracle.views import batch_named, issuer_names, key_views, operator_names
 from kif.store.engine import Store, read_store
 
 
@@ -54,6 +54,27 @@ class App:
                     Control.KEY_FOUND, f"There is no key {wanted}. 'kif key list' lists them."
                 )
         return wanted
+
+    def issuer(self, name: str, *, withdrawn: bool = False) -> str:
+        """Return an issuer's name, when it is registered, or was. Raises ``BadInput``."""
+        with self.store().reading() as tx:
+            if name not in issuer_names(tx.session, withdrawn=withdrawn):
+                raise BadInput(
+                    Control.FILE_SIGNER,
+                    f"There is no issuer '{name}'. 'kif issuer list' lists them.",
+                )
+        return name
+
+    def operator(self, name: str) -> str:
+        """Return an operator's name, when there is one. Raises ``BadInput`` (DUAL_CONTROL)."""
+        with self.store().reading() as tx:
+            operators = operator_names(tx.session)
+        if name not in operators:
+            raise BadInput(
+                Control.DUAL_CONTROL,
+                f"There is no operator '{name}'; there are {', '.join(operators)}.",
+            )
+        return name
 
     def batch(self, named: str) -> str:
         """Return the id of a batch by its id, the beginning of one, or the issuer's reference."""

@@ -11,6 +11,7 @@ from kif.cli.app import App, pass_app
 from kif.console.terminal import TerminalPeople
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.purpose import Owner
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
 _SITE = "kif-site"
@@ -57,6 +58,8 @@ def run(app: App, plan: Path, site: str | None, owner: str | None) -> None:
             f"This plan forms keys of one {checked.owner.value}: name it with --owner. The site is "
             "the one in the home.",
         )
+    if checked.owner is Owner.ISSUER:
+        app.issuer(owner)
     with app.oracle() as oracle:
         keys = hold_key_ceremony(oracle.custody, checked, digest, owner, TerminalPeople())
     click.echo(f"Active: {', '.join(map(str, keys))}.")

@@ -8,13 +8,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.certificate import read_certificate, require_signer
-from kif.formats.control import Control
-from kif.formats.error import BadInput
 from kif.oracle.audit import genesis_of
 from kif.oracle.interface import IssuerView
 from kif.oracle.keys import RECIPIENT
 from kif.oracle.views import issuer_views
-from kif.store.models import Issuer
 
 
 @click.group()
@@ -47,7 +44,7 @@ def renew(app: App, name: str, certificate: Path, reason: str) -> None:
     """Give an issuer another CERTIFICATE, or take it back in with one."""
     raw = certificate.read_bytes()
     require_signer(raw)
-    _require_known(app, name)
+    app.issuer(name, withdrawn=True)
     with app.oracle() as oracle:
         oracle.supervision.renew_issuer(name, raw, reason)
     click.echo(f"{name} signs with another certificate from now on.")
@@ -59,7 +56,7 @@ def renew(app: App, name: str, certificate: Path, reason: str) -> None:
 @pass_app
 def withdraw(app: App, name: str, reason: str) -> None:
     """Accept no file of an issuer from now on; its batches go on."""
-    _require_known(app, name)
+    app.issuer(name)
     with app.oracle() as oracle:
         oracle.supervision.withdraw_issuer(name, reason)
     click.echo(f"{name} is withdrawn; its files are refused from now on.")
@@ -73,15 +70,6 @@ def list_issuers(app: App, form: str) -> None:
     with app.store().reading() as tx:
         rows = [_fields(view) for view in issuer_views(tx.session)]
     show(rows, form, "No issuer is registered.")
-
-
-def _require_known(app: App, name: str) -> None:
-    """Refuse an unknown name before anyone types a passphrase."""
-    with app.store().reading() as tx:
-        if tx.session.get(Issuer, name) is None:
-            raise BadInput(
-                Control.FILE_SIGNER, f"There is no issuer '{name}'. 'kif issuer list' lists them."
-            )
 
 
 def _fields(view: IssuerView) -> dict[str, object]:

@@ -14,7 +14,7 @@ from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.state import BatchState, KeyState
 from kif.oracle.interface import BatchView, IssuerView, JobRef, JobView, KeyView
-from kif.store.models import Approval, Batch, CardJob, Issuer, KeyRecord
+from kif.store.models import Approval, Batch, CardJob, Issuer, KeyRecord, Person
 
 
 def batch_view(session: Session, batch: str) -> BatchView:
@@ -143,3 +143,15 @@ def issuer_views(session: Session) -> list[IssuerView]:
     """Return the registered issuers, by name; those that were withdrawn are not among them."""
     rows = session.scalars(select(Issuer).order_by(Issuer.name))
     return [IssuerView(row.name, row.certificate) for row in rows if row.certificate is not None]
+
+
+def operator_names(session: Session) -> list[str]:
+    """Return the names of the operators."""
+    wanted = select(Person.name).where(Person.role == "operator").order_by(Person.name)
+    return list(session.scalars(wanted))
+
+
+def issuer_names(session: Session, *, withdrawn: bool) -> list[str]:
+    """Return the names of the registered issuers, and of those that were, too."""
+    rows = session.scalars(select(Issuer).order_by(Issuer.name))
+    return [row.name for row in rows if withdrawn or row.certificate is not None]

@@ -215,6 +215,8 @@ def test_a_signature_made_elsewhere_releases_too(site: TestSite, folder: Path) -
     release = ("batch", "release", batch["id"], "--person", "operator-2", "--json")
     (view,) = kif(home, *release, "--signature", signature, given=opened).json()
     assert view["approvals"] == ["operator-2"]
+    nobody = kif(home, "batch", "release", "DAY-3", "--person", "x", "--key", folder / "none")
+    sentence(nobody, 2, "no operator 'x'; there are operator-1, operator-2")
     unsigned = kif(home, "batch", "release", "DAY-3", "--person", "x")
     sentence(unsigned, 2, "ssh-keygen -Y sign", "KIF-CLI-01")
     once_more = kif(home, *release, "--signature", signature, given=opened)

@@ -12,7 +12,7 @@ from kif.cli import main as main_module
 from kif.formats.error import BadInput
 from kif.oracle.home import require_path
 from tests.cli.kif import Result, kif
-from tests.site import TestSite
+from tests.site import PLAN, TestSite
 
 COMMAND = [sys.executable, "-m", "kif.cli.main"]
 
@@ -112,6 +112,8 @@ def test_names_that_are_not_there_are_said_before_a_passphrase_is_asked(site: Te
     told(kif(home, *state), 2, "There is no key nobody/emv-ac/1", "KIF-HSM-05")
     withdraw = ("issuer", "withdraw", "nobody", "--reason", "x")
     told(kif(home, *withdraw), 2, "There is no issuer 'nobody'")
+    plan = PLAN.with_name("issuer-keys.yaml")
+    told(kif(home, "ceremony", "run", plan, "--owner", "nobody"), 2, "There is no issuer 'nobody'")
     told(kif(home, "log", "show", "--batch", "nowhere"), 2, "There is no batch nowhere")
     assert "is not one of" in kif(home, "log", "show", "--kind", "nothing").err
 
