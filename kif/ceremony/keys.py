@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from kif.ceremony.people import TRIES, People, until_right
+from kif.ceremony.people import People, until_right
 from kif.ceremony.plan import Form, KeyPlan, in_words
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
@@ -72,7 +72,8 @@ def _form(
     custody: CustodyOracle, step: Form, key: KeyRef, present: Sequence[str], people: People
 ) -> None:
     for number, person in enumerate(present, start=1):
-        _enter(custody, step, key, person, number, people)
+        enter = partial(_enter, custody, step, key, person, number, people)
+        until_right(people, enter, (BadInput,))
     kcv = custody.form(key, step.algorithm.value)
     people.tell(f"Key {key}: {step.algorithm.value}, check value {kcv}.")
 
@@ -80,25 +81,10 @@ def _form(
 def _enter(
     custody: CustodyOracle, step: Form, key: KeyRef, person: str, number: int, people: People
 ) -> None:
-    """Take a component whose check value is its sheet's; three tries, each miss is recorded."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            component = people.component(person, key, number)
-        except BadInput as wrong:
-            custody.slip(key, person, wrong)
-            _again(people, wrong, attempt)
-            continue
-        try:
-            custody.enter(
-                key, step.algorithm.value, person, number, component.value, component.check_value
-            )
-        except BadInput as wrong:
-            _again(people, wrong, attempt)
-            continue
-        return
-
-
-def _again(people: People, wrong: BadInput, attempt: int) -> None:
-    people.tell(wrong.sentence)
-    if attempt == TRIES:
-        raise wrong
+    """Take a component whose check value is its sheet's; each miss is recorded, then raised."""
+    try:
+        component = people.component(person, key, number)
+    except BadInput as wrong:
+        custody.slip(key, person, wrong)
+        raise
+    custody.enter(key, step.algorithm.value, person, number, component.value, component.check_value)

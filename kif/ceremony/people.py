@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kif.formats.error import BadInput, Refused
+from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
@@ -55,12 +55,16 @@ class People(Protocol):
 TRIES = 3
 
 
-def until_right(people: People, step: Callable[[], None]) -> None:
+def until_right(
+    people: People,
+    step: Callable[[], None],
+    slips: tuple[type[KifError], ...] = (BadInput, Refused),
+) -> None:
     """Have people do something until it is taken, three times at most. Raises the last slip."""
     for left in reversed(range(TRIES)):
         try:
             step()
-        except (BadInput, Refused) as slip:
+        except slips as slip:
             if not left:
                 raise
             people.tell(f"{slip.sentence} Once more, please.")

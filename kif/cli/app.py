@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -46,40 +46,38 @@ class App:
         return read_store(self.home.database)
 
     def key(self, reference: str) -> KeyRef:
-        """Return a key's reference, when there is such a key. Raises ``BadInput`` (KEY_FOUND)."""
+        """Return the reference of a key that there is. Raises ``BadInput`` (KEY_FOUND)."""
         wanted = KeyRef.parse(reference)
         with self.store().reading() as tx:
-            if wanted not in [view.key for view in key_views(tx.session)]:
-                raise BadInput(
-                    Control.KEY_FOUND, f"There is no key {wanted}. 'kif key list' lists them."
-                )
+            there = [view.key for view in key_views(tx.session)]
+        told = f"There is no key {wanted}. 'kif key list' lists them."
+        _require(wanted, there, Control.KEY_FOUND, told)
         return wanted
 
-    def issuer(self, name: str, *, withdrawn: bool = False) -> str:
-        """Return an issuer's name, when it is registered, or was. Raises ``BadInput``."""
+    def require_issuer(self, name: str, *, withdrawn: bool = False) -> None:
+        """Require an issuer that is registered, or was. Raises ``BadInput`` (FILE_SIGNER)."""
         with self.store().reading() as tx:
-            if name not in issuer_names(tx.session, withdrawn=withdrawn):
-                raise BadInput(
-                    Control.FILE_SIGNER,
-                    f"There is no issuer '{name}'. 'kif issuer list' lists them.",
-                )
-        return name
+            there = issuer_names(tx.session, withdrawn=withdrawn)
+        told = f"There is no issuer '{name}'. 'kif issuer list' lists them."
+        _require(name, there, Control.FILE_SIGNER, told)
 
-    def operator(self, name: str) -> str:
-        """Return an operator's name, when there is one. Raises ``BadInput`` (DUAL_CONTROL)."""
+    def require_operator(self, name: str) -> None:
+        """Require one of the operators. Raises ``BadInput`` (DUAL_CONTROL)."""
         with self.store().reading() as tx:
-            operators = operator_names(tx.session)
-        if name not in operators:
-            raise BadInput(
-                Control.DUAL_CONTROL,
-                f"There is no operator '{name}'; there are {', '.join(operators)}.",
-            )
-        return name
+            there = operator_names(tx.session)
+        told = f"There is no operator '{name}'; there are {', '.join(there)}."
+        _require(name, there, Control.DUAL_CONTROL, told)
 
     def batch(self, named: str) -> str:
         """Return the id of a batch by its id, the beginning of one, or the issuer's reference."""
         with self.store().reading() as tx:
             return batch_named(tx.session, named)
+
+
+def _require(wanted: object, there: Collection[object], control: Control, sentence: str) -> None:
+    """Refuse what is not there, before anyone types a passphrase."""
+    if wanted not in there:
+        raise BadInput(control, sentence)
 
 
 pass_app = click.make_pass_decorator(App)

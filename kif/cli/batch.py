@@ -182,7 +182,7 @@ def release(
             "An approval needs --person and either --key or --signature. Sign the output of "
             f"--statement with 'ssh-keygen -Y sign -n {RELEASE} -f KEY'.",
         )
-    app.operator(person)
+    app.require_operator(person)
     with app.oracle() as oracle:
         told = (
             oracle.supervision.release_statement(batch_id, stations, expires)

@@ -59,7 +59,7 @@ def run(app: App, plan: Path, site: str | None, owner: str | None) -> None:
             "the one in the home.",
         )
     if checked.owner is Owner.ISSUER:
-        app.issuer(owner)
+        app.require_issuer(owner)
     with app.oracle() as oracle:
         keys = hold_key_ceremony(oracle.custody, checked, digest, owner, TerminalPeople())
     click.echo(f"Active: {', '.join(map(str, keys))}.")

@@ -44,7 +44,7 @@ def renew(app: App, name: str, certificate: Path, reason: str) -> None:
     """Give an issuer another CERTIFICATE, or take it back in with one."""
     raw = certificate.read_bytes()
     require_signer(raw)
-    app.issuer(name, withdrawn=True)
+    app.require_issuer(name, withdrawn=True)
     with app.oracle() as oracle:
         oracle.supervision.renew_issuer(name, raw, reason)
     click.echo(f"{name} signs with another certificate from now on.")
@@ -56,7 +56,7 @@ def renew(app: App, name: str, certificate: Path, reason: str) -> None:
 @pass_app
 def withdraw(app: App, name: str, reason: str) -> None:
     """Accept no file of an issuer from now on; its batches go on."""
-    app.issuer(name)
+    app.require_issuer(name)
     with app.oracle() as oracle:
         oracle.supervision.withdraw_issuer(name, reason)
     click.echo(f"{name} is withdrawn; its files are refused from now on.")

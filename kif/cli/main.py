@@ -97,7 +97,7 @@ def _of_system(error: OSError) -> tuple[str, int]:
     )
 
 
-def _end(sentence: str, code: int = 1) -> NoReturn:
+def _end(sentence: str, code: int) -> NoReturn:
     click.echo(f"kif: {sentence}", err=True)
     sys.exit(code)
 

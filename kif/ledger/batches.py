@@ -104,7 +104,7 @@ class Batches:
 
     def prepared(self, event: BatchPrepared) -> None:
         """Take the scripts of a whole batch, and the keys that they name."""
-        batch = self.in_state(event.batch, BatchState.RECEIVED, "is prepared")
+        batch = self.in_state(event.batch, "is prepared", BatchState.RECEIVED)
         for key, kcv in event.keys.items():
             if purpose_of(key).owner is Owner.ISSUER and key.owner != batch.issuer:
                 raise Refused(
@@ -162,7 +162,7 @@ class Batches:
 
     def released(self, event: BatchReleased) -> None:
         """Release a batch that two people have approved."""
-        batch = self.in_state(event.batch, BatchState.PREPARED, "is released")
+        batch = self.in_state(event.batch, "is released", BatchState.PREPARED)
         if len(batch.approvals) < APPROVERS or event.count != batch.prepared:
             raise Refused(
                 Control.DUAL_CONTROL,
@@ -198,7 +198,7 @@ class Batches:
 
     def dispatched(self, event: BatchDispatched) -> None:
         """Send off every good card of a released batch; at least one."""
-        batch = self.in_state(event.batch, BatchState.RELEASED, "is dispatched")
+        batch = self.in_state(event.batch, "is dispatched", BatchState.RELEASED)
         count = self.jobs[batch.id].move_all(JobState.GOOD, JobState.DISPATCHED)
         if not count or count != event.count:
             raise Refused(
@@ -217,7 +217,7 @@ class Batches:
 
     def _close(self, name: str, stated: tuple[int, int, int]) -> None:
         """Close a batch that balances: received = good + suspect + left, none on the line."""
-        batch = self.in_state(name, BatchState.RELEASED, "is closed")
+        batch = self.in_state(name, "is closed", BatchState.RELEASED)
         found = self.balance(batch.id)
         if stated != found or sum(stated) != batch.count:
             raise CheckFailed(
@@ -263,13 +263,14 @@ class Batches:
             for number in sorted(jobs.line)
         ]
 
-    def in_state(self, batch: str, state: BatchState, what: str) -> Batch:
-        """Return a batch that stands in a state, or raise (BATCH_STATE)."""
+    def in_state(self, batch: str, what: str, *states: BatchState) -> Batch:
+        """Return a batch that stands in one of these states, or raise (BATCH_STATE)."""
         found = self.require(batch)
-        if found.state is not state:
+        if found.state not in states:
+            right = " or ".join(state.value for state in states)
             raise Refused(
                 Control.BATCH_STATE,
-                f"Batch {batch} is {found.state.value}; only a {state.value} batch {what}. "
+                f"Batch {batch} is {found.state.value}; only a {right} batch {what}. "
                 "Nothing was changed.",
             )
         return found

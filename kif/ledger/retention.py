@@ -35,13 +35,8 @@ class Retention:
 
     def erased(self, event: BatchErased) -> None:
         """Erase one batch that is closed, before its window is."""
-        batch = self._batches.require(event.batch)
-        if batch.state not in (BatchState.CLOSED, BatchState.CANCELLED):
-            raise Refused(
-                Control.BATCH_STATE,
-                f"Batch {batch.id} is {batch.state.value}; only a closed or cancelled batch is "
-                "erased. Nothing was changed.",
-            )
+        ended = (BatchState.CLOSED, BatchState.CANCELLED)
+        batch = self._batches.in_state(event.batch, "is erased", *ended)
         self._batches.put(replace(batch, state=BatchState.ERASED))
 
     def window_erased(self, event: WindowErased, now: datetime) -> None:

@@ -180,7 +180,7 @@ class GatewayOracle(Protocol):
         """Return the issuer register."""
 
     def open_envelope(self, encrypted_key: bytes, oaep: bool) -> AbstractContextManager[Envelope]:
-        """Unwrap an AES content key (RSA PKCS#1 v1.5) into the HSM; it is destroyed on exit.
+        """Unwrap an AES content key (RSA PKCS#1 v1.5 or OAEP) into the HSM; destroyed on exit.
 
         When it is not a key for this bureau, a random one opens nothing in its place (RFC 3218).
         """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, true
 from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
@@ -153,5 +153,5 @@ def operator_names(session: Session) -> list[str]:
 
 def issuer_names(session: Session, *, withdrawn: bool) -> list[str]:
     """Return the names of the registered issuers, and of those that were, too."""
-    rows = session.scalars(select(Issuer).order_by(Issuer.name))
-    return [row.name for row in rows if withdrawn or row.certificate is not None]
+    there = true() if withdrawn else Issuer.certificate.is_not(None)
+    return list(session.scalars(select(Issuer.name).where(there).order_by(Issuer.name)))
