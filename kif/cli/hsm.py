@@ -1,6 +1,8 @@
 """``kif hsm``: the token itself."""
 
+import hashlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -12,7 +14,10 @@ from kif.console.table import show
 from kif.console.terminal import ask_holders
 from kif.hsm import softhsm
 from kif.hsm.doctor import examine
-from kif.hsm.library import softhsm_library
+from kif.hsm.kat.run import Result, Verdict, run
+from kif.hsm.kat.throwaway import throwaway_token
+from kif.hsm.kat.vector import of_category, read
+from kif.hsm.library import library_digest, softhsm_library
 
 
 @click.group()
@@ -26,7 +31,7 @@ def hsm() -> None:
 @pass_app
 def doctor(app: App, library: Path | None, form: str) -> None:
     """Say what the token can and cannot do. Ends with 1 when something is missing."""
-    path = library or (app.home.token_place().library if app.home.exists else softhsm_library())
+    path = library or _library(app)
     with tempfile.TemporaryDirectory() as directory:
         softhsm.use_directory(Path(directory))  # mechanisms are asked of the library, not of a site
         findings = examine(path)
@@ -42,6 +47,59 @@ def doctor(app: App, library: Path | None, form: str) -> None:
     show(rows, form, "Nothing was examined.")
     if not all(each.available for each in findings):
         raise SystemExit(1)
+
+
+@hsm.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--category", help="Try the vectors of this category alone.")
+@click.option("--library", type=click.Path(path_type=Path), help="The PKCS#11 library to try.")
+@click.option("--record", is_flag=True, help="Put the result on the site's record.")
+@form_option
+@pass_app
+def kat(
+    app: App, file: Path, category: str | None, library: Path | None, record: bool, form: str
+) -> None:
+    """Run known answers: FILE's test vectors, by production code, on a throw-away token.
+
+    Ends with 1 when one fails. What is skipped says why.
+    """
+    vectors = of_category(read(file), category)
+    path = library or _library(app)
+    if record:
+        app.home.require_site()
+    with throwaway_token(path) as token:
+        results = list(run(token, vectors))
+    show([_result_row(each) for each in results], form, "There is no vector.")
+    counts = Counter(each.verdict for each in results)
+    if record:
+        _record(app, path, file, counts)
+    if form == "table":
+        click.echo(", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict))
+    if counts[Verdict.FAILED]:
+        raise SystemExit(1)
+
+
+def _library(app: App) -> Path:
+    return app.home.token_place().library if app.home.exists else softhsm_library()
+
+
+def _result_row(result: Result) -> dict[str, str]:
+    return {
+        "id": result.vector.id,
+        "category": result.vector.category,
+        "verdict": result.verdict.value,
+        "boundary": result.boundary,
+        "detail": result.detail,
+    }
+
+
+def _record(app: App, library: Path, file: Path, counts: Counter[Verdict]) -> None:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    passed, failed, skipped = (counts[verdict] for verdict in Verdict)
+    with app.oracle() as oracle:
+        oracle.supervision.record_test(
+            str(library), library_digest(library), digest, (passed, failed, skipped)
+        )
 
 
 @hsm.command("accept-library")

@@ -2,6 +2,8 @@
 
 ``des-zero``: first 3 bytes of 3DES-ECB over 8 zero bytes (ANSI X9.24-1, annex C).
 ``gp-aes-01``: first 3 bytes of AES-ECB over 16 bytes 01 (GPC Amendment D, 7.2.2).
+``aes-zero``: first 3 bytes of AES-ECB over 16 zero bytes, as many hosts have it.
+``aes-cmac-zero``: first 5 bytes of AES-CMAC over 16 zero bytes (ANSI X9.24-1:2017, annex A).
 ``derived-…``: the same of a key that the HSM derives from the key; a master that may only DERIVE is
 compared by it at any time, where its own check value could be computed at its ceremony alone.
 """
@@ -17,14 +19,24 @@ class KcvMethod(StrEnum):
 
     DES_ZERO = "des-zero"
     GP_AES_01 = "gp-aes-01"
+    AES_ZERO = "aes-zero"
+    AES_CMAC_ZERO = "aes-cmac-zero"
     DERIVED_DES_ZERO = "derived-des-zero"
     DERIVED_GP_AES_01 = "derived-gp-aes-01"
 
     @property
     def block(self) -> bytes:
-        """The block that the key encrypts."""
-        of_des = self in (KcvMethod.DES_ZERO, KcvMethod.DERIVED_DES_ZERO)
-        return bytes(8) if of_des else b"\x01" * 16
+        """The block that the key encrypts; of ``aes-cmac-zero``, what the key MACs."""
+        if self in (KcvMethod.DES_ZERO, KcvMethod.DERIVED_DES_ZERO):
+            return bytes(8)
+        if self in (KcvMethod.AES_ZERO, KcvMethod.AES_CMAC_ZERO):
+            return bytes(16)
+        return b"\x01" * 16
+
+    @property
+    def length(self) -> int:
+        """How many bytes the check value has."""
+        return 5 if self is KcvMethod.AES_CMAC_ZERO else 3
 
     @property
     def derived(self) -> KcvMethod:
@@ -44,5 +56,5 @@ class Kcv:
 
     @classmethod
     def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> Kcv:
-        """Take the first three bytes of the method's encrypted block."""
-        return cls(method, cryptogram[:3])
+        """Take the first bytes of the method's encrypted block."""
+        return cls(method, cryptogram[: method.length])

@@ -10,7 +10,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 
 CHALLENGE = 8
-SUCCESS_LENGTHS = (29, 32)
+_HEAD, _SEQUENCE, _S8, _S16 = 13, 3, 8, 16
 
 
 class Constant(IntEnum):
@@ -34,7 +34,10 @@ class StaticKey(IntEnum):
 
 @dataclass(frozen=True)
 class InitializeUpdateResponse:
-    """The answer to INITIALIZE UPDATE in S8 mode (Amendment D, 7.1.1.6)."""
+    """The answer to INITIALIZE UPDATE (Amendment D, 7.1.1.6).
+
+    Challenge and cryptogram have 8 bytes in S8 mode and 16 in S16 mode.
+    """
 
     diversification_data: bytes
     key_version: int
@@ -45,19 +48,34 @@ class InitializeUpdateResponse:
 
     @classmethod
     def decode(cls, data: bytes) -> "InitializeUpdateResponse":
-        """Read the response data, without status word: 29 bytes, or 32 with a sequence counter."""
-        if len(data) not in SUCCESS_LENGTHS or data[11] != 0x03:
-            raise BadInput(
-                Control.BYTES,
-                f"INITIALIZE UPDATE gave {len(data)} bytes; SCP03 in S8 mode gives 29 or 32, "
-                "with 03 as protocol. Check the card profile.",
-            )
-        return cls(data[:10], data[10], data[12], data[13:21], data[21:29], data[29:] or None)
+        """Read the response data, without status word.
+
+        S8: 29 bytes, or 32 with a sequence counter; S16: 45 or 48.
+        """
+        for size in (_S8, _S16):
+            challenge, cryptogram = _HEAD + size, _HEAD + 2 * size
+            if len(data) in (cryptogram, cryptogram + _SEQUENCE) and data[11] == 0x03:
+                return cls(
+                    data[:10],
+                    data[10],
+                    data[12],
+                    data[_HEAD:challenge],
+                    data[challenge:cryptogram],
+                    data[cryptogram:] or None,
+                )
+        raise BadInput(
+            Control.BYTES,
+            f"INITIALIZE UPDATE gave {len(data)} bytes; SCP03 gives 29 or 32 in S8 mode and 45 or "
+            "48 in S16 mode, with 03 as protocol. Check the card profile.",
+        )
 
 
 def initialize_update(key_version: int, host_challenge: bytes) -> bytes:
-    """Return the INITIALIZE UPDATE command for a key version and an 8-byte host challenge."""
-    return bytes((0x80, 0x50, key_version, 0x00, CHALLENGE)) + host_challenge + b"\x00"
+    """Return the INITIALIZE UPDATE command for a key version and a host challenge.
+
+    The challenge has 8 bytes, or 16 for a card in S16 mode.
+    """
+    return bytes((0x80, 0x50, key_version, 0x00, len(host_challenge))) + host_challenge + b"\x00"
 
 
 def derivation_messages(constant: Constant, context: bytes, bits: int) -> list[bytes]:

@@ -50,6 +50,12 @@ class _StringData(ctypes.Structure):
     _fields_ = (("data", c_void_p), ("length", c_ulong))
 
 
+class _CbcData(ctypes.Structure):
+    """CK_DES_CBC_ENCRYPT_DATA_PARAMS (PKCS#11 v2.40, 2.15.2), with the zero IV that kif uses."""
+
+    _fields_ = (("iv", ctypes.c_ubyte * 8), ("data", c_void_p), ("length", c_ulong))
+
+
 class _Gcm(ctypes.Structure):
     """CK_GCM_PARAMS (PKCS#11 v2.40, 2.12.3)."""
 
@@ -77,7 +83,10 @@ class Calls:
     ) -> SessionKey:
         """C_DeriveKey by one of the ENCRYPT_DATA mechanisms over data; the key is a new object."""
         buffer = ctypes.create_string_buffer(data, len(data))
-        string = _StringData(ctypes.addressof(buffer), len(data))
+        place, size = ctypes.addressof(buffer), len(data)
+        string: _StringData | _CbcData = _StringData(place, size)
+        if mechanism is Mechanism.DES3_CBC_ENCRYPT_DATA:
+            string = _CbcData(data=place, length=size)
         how = _MechanismStruct(mechanism, ctypes.addressof(string), ctypes.sizeof(string))
         template, count, _ = self._template(attributes)
         handle = c_ulong()
@@ -286,9 +295,11 @@ def calls_of(key: NativeKey) -> Calls:
     return key.calls if isinstance(key, SessionKey) else _SESSIONS[key.session.handle]
 
 
-def wrap_by_cbc(key: NativeKey, target: NativeKey, vector: bytes) -> bytes:
-    """Return a key wrapped by AES-CBC under another (C_WrapKey), whoever made the two."""
-    how = _how(Mechanism.AES_CBC, vector)
+def wrap(
+    key: NativeKey, target: NativeKey, mechanism: Mechanism, parameter: Parameter = None
+) -> bytes:
+    """Return a key wrapped under another (C_WrapKey), whoever made the two."""
+    how = _how(mechanism, parameter)
     return calls_of(key).wrap(key.handle or 0, target.handle or 0, how)
 
 

@@ -1,43 +1,23 @@
 """XOR components combined inside the token (split knowledge; PCI PIN 6-1, ANSI X9.24-1).
 
-A component is cut into pieces of 8 bytes. An accumulator is a token object ``00*8 || piece`` with
-no rights. To fold the next custodian's piece ``m`` into it, RFC 3394 is built step by step under an
-ephemeral combiner that cannot decrypt: round 0 of the block is C_WrapKey(AES-CBC) of the object
-with ``IV = A || m``, which yields ``E(A || piece xor m)``, because CBC xors the IV in. Every later
-round works on ciphertext. The host sees one component at a time and never their sum.
+A component is cut into pieces of 8 bytes. The first custodian's become objects ``00*8 || piece``;
+each further custodian's are xored into them inside (:mod:`kif.hsm.pieces`). The host sees one
+component at a time and never their sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pkcs11 import Attribute, Mechanism, ObjectClass
-
-from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
+from kif.hsm.clear import imported
 from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
-from kif.hsm.key import (
-    Algorithm,
-    Key,
-    all_or_none,
-    confirm,
-    encrypt_blocks,
-    generate,
-    released,
-    template,
-    unwrap_rfc3394,
-)
-from kif.hsm.library import calling
+from kif.hsm.key import Algorithm, Key, all_or_none, generate, released
+from kif.hsm.mac import MacKey
+from kif.hsm.pieces import PIECE, Known, Piece, key_of_pieces, wrapping
 from kif.hsm.token import Token
-from kif.hsm.usage import RULES, Usage
-
-_PIECE = 8
-_INITIAL = b"\xa6" * _PIECE
-_Round0 = Callable[[bytes], bytes]
-"""Encrypts ``A || R`` of one block, given A: eight bytes in, sixteen out."""
+from kif.hsm.usage import Usage
 
 
 class Combination:
@@ -75,6 +55,24 @@ class Combination:
         """Make the master key in the token."""
         return form_master(self._token, label, self._algorithm, self._combiner, self._wrapped())
 
+    def session_key(self, usage: Usage) -> Key:
+        """Make a key of the session from what was combined so far."""
+        pieces = [Piece(piece) for piece in self._pieces]
+        return key_of_pieces(self._token, self._combiner, pieces, self._algorithm, usage)
+
+    def mac_key(self) -> MacKey:
+        """Make a 2TDEA key for the retail MAC: itself, and its left half twice."""
+        left = [Piece(self._pieces[0])] * 2
+        with all_or_none() as made:
+            return MacKey(
+                made(self.session_key(Usage.PUBLIC_BLOCK)),
+                made(
+                    key_of_pieces(
+                        self._token, self._combiner, left, self._algorithm, Usage.PUBLIC_BLOCK
+                    )
+                ),
+            )
+
     def close(self) -> None:
         """Destroy the accumulators and the combiner."""
         self._discard()
@@ -86,16 +84,12 @@ class Combination:
         self._pieces = []
 
     def _wrapped(self) -> bytes:
-        return _rfc3394(self._combiner, [_inside(self._combiner, p) for p in self._pieces])
+        return wrapping(self._combiner, [Piece(piece) for piece in self._pieces])
 
     def _fold(self, accumulator: Key, piece: bytes) -> Key:
-        rounds = [
-            _outside(self._combiner, bytes(_PIECE)),
-            _inside(self._combiner, accumulator, piece),
-        ]
-        blob = _rfc3394(self._combiner, rounds)
-        return unwrap_rfc3394(
-            self._token, self._combiner, Usage.COMPONENT_PIECE, Algorithm.AES_128, blob
+        parts: list[Piece | Known] = [Known(bytes(PIECE)), Piece(accumulator, mask=piece)]
+        return key_of_pieces(
+            self._token, self._combiner, parts, Algorithm.AES_128, Usage.COMPONENT_PIECE
         )
 
 
@@ -107,58 +101,15 @@ def component_kcv(token: Token, algorithm: Algorithm, component: Secret) -> Kcv:
             f"The component has {len(component)} bytes; one of {algorithm.value} has "
             f"{algorithm.size}. Nothing was entered.",
         )
-    twin = _import(token, Usage.PUBLIC_BLOCK, algorithm, component.reveal())
+    twin = imported(token, Usage.PUBLIC_BLOCK, algorithm, component)
     with released(twin):
         return kcv_of(twin)
 
 
-def _rfc3394(combiner: Key, round0: list[_Round0]) -> bytes:
-    """Wrap by RFC 3394, 2.2.1: six rounds over the blocks, the first by ``round0`` of each."""
-    a = _INITIAL
-    blocks: list[bytes] = []
-    for step, first in enumerate(round0, start=1):
-        a, block = _split(first(a), step)
-        blocks.append(block)
-    size = len(blocks)
-    for step in range(size + 1, 6 * size + 1):
-        at = (step - 1) % size
-        a, blocks[at] = _split(encrypt_blocks(combiner, a + blocks[at]), step)
-    return a + b"".join(blocks)
-
-
-def _split(cryptogram: bytes, step: int) -> tuple[bytes, bytes]:
-    return xor(cryptogram[:_PIECE], step.to_bytes(_PIECE, "big")), cryptogram[_PIECE:]
-
-
-def _inside(combiner: Key, piece: Key, mask: bytes = bytes(_PIECE)) -> _Round0:
-    def round0(a: bytes) -> bytes:
-        with calling("combining a component"):
-            return combiner.native.wrap_key(
-                piece.native, mechanism=Mechanism.AES_CBC, mechanism_param=a + mask
-            )
-
-    return round0
-
-
-def _outside(combiner: Key, known: bytes) -> _Round0:
-    return lambda a: encrypt_blocks(combiner, a + known)
-
-
 def _cut(component: bytes) -> list[bytes]:
-    return [component[at : at + _PIECE] for at in range(0, len(component), _PIECE)]
+    return [component[at : at + PIECE] for at in range(0, len(component), PIECE)]
 
 
 def _import_piece(token: Token, piece: bytes) -> Key:
-    return _import(token, Usage.COMPONENT_PIECE, Algorithm.AES_128, bytes(_PIECE) + piece)
-
-
-def _import(token: Token, usage: Usage, algorithm: Algorithm, value: bytes) -> Key:
-    attributes = template(usage) | {
-        Attribute.CLASS: ObjectClass.SECRET_KEY,
-        Attribute.KEY_TYPE: algorithm.type,
-        Attribute.VALUE: value,
-    }
-    with calling("entering a component"):
-        native = token.session.create_object(attributes)
-    confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
+    value = Secret(bytes(PIECE) + piece)
+    return imported(token, Usage.COMPONENT_PIECE, Algorithm.AES_128, value)

@@ -13,7 +13,7 @@ from pkcs11 import GCMParams, Mechanism, ObjectClass
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.secret import Secret
-from kif.hsm.derive import derive_aes
+from kif.hsm.derive import derive
 from kif.hsm.key import Algorithm, Key, find, generate
 from kif.hsm.library import calling
 from kif.hsm.token import Token
@@ -47,7 +47,7 @@ def batch_key(retention: Key, seed: bytes) -> Key:
     The seed is as good as the data key wrapped: without the retention key it says nothing, and
     without the seed the retention key gives nothing.
     """
-    return derive_aes(retention, seed, Algorithm.AES_256, Usage.BATCH_DATA)
+    return derive(retention, seed, Algorithm.AES_256, Usage.BATCH_DATA)
 
 
 def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:
@@ -93,7 +93,7 @@ def keyed_digest(protection: Key, purpose: bytes, message: bytes) -> bytes:
     Nobody without the token can make it, so nobody can find the message by trying.
     """
     label = hashlib.sha256(b"kif " + purpose).digest()
-    key = derive_aes(protection, label, Algorithm.AES_256, Usage.KEYED_DIGEST)
+    key = derive(protection, label, Algorithm.AES_256, Usage.KEYED_DIGEST)
     try:
         with calling("computing a keyed digest"):
             return key.native.sign(message, mechanism=Mechanism.AES_CMAC)

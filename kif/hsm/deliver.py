@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from kif.hsm.calls import wrap_by_cbc
 from kif.hsm.derive import derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Key, released
-from kif.hsm.library import calling
 from kif.hsm.usage import Usage
+from kif.hsm.wrap import wrap_cbc
 
 _AES_BLOCK = 16
 
@@ -23,7 +22,7 @@ def wrapped_icc_keys(dek: Key, masters: Sequence[Key], diversification: bytes) -
     for master in masters:
         key = derive_2tdea(master, diversification, Usage.CARD_DELIVERY)
         with released(key):
-            cryptogram += _wrapped(dek, key, vector)
+            cryptogram += wrap_cbc(dek, key, vector)
         vector = cryptogram[-_AES_BLOCK:]
     return cryptogram
 
@@ -36,8 +35,3 @@ def icc_check_values(masters: Sequence[Key], diversification: bytes) -> bytes:
         with released(key):
             values += kcv_of(key).value
     return values
-
-
-def _wrapped(dek: Key, key: Key, vector: bytes) -> bytes:
-    with calling("wrapping a card key"):
-        return wrap_by_cbc(dek.native, key.native, vector)

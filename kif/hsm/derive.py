@@ -1,7 +1,7 @@
 """One-call derivations: C_DeriveKey encrypts public data, and the cryptogram *is* the new key.
 
-EMV option A and session keys: CKM_DES3_ECB_ENCRYPT_DATA. AES: CKM_AES_ECB_ENCRYPT_DATA (PKCS#11
-v2.40, 2.15). The value of the derived key never leaves the token.
+EMV option A and session keys: CKM_DES3_ECB_ENCRYPT_DATA. AES: CKM_AES_ECB_ENCRYPT_DATA. SCP02:
+CKM_DES3_CBC_ENCRYPT_DATA (PKCS#11 v2.40, 2.15). The derived key's value never leaves the token.
 """
 
 from functools import cache
@@ -9,10 +9,15 @@ from functools import cache
 from pkcs11 import Attribute, Mechanism, ObjectClass
 
 from kif.hsm.calls import calls_of
-from kif.hsm.key import Algorithm, Key, confirm, template
+from kif.hsm.key import Algorithm, Cipher, Key, confirm, template
 from kif.hsm.library import calling
 from kif.hsm.native import Template
 from kif.hsm.usage import RULES, Usage
+
+_BY_ECB = {
+    Cipher.AES: Mechanism.AES_ECB_ENCRYPT_DATA,
+    Cipher.TDEA: Mechanism.DES3_ECB_ENCRYPT_DATA,
+}
 
 
 def derive_2tdea(master: Key, data: bytes, usage: Usage) -> Key:
@@ -23,9 +28,14 @@ def derive_2tdea(master: Key, data: bytes, usage: Usage) -> Key:
     return _derived(master, Mechanism.DES3_ECB_ENCRYPT_DATA, data, Algorithm.TDES_2, usage)
 
 
-def derive_aes(master: Key, blocks: bytes, algorithm: Algorithm, usage: Usage) -> Key:
-    """Derive an AES key whose value is AES-ECB over whole blocks, cut to the key's length."""
-    return _derived(master, Mechanism.AES_ECB_ENCRYPT_DATA, blocks, algorithm, usage)
+def derive(master: Key, blocks: bytes, algorithm: Algorithm, usage: Usage) -> Key:
+    """Derive a key whose value is ECB of the master over whole blocks, cut to the key's length."""
+    return _derived(master, _BY_ECB[master.algorithm.cipher], blocks, algorithm, usage)
+
+
+def derive_by_cbc(master: Key, blocks: bytes, usage: Usage) -> Key:
+    """Derive a 2TDEA key whose value is 3DES-CBC over 16 bytes, zero IV (SCP02: GPC 2.3, E.4.1)."""
+    return _derived(master, Mechanism.DES3_CBC_ENCRYPT_DATA, blocks, Algorithm.TDES_2, usage)
 
 
 def _derived(
@@ -40,11 +50,11 @@ def _derived(
 
 @cache
 def _template(algorithm: Algorithm, usage: Usage) -> Template:
-    """Return the template of a derived key; 2TDEA has no VALUE_LEN (PKCS#11 v2.40, 2.8)."""
+    """Return the template of a derived key; TDEA has no VALUE_LEN (PKCS#11 v2.40, 2.8)."""
     attributes: Template = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
         Attribute.KEY_TYPE: algorithm.type,
     }
-    if algorithm is not Algorithm.TDES_2:
+    if algorithm.cipher is Cipher.AES:
         attributes[Attribute.VALUE_LEN] = algorithm.size
     return attributes | template(usage)

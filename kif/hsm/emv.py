@@ -1,24 +1,16 @@
-"""EMV cryptograms with keys in the token (EMV 4.3 Book 2, 8.1 and annex A1.2.1).
-
-Single DES is gone from current libraries, so ISO/IEC 9797-1 algorithm 3 is computed with 2TDEA:
-under a key ``KL || KL`` a 2TDEA block is a single-DES block. All blocks but the last go through CBC
-under that twin; the last, xored with the chain, through ECB under the whole key.
-"""
+"""EMV cryptograms with keys in the token (EMV 4.3 Book 2, 8.1, 8.2, 9.2, 9.3 and annex A1)."""
 
 import hmac
-
-from pkcs11 import Mechanism
+from enum import StrEnum
 
 from kif.formats import emv
-from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.hsm.derive import derive_2tdea
-from kif.hsm.key import Key, all_or_none, encrypt_blocks, released
-from kif.hsm.library import calling
+from kif.formats.secret import Secret
+from kif.hsm.derive import derive, derive_2tdea
+from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks, encrypt_chain, released
+from kif.hsm.mac import MacKey, derived_mac_key
 from kif.hsm.usage import Usage
-
-_BLOCK = emv.DES_BLOCK
 
 
 def verify_arqc(
@@ -41,24 +33,70 @@ def verify_arqc(
 
 def application_cryptogram(icc_master: Key, atc: bytes, data: bytes) -> bytes:
     """Return the 8-byte application cryptogram over data, which is padded here."""
-    return retail_mac(icc_master, emv.session_key_data(atc + bytes(6)), emv.mac_padded(data))
+    with derived_mac_key(icc_master, emv.session_key_data(emv.of_atc(atc))) as session:
+        return session.mac(emv.mac_padded(data))
 
 
-def retail_mac(parent: Key, derivation: bytes, padded: bytes) -> bytes:
-    """Return the algorithm 3 MAC over whole blocks with the key that ``derivation`` gives.
+def icc_master_key(issuer_master: Key, pan: str, sequence_number: str, usage: Usage) -> Key:
+    """Derive an ICC master key: option B from a 2TDEA master, option C from AES (A1.4).
 
-    ``derivation`` is 16 bytes: its first half gives KL, so that the half twice gives ``KL || KL``.
+    Option B is option A for every PAN of at most 16 digits.
     """
-    with all_or_none() as made:
-        whole = made(derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK))
-        left = made(derive_2tdea(parent, derivation[:_BLOCK] * 2, Usage.PUBLIC_BLOCK))
-    with released(whole, left):
-        chain = _cbc(left, padded[:-_BLOCK])[-_BLOCK:] if len(padded) > _BLOCK else bytes(_BLOCK)
-        return encrypt_blocks(whole, xor(chain, padded[-_BLOCK:]))
+    algorithm = issuer_master.algorithm
+    if algorithm.cipher is Cipher.TDEA:
+        return derive_2tdea(issuer_master, emv.option_b(pan, sequence_number), usage)
+    data = emv.option_c(pan, sequence_number, algorithm.size)
+    return derive(issuer_master, data, algorithm, usage)
 
 
-def _cbc(key: Key, blocks: bytes) -> bytes:
-    with calling("computing a MAC"):
-        return key.native.encrypt(
-            blocks, mechanism=Mechanism.DES3_CBC, mechanism_param=bytes(_BLOCK)
-        )
+def common_session_key(icc_master: Key, diversifier: bytes, usage: Usage) -> Key:
+    """Derive the common session key (A1.3.1): 8 bytes of diversifier for 2TDEA, 16 for AES.
+
+    For an application cryptogram it is ATC and zeros, for secure messaging the cryptogram.
+    """
+    algorithm = icc_master.algorithm
+    if algorithm is Algorithm.TDES_2:
+        return derive_2tdea(icc_master, emv.session_key_data(diversifier), usage)
+    data = emv.aes_session_key_data(diversifier, algorithm.size)
+    return derive(icc_master, data, algorithm, usage)
+
+
+def arpc_method_1(key: MacKey, arqc: bytes, response_code: bytes) -> bytes:
+    """Return the 8-byte ARPC over ARQC and authorisation response code (8.2.1)."""
+    return key.block(emv.arpc_block(arqc, response_code))
+
+
+def arpc_method_2(
+    key: MacKey, arqc: bytes, status_update: bytes, proprietary: bytes = b""
+) -> bytes:
+    """Return the 4-byte ARPC over ARQC, card status update and proprietary data (8.2.2)."""
+    return key.mac(emv.mac_padded(emv.arpc_data(arqc, status_update, proprietary)))[:4]
+
+
+def script_mac(key: MacKey, message: bytes) -> bytes:
+    """Return the 8-byte MAC of an issuer script command (9.2.3).
+
+    ``message`` is header and data as the application has them: with ATC and cryptogram after the
+    header where the card wants these.
+    """
+    return key.mac(emv.mac_padded(message))
+
+
+class ScriptPadding(StrEnum):
+    """How a script's data is padded before it is encrypted."""
+
+    EMV = "EMV"
+    """80 00… always, CBC (9.3.1.1, format 1)."""
+    IF_NEEDED = "Mastercard"
+    """80 00… unless the data is whole blocks, CBC (M/Chip)."""
+    VIS = "Visa"
+    """The length before it, 80 00… after it, ECB (VIS)."""
+
+
+def encrypt_script_data(key: Key, data: Secret, padding: ScriptPadding) -> bytes:
+    """Return the data of an issuer script, encrypted under the session key for confidentiality."""
+    clear = data.reveal()
+    if padding is ScriptPadding.VIS:
+        return encrypt_blocks(key, emv.mac_padded(bytes((len(clear),)) + clear))
+    whole = padding is ScriptPadding.IF_NEEDED and len(clear) % emv.DES_BLOCK == 0
+    return encrypt_chain(key, clear if whole else emv.mac_padded(clear))

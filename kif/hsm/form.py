@@ -1,7 +1,7 @@
 """Forming a master key: from nothing, or from a wrapping made inside the token.
 
 A master may only DERIVE, so it can't be encrypted with afterwards. What is public of it (its check
-value, and for AES its ``L`` for CMAC) is computed at the ceremony, by short-lived twins of other
+value, and its ``L`` for CMAC) is computed at the ceremony, by short-lived twins of other
 usages, unwrapped from the same wrapping and destroyed. The check value of a key *derived* from it
 can be computed at any time: by that a master is recognised at each opening.
 """
@@ -14,21 +14,22 @@ from dataclasses import dataclass
 
 from pkcs11 import ObjectClass
 
+from kif.formats import cmac
 from kif.formats.kcv import Kcv, KcvMethod
 from kif.hsm.cmac import CmacMaster
-from kif.hsm.derive import derive_2tdea, derive_aes
+from kif.hsm.derive import derive
 from kif.hsm.key import (
     Algorithm,
+    Cipher,
     Key,
     encrypt_blocks,
     find,
     generate,
     released,
-    unwrap_rfc3394,
-    wrap_rfc3394,
 )
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
+from kif.hsm.wrap import unwrap_rfc3394, wrap_rfc3394
 
 _CONSTANT = hashlib.sha256(b"kif derived check value").digest()
 
@@ -64,19 +65,19 @@ def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
 def check_values(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:
     """Return the check values of a key that is still wrapped under the combiner."""
     with ExitStack() as stack:
-        twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
+        twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
         stack.enter_context(released(twin))
-        deriving = unwrap_rfc3394(token, combiner, Usage.CARD_DERIVATION, algorithm, blob)
+        deriving = unwrap_rfc3394(combiner, Usage.CARD_DERIVATION, algorithm, blob)
         stack.enter_context(released(deriving))
         return CheckValues(kcv_of(twin), derived_check_value(deriving))
 
 
 def derived_check_value(master: Key) -> Kcv:
     """Return the check value of the key that a master derives over a constant."""
-    if master.algorithm is Algorithm.TDES_2:
-        key = derive_2tdea(master, _CONSTANT[:16], Usage.PUBLIC_BLOCK)
-    else:
-        key = derive_aes(master, _CONSTANT, master.algorithm, Usage.PUBLIC_BLOCK)
+    data = (
+        _CONSTANT[: master.algorithm.size] if master.algorithm.cipher is Cipher.TDEA else _CONSTANT
+    )
+    key = derive(master, data, master.algorithm, Usage.PUBLIC_BLOCK)
     with released(key):
         kcv = kcv_of(key)
     return Kcv(kcv.method.derived, kcv.value)
@@ -84,11 +85,10 @@ def derived_check_value(master: Key) -> Kcv:
 
 def form_master(token: Token, label: str, algorithm: Algorithm, combiner: Key, blob: bytes) -> Key:
     """Make the token object from an RFC 3394 wrapping under the combiner, and keep its ``L``."""
-    if algorithm is not Algorithm.TDES_2:
-        twin = unwrap_rfc3394(token, combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
-        with released(twin):
-            token.keep_public(_l_label(label), encrypt_blocks(twin, bytes(16)))
-    return unwrap_rfc3394(token, combiner, Usage.MASTER_DERIVATION, algorithm, blob, label)
+    twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
+    with released(twin):
+        token.keep_public(_l_label(label), encrypt_blocks(twin, bytes(algorithm.cipher.block)))
+    return unwrap_rfc3394(combiner, Usage.MASTER_DERIVATION, algorithm, blob, label)
 
 
 def destroy_master(token: Token, label: str) -> None:
@@ -97,11 +97,14 @@ def destroy_master(token: Token, label: str) -> None:
     token.destroy_all(_l_label(label), ObjectClass.DATA)
 
 
-def kcv_of(key: Key) -> Kcv:
-    """Return a key's check value: ``des-zero`` for 2TDEA, ``gp-aes-01`` for AES."""
-    tdes = key.algorithm is Algorithm.TDES_2
-    method = KcvMethod.DES_ZERO if tdes else KcvMethod.GP_AES_01
-    return Kcv.from_cryptogram(method, encrypt_blocks(key, method.block))
+def kcv_of(key: Key, method: KcvMethod | None = None) -> Kcv:
+    """Return a key's check value: unless told, ``des-zero`` for TDEA and ``gp-aes-01`` for AES."""
+    tdea = key.algorithm.cipher is Cipher.TDEA
+    method = method or (KcvMethod.DES_ZERO if tdea else KcvMethod.GP_AES_01)
+    block = method.block
+    if method is KcvMethod.AES_CMAC_ZERO:
+        block = cmac.split(block, encrypt_blocks(key, bytes(cmac.BLOCK)))[1]
+    return Kcv.from_cryptogram(method, encrypt_blocks(key, block))
 
 
 def find_master(token: Token, label: str, algorithm: Algorithm) -> Key:
@@ -110,7 +113,7 @@ def find_master(token: Token, label: str, algorithm: Algorithm) -> Key:
 
 
 def find_cmac_master(token: Token, label: str, algorithm: Algorithm) -> CmacMaster:
-    """Return an AES master with its ``L``."""
+    """Return a master with its ``L``."""
     return CmacMaster(find_master(token, label, algorithm), token.public_value(_l_label(label)))
 
 

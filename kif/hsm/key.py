@@ -11,17 +11,30 @@ from typing import Any
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed
+from kif.formats.error import BadInput, DeviceFailed
 from kif.hsm.library import calling
 from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Rule, Usage
 
 
+class Cipher(StrEnum):
+    """The block cipher of a key."""
+
+    AES = "AES"
+    TDEA = "TDEA"
+
+    @property
+    def block(self) -> int:
+        """The bytes of a block."""
+        return 16 if self is Cipher.AES else 8
+
+
 class Algorithm(StrEnum):
     """A key's algorithm and length, in the names of the trade."""
 
     TDES_2 = "2TDEA"
+    TDES_3 = "3TDEA"
     AES_128 = "AES-128"
     AES_192 = "AES-192"
     AES_256 = "AES-256"
@@ -29,12 +42,28 @@ class Algorithm(StrEnum):
     @property
     def size(self) -> int:
         """The key's length in bytes."""
-        return {"2TDEA": 16, "AES-128": 16, "AES-192": 24, "AES-256": 32}[self.value]
+        return _SIZES[self.value]
+
+    @property
+    def cipher(self) -> Cipher:
+        """The block cipher."""
+        return Cipher.AES if self.value.startswith("AES") else Cipher.TDEA
 
     @property
     def type(self) -> KeyType:
         """The PKCS#11 key type."""
-        return KeyType.DES2 if self is Algorithm.TDES_2 else KeyType.AES
+        return {"2TDEA": KeyType.DES2, "3TDEA": KeyType.DES3}.get(self.value, KeyType.AES)
+
+    @classmethod
+    def of(cls, cipher: Cipher, size: int) -> Algorithm:
+        """Return the algorithm of a cipher with keys of ``size`` bytes. Raises ``BadInput``."""
+        for each in cls:
+            if each.cipher is cipher and each.size == size:
+                return each
+        raise BadInput(Control.BYTES, f"There is no {cipher.value} key of {size} bytes.")
+
+
+_SIZES = {"2TDEA": 16, "3TDEA": 24, "AES-128": 16, "AES-192": 24, "AES-256": 32}
 
 
 @dataclass(frozen=True)
@@ -110,7 +139,7 @@ def _differing(native: NativeKey, rule: Rule) -> list[str]:
 def _other_algorithm(native: NativeKey, algorithm: Algorithm) -> list[str]:
     if native.key_type is not algorithm.type:
         return ["KEY_TYPE"]
-    if algorithm is Algorithm.TDES_2:
+    if algorithm.cipher is Cipher.TDEA:
         return []
     # SoftHSM leaves VALUE_LEN zero on a key that it unwrapped.
     return [] if native[Attribute.VALUE_LEN] in (0, algorithm.size) else ["VALUE_LEN"]
@@ -121,7 +150,7 @@ def generate(token: Token, usage: Usage, algorithm: Algorithm, label: str = "") 
     with calling(f"generating a {usage.value} key"):
         native = token.session.generate_key(
             algorithm.type,
-            None if algorithm is Algorithm.TDES_2 else algorithm.size * 8,
+            None if algorithm.cipher is Cipher.TDEA else algorithm.size * 8,
             template=template(usage, label),
         )
     confirm(native, RULES[usage], usage.value)
@@ -135,33 +164,29 @@ def find(token: Token, usage: Usage, algorithm: Algorithm, label: str) -> Key:
     return Key(usage, algorithm, native)
 
 
-def unwrap_rfc3394(
-    token: Token, kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = ""
-) -> Key:
-    """Unwrap an RFC 3394 wrapping into a key of a usage."""
-    with calling(f"unwrapping a {usage.value} key"):
-        native = kek.native.unwrap_key(
-            ObjectClass.SECRET_KEY,
-            algorithm.type,
-            blob,
-            mechanism=Mechanism.AES_KEY_WRAP,
-            template=template(usage, label),
-        )
-    confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
-
-
-def wrap_rfc3394(kek: Key, key: Key) -> bytes:
-    """Wrap a key by RFC 3394 under an AES key that lives in the token."""
-    with calling(f"wrapping a {key.usage.value} key"):
-        return kek.native.wrap_key(key.native, mechanism=Mechanism.AES_KEY_WRAP)
-
-
 def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
     """Encrypt whole blocks by ECB under a key that may ENCRYPT."""
-    mechanism = Mechanism.DES3_ECB if key.algorithm is Algorithm.TDES_2 else Mechanism.AES_ECB
     with calling(f"encrypting under a {key.usage.value} key"):
-        return key.native.encrypt(blocks, mechanism=mechanism)
+        return key.native.encrypt(blocks, mechanism=_ECB[key.algorithm.cipher])
+
+
+def decrypt_blocks(key: Key, blocks: bytes) -> bytes:
+    """Decrypt whole blocks by ECB under a key that may DECRYPT."""
+    with calling(f"decrypting under a {key.usage.value} key"):
+        return key.native.decrypt(blocks, mechanism=_ECB[key.algorithm.cipher])
+
+
+def encrypt_chain(key: Key, blocks: bytes) -> bytes:
+    """Encrypt whole blocks by CBC with a zero IV under a key that may ENCRYPT."""
+    zero = bytes(key.algorithm.cipher.block)
+    with calling(f"encrypting under a {key.usage.value} key"):
+        return key.native.encrypt(
+            blocks, mechanism=_CBC[key.algorithm.cipher], mechanism_param=zero
+        )
+
+
+_ECB = {Cipher.AES: Mechanism.AES_ECB, Cipher.TDEA: Mechanism.DES3_ECB}
+_CBC = {Cipher.AES: Mechanism.AES_CBC, Cipher.TDEA: Mechanism.DES3_CBC}
 
 
 @contextmanager
@@ -169,7 +194,7 @@ def all_or_none() -> Iterator[Callable[[Key], Key]]:
     """Give a function that takes each key as it is made; when the block fails, all are destroyed.
 
     >>> with all_or_none() as made:
-    ...     return made(derive_aes(…)), made(derive_aes(…))
+    ...     return made(derive(…)), made(derive(…))
     """
     keys: list[Key] = []
 

@@ -14,6 +14,9 @@ from kif.hsm.library import load, require_idle
 _RW_SESSION = 0x6
 _SECURITY_OFFICER = 0
 _LABEL_LENGTH = 32
+_TOKEN_INFO, _FLAGS = 512, 96
+"""Room for CK_TOKEN_INFO, and where its flags stand (PKCS#11 v2.40, 3.2)."""
+_TOKEN_INITIALIZED = 0x400
 
 
 def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> None:
@@ -27,6 +30,7 @@ def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> No
     load(library)
     calls = ctypes.CDLL(str(library))  # the same library, already initialised
     slot = _last_slot(calls)
+    _require_blank(calls, slot)
     padded = label.encode().ljust(_LABEL_LENGTH)
     try:
         _check(calls.C_InitToken(slot, *_pin(so_pin), padded), "C_InitToken")
@@ -43,6 +47,19 @@ def _last_slot(calls: ctypes.CDLL) -> ctypes.c_ulong:
     if not count.value:
         raise DeviceFailed(Control.TOKEN_PRESENT, "The PKCS#11 library shows no slot.")
     return ctypes.c_ulong(slots[count.value - 1])
+
+
+def _require_blank(calls: ctypes.CDLL, slot: ctypes.c_ulong) -> None:
+    """Require a token that was never initialised: C_InitToken destroys whatever there is."""
+    info = (ctypes.c_ubyte * _TOKEN_INFO)()
+    _check(calls.C_GetTokenInfo(slot, info), "C_GetTokenInfo")
+    flags = ctypes.c_ulong.from_buffer(info, _FLAGS).value
+    if flags & _TOKEN_INITIALIZED:
+        raise DeviceFailed(
+            Control.TOKEN_PRESENT,
+            "The PKCS#11 library shows no blank token, and one that is in use is never made anew. "
+            "Nothing was done.",
+        )
 
 
 def _set_user_pin(calls: ctypes.CDLL, slot: ctypes.c_ulong, so: Secret, user: Secret) -> None:

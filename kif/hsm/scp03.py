@@ -1,4 +1,4 @@
-"""The host side of SCP03 (GPC Amendment D) with every key in the token; S8 mode.
+"""The host side of SCP03 (GPC Amendment D) with every key in the token; S8 mode and S16 mode.
 
 A channel protects a whole list of commands before the first is sent, because the C-MAC chain and
 the encryption counter depend on commands only; the answers are checked afterwards, each against
@@ -21,7 +21,6 @@ from kif.hsm.key import Key, all_or_none, encrypt_blocks, released
 from kif.hsm.library import calling
 from kif.hsm.usage import Usage
 
-_MAC = 8
 _C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
 _HAS_R_MAC = frozenset({0x9000}) | frozenset(range(0x6200, 0x6400))
 
@@ -52,6 +51,8 @@ class Channel:
         self._rmac = keys[scp03.Constant.S_RMAC]
         self.dek = dek
         self._context = context
+        self._mac_size = len(context) // 2
+        """8 bytes in S8 mode, 16 in S16: as long as a challenge."""
         self._level = 0
         self._chaining = bytes(16)
         self._counter = 0
@@ -109,9 +110,10 @@ class Channel:
         if not self._level & _R_MAC or response.sw not in _HAS_R_MAC:
             return response.data
         sent = self._sent[number]
-        data, mac = response.data[:-_MAC], response.data[-_MAC:]
+        size = self._mac_size
+        data, mac = response.data[:-size], response.data[-size:]
         message = sent.chaining + data + response.sw.to_bytes(2, "big")
-        if not hmac.compare_digest(_cmac(self._rmac, message)[:_MAC], mac):
+        if not hmac.compare_digest(_cmac(self._rmac, message)[:size], mac):
             raise DeviceFailed(
                 Control.CARD_RESPONSE_MAC,
                 f"The answer to protected command {number + 1} does not carry the card's R-MAC.",
@@ -124,15 +126,15 @@ class Channel:
             key.destroy()
 
     def _cryptogram(self, constant: scp03.Constant) -> bytes:
-        (message,) = scp03.derivation_messages(constant, self._context, 64)
-        return _cmac(self._mac, message)[:_MAC]
+        (message,) = scp03.derivation_messages(constant, self._context, 8 * self._mac_size)
+        return _cmac(self._mac, message)[: self._mac_size]
 
     def _authenticated(self, command: Command) -> bytes:
         header = bytes((command.cla | 0x04, command.ins, command.p1, command.p2))
-        body = header + bytes((len(command.data) + _MAC,)) + command.data
+        body = header + bytes((len(command.data) + self._mac_size,)) + command.data
         self._chaining = _cmac(self._mac, self._chaining + body)
         le = b"" if command.le is None else bytes((command.le % 256,))
-        return body + self._chaining[:_MAC] + le
+        return body + self._chaining[: self._mac_size] + le
 
     def _encrypted(self, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))

@@ -32,6 +32,10 @@ class Usage(StrEnum):
     CHANNEL_ENCRYPTION = "channel-encryption"
     CHANNEL_MAC = "channel-mac"
     PUBLIC_BLOCK = "public-block"
+    PIN_GENERATION = "pin-generation"
+    PIN_ENCRYPTION = "pin-encryption"
+    PIN_DECRYPTION = "pin-decryption"
+    SCRIPT_ENCRYPTION = "script-encryption"
     KEYED_DIGEST = "keyed-digest"
     RETENTION = "retention"
     BATCH_DATA = "batch-data"
@@ -90,6 +94,10 @@ RULES: dict[Usage, Rule] = {
     Usage.CHANNEL_MAC: _rule(Attribute.SIGN),
     # Encrypts blocks whose cryptogram is public: check values, CMAC's L, an application cryptogram.
     Usage.PUBLIC_BLOCK: _rule(Attribute.ENCRYPT),
+    Usage.PIN_GENERATION: _rule(Attribute.ENCRYPT),
+    Usage.PIN_ENCRYPTION: _rule(Attribute.ENCRYPT),
+    Usage.PIN_DECRYPTION: _rule(Attribute.DECRYPT),
+    Usage.SCRIPT_ENCRYPTION: _rule(Attribute.ENCRYPT),
     Usage.KEYED_DIGEST: _rule(Attribute.SIGN),
     # Not for backup: what it keeps is erased when it is destroyed.
     Usage.RETENTION: _rule(Attribute.DERIVE, token=True),

@@ -157,6 +157,7 @@ class State:
         return {
             of_site.TokenOpened: lambda e, _: None,
             of_site.LibraryAccepted: lambda e, _: self.genesis.accept_library(e),
+            of_site.LibraryTested: lambda e, _: None,
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
             of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),

@@ -411,6 +411,14 @@ class SupervisionOracle(Protocol):
         Raises ``Refused`` (DUAL_CONTROL, APPROVAL_SIGNATURE).
         """
 
+    def record_test(
+        self, library: str, library_digest: str, vectors: str, counts: tuple[int, int, int]
+    ) -> None:
+        """Record a run of known answers: how many passed, failed and were skipped.
+
+        The two digests are SHA-256 in hex.
+        """
+
     def resume_station(self, station: str, reason: str) -> None:
         """Let a station go on that was stopped because its blanks kept failing."""
 

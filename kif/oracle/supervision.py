@@ -28,6 +28,7 @@ from kif.ledger.events.site import (
     IssuerRegistered,
     IssuerRenewed,
     IssuerWithdrawn,
+    LibraryTested,
     StationResumed,
 )
 from kif.ledger.state import State
@@ -126,6 +127,16 @@ class Supervision:
         """Let a station go on that was stopped because its blanks kept failing."""
         told = for_the_record(reason)
         self.desk.record.write(lambda step: step.record(StationResumed(step.by, station, told)))
+
+    def record_test(
+        self, library: str, library_digest: str, vectors: str, counts: tuple[int, int, int]
+    ) -> None:
+        """Put the result of a run of known answers on the record, whatever it was."""
+        self.desk.record.write(
+            lambda step: step.record(
+                LibraryTested(step.by, library, library_digest, vectors, *counts)
+            )
+        )
 
     def close_batch(self, batch: str, reason: str | None = None) -> BatchView:
         """Close a batch whose cards are all accounted for, or raise ``CheckFailed``.

@@ -84,7 +84,7 @@ static int template(CK_ATTRIBUTE *into, CK_ULONG *type, CK_ULONG *size, int righ
 static CK_ULONG aes = AES, des2 = DES2, sixteen = 16, thirty_two = 32;
 static CK_BYTE data[1024], out[2048], iv[16];
 
-static CK_ULONG derive_aes(CK_ULONG base, int right, CK_ULONG *size) {
+static CK_ULONG derive(CK_ULONG base, int right, CK_ULONG *size) {
     CK_ATTRIBUTE wanted[24];
     STRING_DATA string = { data, *size };
     CK_MECHANISM how = { AES_ECB_ENCRYPT_DATA, &string, sizeof string };
@@ -156,12 +156,12 @@ static void one_card(void) {
     CALL(C_GenerateRandom, session, out, 8);
     gcm(1);
     log_entry();                                              /* claimed */
-    enc = derive_aes(site.manager, DERIVE, &sixteen), enc_public = derive_aes(site.manager, ENCRYPT, &sixteen);
-    mac = derive_aes(site.manager, DERIVE, &sixteen), mac_public = derive_aes(site.manager, ENCRYPT, &sixteen);
-    dek = derive_aes(site.manager, WRAP, &sixteen);
+    enc = derive(site.manager, DERIVE, &sixteen), enc_public = derive(site.manager, ENCRYPT, &sixteen);
+    mac = derive(site.manager, DERIVE, &sixteen), mac_public = derive(site.manager, ENCRYPT, &sixteen);
+    dek = derive(site.manager, WRAP, &sixteen);
     encrypt(enc_public, AES_ECB, 32), encrypt(mac_public, AES_ECB, 48);
-    s_enc = derive_aes(enc, ENCRYPT, &sixteen);
-    s_mac = derive_aes(mac, SIGN, &sixteen), s_rmac = derive_aes(mac, SIGN, &sixteen);
+    s_enc = derive(enc, ENCRYPT, &sixteen);
+    s_mac = derive(mac, SIGN, &sixteen), s_rmac = derive(mac, SIGN, &sixteen);
     sign(s_mac, AES_CMAC, 32), sign(s_mac, AES_CMAC, 32);     /* card's and host's cryptogram */
     for (int i = 0; i < 3; i++) {                             /* DGI 8000 and 9000 */
         CK_MECHANISM how = { AES_CBC, iv, 16 };

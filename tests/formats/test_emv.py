@@ -19,6 +19,7 @@ MALFORMED = {
     "sequence number of one digit": ("1234567890123456", "1"),
     "sequence number of three digits": ("1234567890123456", "001"),
     "sequence number in hex": ("1234567890123456", "0A"),
+    "card of zeros": ("000000000000", "00"),
 }
 
 
@@ -52,7 +53,7 @@ def test_the_session_key_data_replaces_the_third_byte() -> None:
 
 
 @pytest.mark.control("KIF-FMT-01")
-@pytest.mark.parametrize("size", [0, 2, 7, 9, 16])
+@pytest.mark.parametrize("size", [0, 2, 7, 9, 15, 17])
 def test_a_diversifier_of_another_length_is_bad_input(size: int) -> None:
     with pytest.raises(BadInput, match=f"8 bytes, not {size}"):
         emv.session_key_data(bytes(size))

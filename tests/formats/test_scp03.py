@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kif.formats import scp03
-from kif.formats.control import Control
 from kif.formats.error import BadInput
 from tests.hsm.software import cmac
 from tests.vectors import load
 
-VECTORS = [each for each in load("scp03-host") if "S16" not in each["id"]]
-LONG = [each for each in load("scp03-host") if "S16" in each["id"]]
+VECTORS = [each for each in load("SCP03") if "S16" not in each["id"]]
+LONG = [each for each in load("SCP03") if "S16" in each["id"]]
 ANSWERED = [each for each in VECTORS if "init_update" in each["inputs"]]
 PSEUDO_RANDOM = [each for each in VECTORS if "card_challenge_pseudo_random" in each["expect"]]
 
@@ -49,12 +48,13 @@ def test_an_answer_without_sequence_counter_has_none() -> None:
     assert read.sequence_counter is None
 
 
-@pytest.mark.control("KIF-FMT-01")
 @pytest.mark.parametrize("vector", LONG, ids=name)
-def test_an_answer_in_s16_mode_is_bad_input(vector: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="S8 mode gives 29 or 32") as caught:
-        scp03.InitializeUpdateResponse.decode(answer(vector))
-    assert caught.value.control is Control.BYTES
+def test_an_answer_in_s16_mode_has_a_challenge_and_a_cryptogram_of_16_bytes(
+    vector: dict[str, Any],
+) -> None:
+    decoded = scp03.InitializeUpdateResponse.decode(answer(vector))
+    assert decoded.card_cryptogram.hex().upper() == vector["expect"]["card_cryptogram"]
+    assert (len(decoded.card_challenge), decoded.sequence_counter) == (16, b"\x00\x08\x2a")
 
 
 @pytest.mark.control("KIF-FMT-01")

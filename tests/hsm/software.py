@@ -13,8 +13,8 @@ def aes_ecb(key: bytes, blocks: bytes) -> bytes:
 
 
 def tdes_ecb(key: bytes, blocks: bytes) -> bytes:
-    """2TDEA-ECB over whole blocks; the key has 16 bytes."""
-    encryptor = Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor()  # noqa: S305
+    """TDEA-ECB over whole blocks; the key has 16 bytes, or 24."""
+    encryptor = Cipher(TripleDES((key + key[:8])[:24]), modes.ECB()).encryptor()  # noqa: S305
     return encryptor.update(blocks) + encryptor.finalize()
 
 

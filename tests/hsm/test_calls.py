@@ -12,7 +12,7 @@ from pkcs11.exceptions import AttributeReadOnly, AttributeSensitive, PKCS11Error
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.calls import SessionKey
-from kif.hsm.derive import derive_2tdea, derive_aes
+from kif.hsm.derive import derive, derive_2tdea
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
@@ -32,7 +32,7 @@ def master(token: Token) -> Iterator[Key]:
 
 
 def derived(master: Key, usage: Usage) -> SessionKey:
-    native = derive_aes(master, BLOCK, Algorithm.AES_128, usage).native
+    native = derive(master, BLOCK, Algorithm.AES_128, usage).native
     assert isinstance(native, SessionKey)
     return native
 
@@ -112,11 +112,11 @@ def test_a_session_keys_attributes_are_read_and_not_changed_and_its_value_is_not
 
 @pytest.mark.control("KIF-HSM-07")
 def test_a_key_that_is_gone_is_a_sentence(master: Key) -> None:
-    key = derive_aes(master, BLOCK, Algorithm.AES_128, Usage.CARD_DERIVATION)
+    key = derive(master, BLOCK, Algorithm.AES_128, Usage.CARD_DERIVATION)
     key.destroy()
     for attempt in (
         key.destroy,
-        lambda: derive_aes(key, BLOCK, Algorithm.AES_128, Usage.PUBLIC_BLOCK),
+        lambda: derive(key, BLOCK, Algorithm.AES_128, Usage.PUBLIC_BLOCK),
     ):
         with pytest.raises(DeviceFailed, match="The HSM refused while") as refused:
             attempt()
@@ -125,8 +125,8 @@ def test_a_key_that_is_gone_is_a_sentence(master: Key) -> None:
 
 def test_a_key_of_a_key_is_derived_from_it(token: Token, master: Key) -> None:
     with nothing_left(token):
-        parent = derive_aes(master, BLOCK, Algorithm.AES_128, Usage.CARD_DERIVATION)
-        child = derive_aes(parent, BLOCK, Algorithm.AES_128, Usage.PUBLIC_BLOCK)
+        parent = derive(master, BLOCK, Algorithm.AES_128, Usage.CARD_DERIVATION)
+        child = derive(parent, BLOCK, Algorithm.AES_128, Usage.PUBLIC_BLOCK)
         with released(parent, child):
             shown = child.native.encrypt(BLOCK, mechanism=Mechanism.AES_ECB)
             assert shown == aes_ecb(aes_ecb(VALUE, BLOCK), BLOCK)

@@ -16,10 +16,8 @@ from tests.hsm import software
 from tests.hsm.objects import imported_aes, imported_cmac_master, nothing_left
 from tests.vectors import load
 
-KDF3 = [each for each in load("gp") if each["id"].startswith("DIV-KDF3-")]
-SESSIONS = [
-    each for each in load("scp03-host") if "s_enc" in each["expect"] and "S16" not in each["id"]
-]
+KDF3 = [each for each in load("GP-DIV") if each["id"].startswith("DIV-KDF3-")]
+SESSIONS = [each for each in load("SCP03") if "s_enc" in each["expect"] and "S16" not in each["id"]]
 KEYS = {"enc": StaticKey.ENC, "mac": StaticKey.MAC, "dek": StaticKey.DEK}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm.derive import derive_2tdea, derive_aes
+from kif.hsm.derive import derive, derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
@@ -18,9 +18,9 @@ from tests.hsm.objects import imported, imported_aes, nothing_left
 from tests.hsm.software import aes_ecb, aes_kcv, option_a, tdes_kcv
 from tests.vectors import load
 
-OPTION_A = [each for each in load("emv") if each["id"].startswith("EMV-A-")]
-SESSION = [each for each in load("emv") if each["id"] == "CSK-1"]
-PANS = st.from_regex(r"[0-9]{12,19}", fullmatch=True)
+OPTION_A = [each for each in load("EMV-MK") if each["id"].startswith("EMV-A-")]
+SESSION = [each for each in load("EMV-SK-AC") if each["id"] == "CSK-1"]
+PANS = st.from_regex(r"[1-9][0-9]{11,18}", fullmatch=True)
 PSNS = st.from_regex(r"[0-9]{2}", fullmatch=True)
 
 
@@ -74,7 +74,7 @@ def test_an_aes_key_is_the_encryption_of_the_blocks_cut_to_its_length(
     master = imported_aes(token, Usage.MASTER_DERIVATION, value)
     with released(master):
         for algorithm in (Algorithm.AES_128, Algorithm.AES_192, Algorithm.AES_256):
-            key = derive_aes(master, blocks, algorithm, Usage.PUBLIC_BLOCK)
+            key = derive(master, blocks, algorithm, Usage.PUBLIC_BLOCK)
             expected = aes_ecb(value, blocks)[: algorithm.size]
             assert kcv_then_destroyed(key) == aes_kcv(expected)
 
@@ -112,5 +112,5 @@ def test_a_derivation_that_the_token_refuses_is_a_sentence_that_says_what_it_did
     master = imported_aes(token, Usage.MASTER_DERIVATION, bytes(16))
     refusal = pytest.raises(DeviceFailed, match="refused while deriving a public-block key")
     with released(master), nothing_left(token), refusal as caught:
-        derive_aes(master, bytes(15), Algorithm.AES_128, Usage.PUBLIC_BLOCK)
+        derive(master, bytes(15), Algorithm.AES_128, Usage.PUBLIC_BLOCK)
     assert caught.value.control is Control.TOKEN_CALL

@@ -20,7 +20,7 @@ from tests.hsm.objects import imported_aes, imported_cmac_master, nothing_left
 from tests.vectors import load
 
 VECTORS = [
-    each for each in load("scp03-host") if "ext_auth" in each["expect"] and "S16" not in each["id"]
+    each for each in load("SCP03") if "ext_auth" in each["expect"] and "S16" not in each["id"]
 ]
 BY_ID = {each["id"]: each for each in VECTORS}
 PYSIM = [each for each in VECTORS if "get_eid_rsp_protected" in each["inputs"]]

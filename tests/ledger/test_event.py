@@ -44,6 +44,7 @@ from kif.ledger.events.site import (
     IssuerRenewed,
     IssuerWithdrawn,
     LibraryAccepted,
+    LibraryTested,
     StationResumed,
 )
 from tests.certificate import issuer_certificate
@@ -92,6 +93,7 @@ def every_kind() -> dict[str, Event]:
         BatchCancelled(BY, B, reason),
         IssuerRenewed(BY, ISSUER, issuer_certificate(), reason),
         IssuerWithdrawn(BY, ISSUER, reason),
+        LibraryTested(BY, "/usr/lib/hsm.so", DIGEST, DIGEST, 104, 0, 2),
         approval(world.state, OPERATORS[0]),
         CeremonyAborted("kif.test", "genesis", PLAN, START, (), 0, reason),
         Deviation("custodian-1", MASTER, Control.COMPONENT, reason),

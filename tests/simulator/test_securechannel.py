@@ -13,7 +13,7 @@ from kif.simulator.securechannel import (
 from kif.simulator.vendor import TEST_VENDOR
 from tests.vectors import load
 
-S8 = [v for v in load("scp03-host") if v["id"].startswith("SCP03-S8-128")]
+S8 = [v for v in load("SCP03") if v["id"].startswith("SCP03-S8-128")]
 PAIRS = ("get_eid", "case_1", "case_2", "case_3", "case_4")
 
 
@@ -50,7 +50,7 @@ def test_the_card_answers_what_the_published_card_answered(vector: dict) -> None
 
 
 def test_commands_and_answers_agree_with_published_ones_at_level_33() -> None:
-    (vector,) = (v for v in load("scp03-host") if v["id"] == "SCP03-S8-SAMSUNG-128")
+    (vector,) = (v for v in load("SCP03") if v["id"] == "SCP03-S8-SAMSUNG-128")
     channel, expect = opened(vector), vector["expect"]
     assert channel.card_cryptogram == h(expect["card_cryptogram"])
     assert channel.authenticate(Command.decode(h(expect["ext_auth"])))
@@ -64,7 +64,7 @@ def test_commands_and_answers_agree_with_published_ones_at_level_33() -> None:
 
 
 def test_an_answer_without_data_is_not_encrypted() -> None:
-    (vector,) = (v for v in load("scp03-host") if v["id"] == "SCP03-S8-SAMSUNG-128")
+    (vector,) = (v for v in load("SCP03") if v["id"] == "SCP03-S8-SAMSUNG-128")
     channel = opened(vector)
     channel.authenticate(Command.decode(h(vector["expect"]["ext_auth"])))
     channel.unwrap(Command.decode(h(vector["expect"]["w_list_packages"])))
@@ -85,7 +85,7 @@ def test_an_altered_command_is_refused(vector: dict) -> None:  # type: ignore[ty
 
 
 def test_the_static_keys_are_those_of_the_published_diversification() -> None:
-    (vector,) = (v for v in load("gp") if v["id"] == "DIV-KDF3-128")
+    (vector,) = (v for v in load("GP-DIV") if v["id"] == "DIV-KDF3-128")
     assert h(vector["inputs"]["master_key"]) == TEST_VENDOR.keys[0]
     kdd = h(vector["inputs"]["kdd"])
     for which in StaticKey:
@@ -93,7 +93,7 @@ def test_the_static_keys_are_those_of_the_published_diversification() -> None:
 
 
 def test_the_card_challenge_is_that_of_a_real_card() -> None:
-    (vector,) = (v for v in load("scp03-host") if v["id"] == "SCP03-KAOH-DELETE")
+    (vector,) = (v for v in load("SCP03") if v["id"] == "SCP03-KAOH-DELETE")
     inputs = vector["inputs"]
     keys = CardKeys(h(inputs["key_enc"]), h(inputs["key_mac"]), h(inputs["key_dek"]))
     challenge = card_challenge(keys, 0x15, h(inputs["invoking_aid"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kif.ledger.event import Event
-from kif.ledger.form import Armour, Digest, Halves, Instant, Name, Pair, Place, Reason
+from kif.ledger.form import Armour, Count, Digest, Halves, Instant, Name, Pair, Place, Reason
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,20 @@ class LibraryAccepted(Event, kind="library-accepted"):
     library: Place
     library_digest: Digest
     halves: Halves
+
+
+@dataclass(frozen=True)
+class LibraryTested(Event, kind="library-tested"):
+    """Known answers were tried with a PKCS#11 library, on a throw-away token."""
+
+    by: Pair
+    library: Place
+    library_digest: Digest
+    vectors: Digest
+    """SHA-256 of the file of vectors."""
+    passed: Count
+    failed: Count
+    skipped: Count
 
 
 @dataclass(frozen=True)
