@@ -31,6 +31,9 @@ class Control(StrEnum):
     KEY_CHECK_VALUE = "KIF-HSM-06"
     TOKEN_CALL = "KIF-HSM-07"  # noqa: S105
     KEY_STATE = "KIF-HSM-08"
+    KEY_BLOCK = "KIF-HSM-09"
+    KEY_WEAK = "KIF-HSM-10"
+    QUORUM = "KIF-HSM-11"
 
     PLAN = "KIF-CER-01"
     CUSTODIANS = "KIF-CER-02"
@@ -99,6 +102,9 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.KEY_CHECK_VALUE: "A key's check value is the one expected of it.",
     Control.TOKEN_CALL: "A PKCS#11 call that fails says what was and was not done.",
     Control.KEY_STATE: "A key is used while it is active, and moves along its states only.",
+    Control.KEY_BLOCK: "A key block is taken whole and authentic, for the usage that it names.",
+    Control.KEY_WEAK: "No key is formed that is weak, or whose halves are the same.",
+    Control.QUORUM: "A quorum's key comes back with M custodians, and with fewer it does not.",
     Control.PLAN: "A ceremony follows a plan that is complete and possible.",
     Control.CUSTODIANS: "A ceremony has as many different people as its plan asks for.",
     Control.COMPONENT: "A component has its length, and the check value on its sheet.",

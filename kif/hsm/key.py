@@ -50,6 +50,11 @@ class Algorithm(StrEnum):
         return Cipher.AES if self.value.startswith("AES") else Cipher.TDEA
 
     @property
+    def strength(self) -> int:
+        """The security strength in bits (NIST SP 800-57 part 1, table 2)."""
+        return {"2TDEA": 80, "3TDEA": 112}.get(self.value, 8 * self.size)
+
+    @property
     def type(self) -> KeyType:
         """The PKCS#11 key type."""
         return {"2TDEA": KeyType.DES2, "3TDEA": KeyType.DES3}.get(self.value, KeyType.AES)

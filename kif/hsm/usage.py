@@ -36,6 +36,8 @@ class Usage(StrEnum):
     PIN_ENCRYPTION = "pin-encryption"
     PIN_DECRYPTION = "pin-decryption"
     SCRIPT_ENCRYPTION = "script-encryption"
+    KEY_BLOCK_ENCRYPTION = "key-block-encryption"
+    KEY_BLOCK_AUTHENTICATION = "key-block-authentication"
     KEYED_DIGEST = "keyed-digest"
     RETENTION = "retention"
     BATCH_DATA = "batch-data"
@@ -98,6 +100,8 @@ RULES: dict[Usage, Rule] = {
     Usage.PIN_ENCRYPTION: _rule(Attribute.ENCRYPT),
     Usage.PIN_DECRYPTION: _rule(Attribute.DECRYPT),
     Usage.SCRIPT_ENCRYPTION: _rule(Attribute.ENCRYPT),
+    Usage.KEY_BLOCK_ENCRYPTION: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
+    Usage.KEY_BLOCK_AUTHENTICATION: _rule(Attribute.SIGN),
     Usage.KEYED_DIGEST: _rule(Attribute.SIGN),
     # Not for backup: what it keeps is erased when it is destroyed.
     Usage.RETENTION: _rule(Attribute.DERIVE, token=True),

@@ -10,9 +10,10 @@ from enum import StrEnum
 from pkcs11.exceptions import MechanismInvalid
 
 from kif.formats.error import KifError
+from kif.hsm import keyblock
 from kif.hsm.an10922 import AES_192_ON_HOST
 from kif.hsm.boundary import crossings, permitting
-from kif.hsm.kat import checks, diversify, emv, pin, scp03, sim
+from kif.hsm.kat import checks, diversify, emv, exchange, pin, scp03, sim
 from kif.hsm.kat.outcome import Outputs, Trial, differs, prints
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
@@ -35,9 +36,10 @@ TRIALS: dict[str, Trial] = {
     "SCP02": diversify.scp02_session,
     "SCP03": scp03.session,
     "MILENAGE": sim.milenage,
+    "TR-31": exchange.key_block,
 }
 _DIVERSIFIERS = ("pan", "psn", "R", "atc", "kdd", "div_input", "sequence", "label", "context")
-_ON_HOST = (AES_192_ON_HOST, OPC_ON_HOST, PIN_BLOCK_ON_HOST)
+_ON_HOST = (AES_192_ON_HOST, OPC_ON_HOST, PIN_BLOCK_ON_HOST, keyblock.ON_HOST)
 
 
 class Verdict(StrEnum):

@@ -1,0 +1,179 @@
+"""Key blocks of X9.143 (TR-31), versions D and B, under a protection key that may only DERIVE.
+
+Version E (ISO 20038) is read and not written. Encryption and authentication key are derived inside
+by CMAC. A block's MAC is over the *clear* key, for which a plain token has no mechanism: there the
+key that is transported is clear on the host for a moment (``tr31-on-host``), the protection key and
+what is derived from it never.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pkcs11 import Mechanism
+
+from kif.formats import tr31
+from kif.formats.cmac import xor
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed
+from kif.formats.secret import Secret
+from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
+from kif.hsm.boundary import host_boundary
+from kif.hsm.clear import clear_value, imported
+from kif.hsm.cmac import CmacMaster, key_of_blocks
+from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks, released
+from kif.hsm.library import calling
+from kif.hsm.native import Parameter
+from kif.hsm.token import Token
+from kif.hsm.usage import Usage
+
+ON_HOST = "tr31-on-host"
+"""Why a transported key is clear on the host: the MAC of its block is over its clear value."""
+CIPHERS = {"A": Cipher.AES, "T": Cipher.TDEA}
+"""Letters of a header, and the ciphers that they are."""
+_CBC = {Cipher.AES: Mechanism.AES_CBC, Cipher.TDEA: Mechanism.DES3_CBC}
+_CMAC = {Cipher.AES: Mechanism.AES_CMAC, Cipher.TDEA: Mechanism.DES3_CMAC}
+_VERSIONS = {Version.D: Cipher.AES, Version.B: Cipher.TDEA, Version.E: Cipher.AES}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A key that came in a block, what the block said of it, and whether its length was hidden."""
+
+    key: Key
+    header: Header
+    obfuscated: bool
+
+
+def wrap_block(token: Token, protection: CmacMaster, key: Key, header: Header) -> str:
+    """Return a key as a block; its length is hidden by padding.
+
+    ``key`` may be wrapped out. Raises ``BadInput`` (KEY_BLOCK) for a header that is not of this key
+    or protection key, and ``Refused`` (KEY_BOUNDARY) unless ``tr31-on-host`` is permitted.
+    """
+    _require_header(protection, header)
+    _require_suits(header, key.algorithm, protection.key.algorithm)
+    block = header.version.block
+    padding = tr31.padding_size(key.algorithm.size, _longest(key.algorithm), block)
+    size = 2 + key.algorithm.size + padding
+    text = header.encode(len(header.encode(0)) + 2 * (size + header.version.mac))
+    if len(text) % block:
+        raise tr31.bad("its optional blocks are not padded to whole blocks")
+    with host_boundary(ON_HOST), _derived(protection, header.version) as keys:
+        value = clear_value(token, key, ON_HOST).reveal()
+        with calling("drawing the padding of a key block"):
+            clear = tr31.payload(value, token.session.generate_random(8 * padding))
+        mac = keys.mac(text.encode() + clear)
+        return text + (keys.encrypt(clear, mac) + mac).hex().upper()
+
+
+def open_block(token: Token, protection: CmacMaster, block: str, usage: Usage) -> Opened:
+    """Take a key out of a block, as a session key of a usage.
+
+    Raises ``BadInput`` (KEY_BLOCK) for what is no block or not for this protection key,
+    ``CheckFailed`` (KEY_BLOCK) when its MAC is wrong, ``Refused`` (KEY_BOUNDARY) unless
+    ``tr31-on-host`` is permitted. Whether the key suits the usage is the caller's to decide, by the
+    header.
+    """
+    parsed = KeyBlock.parse(block)
+    _require_header(protection, parsed.header)
+    with host_boundary(ON_HOST), _derived(protection, parsed.header.version) as keys:
+        clear = keys.decrypt(parsed.ciphertext, parsed.mac)
+        if not hmac.compare_digest(keys.mac(parsed.text.encode() + clear), parsed.mac):
+            raise CheckFailed(
+                Control.KEY_BLOCK,
+                "The key block's MAC is not right: it is of another protection key, or not as its "
+                "sender made it. No key was taken. Compare the protection key's check value.",
+            )
+        value, padding = tr31.key_of(clear)
+        algorithm = Algorithm.of(CIPHERS[parsed.header.algorithm], len(value))
+        key = imported(token, usage, algorithm, Secret(value))
+    hiding = tr31.padding_size(len(value), _longest(algorithm), parsed.header.version.block)
+    return Opened(key, parsed.header, padding >= hiding)
+
+
+def _longest(algorithm: Algorithm) -> int:
+    """Return the bytes of the longest key of a cipher, as long as which every key looks."""
+    return max(each.size for each in Algorithm if each.cipher is algorithm.cipher)
+
+
+@dataclass(frozen=True)
+class _BlockKeys:
+    """The two keys that a protection key gives."""
+
+    encryption: Key
+    authentication: Key
+    counter: bool
+    """Whether the block is encrypted in counter mode, as version E is."""
+
+    def mac(self, message: bytes) -> bytes:
+        with calling("computing a key block's MAC"):
+            return self.authentication.native.sign(
+                message, mechanism=_CMAC[self.authentication.algorithm.cipher]
+            )
+
+    def encrypt(self, clear: bytes, vector: bytes) -> bytes:
+        with calling("encrypting a key block"):
+            return self.encryption.native.encrypt(clear, **self._by(vector))
+
+    def decrypt(self, ciphertext: bytes, vector: bytes) -> bytes:
+        if self.counter:
+            return xor(ciphertext, self._keystream(vector, len(ciphertext)))
+        with calling("decrypting a key block"):
+            return self.encryption.native.decrypt(ciphertext, **self._by(vector))
+
+    def _keystream(self, counter: bytes, size: int) -> bytes:
+        first = int.from_bytes(counter, "big")
+        blocks = (((first + n) % (1 << 128)).to_bytes(16, "big") for n in range(-(-size // 16)))
+        return encrypt_blocks(self.encryption, b"".join(blocks))[:size]
+
+    def _by(self, vector: bytes) -> dict[str, Parameter]:
+        mechanism = _CBC[self.encryption.algorithm.cipher]
+        return {"mechanism": mechanism, "mechanism_param": vector}
+
+
+@contextmanager
+def _derived(protection: CmacMaster, version: Version) -> Iterator[_BlockKeys]:
+    """Derive the block's keys inside; they are destroyed when it is done with."""
+    algorithm = protection.key.algorithm
+    counter = version is Version.E
+
+    def derived(purpose: Purpose, usage: Usage) -> Key:
+        messages = tr31.derivation_messages(purpose, algorithm.cipher.value, algorithm.size)
+        return key_of_blocks(protection, messages, algorithm, usage)
+
+    encrypting = Purpose.COUNTER_ENCRYPTION if counter else Purpose.ENCRYPTION
+    encryption = derived(encrypting, Usage.KEY_BLOCK_ENCRYPTION)
+    with released(encryption):
+        authentication = derived(Purpose.AUTHENTICATION, Usage.KEY_BLOCK_AUTHENTICATION)
+        with released(authentication):
+            yield _BlockKeys(encryption, authentication, counter)
+
+
+def _require_header(protection: CmacMaster, header: Header) -> None:
+    needed = _VERSIONS.get(header.version)
+    if needed is None:
+        raise tr31.bad(f"version {header.version.letter} is not in use (D for AES, B for TDEA)")
+    if protection.key.algorithm.cipher is not needed:
+        raise tr31.bad(
+            f"version {header.version.letter} is for a protection key of {needed.value}, and this "
+            f"one is {protection.key.algorithm.value}"
+        )
+    if header.algorithm not in CIPHERS:
+        raise tr31.bad(f"its key is of the algorithm '{header.algorithm}', not A (AES) or T (TDEA)")
+
+
+def _require_suits(header: Header, algorithm: Algorithm, protection: Algorithm) -> None:
+    """Require what is strict on export: a version to write, the right letter, no weaker cover."""
+    wrong = ""
+    if header.version is Version.E:
+        wrong = "Version E is read and not written; use D."
+    elif CIPHERS[header.algorithm] is not algorithm.cipher:
+        wrong = f"The header says '{header.algorithm}' and the key is {algorithm.value}."
+    elif algorithm.strength > protection.strength:
+        wrong = f"A key of {algorithm.value} does not go under a weaker one of {protection.value}."
+    if wrong:
+        raise BadInput(Control.KEY_BLOCK, f"{wrong} Nothing was wrapped.")
