@@ -11,10 +11,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from ctypes import byref, c_ulong, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, exceptions
+from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, exceptions
 
 from kif.hsm.native import NativeKey, NativeSession, Parameter, Template
 
@@ -32,6 +33,8 @@ _FAILURES: dict[int, type[exceptions.PKCS11Error]] = {
     0xB3: exceptions.SessionHandleInvalid,
     0xE0: exceptions.TokenNotPresent,
 }
+_NO_LABEL = 1
+"""CKZ_DATA_SPECIFIED: the label is given, and empty."""
 _BUFFER = 64
 """Bytes that a MAC, a check value or a padding block needs more than was given in."""
 _SENSITIVE = (1 << (8 * ctypes.sizeof(c_ulong))) - 1
@@ -67,6 +70,29 @@ class _Gcm(ctypes.Structure):
         ("aad_length", c_ulong),
         ("tag_bits", c_ulong),
     )
+
+
+class _Oaep(ctypes.Structure):
+    """CK_RSA_PKCS_OAEP_PARAMS (PKCS#11 v2.40, 2.1.7)."""
+
+    _fields_ = (
+        ("hash", c_ulong),
+        ("mgf", c_ulong),
+        ("source", c_ulong),
+        ("label", c_void_p),
+        ("label_length", c_ulong),
+    )
+
+
+@dataclass(frozen=True)
+class Oaep:
+    """The parameter of RSA-OAEP without a label: the hash, and MGF1 over the same."""
+
+    hash: Mechanism
+    mgf: MGF
+
+
+OAEP_SHA1 = Oaep(Mechanism.SHA_1, MGF.SHA1)
 
 
 class Calls:
@@ -116,6 +142,20 @@ class Calls:
         _check(done)
         return out.raw[: size.value]
 
+    def unwrap(
+        self, key: int, blob: bytes, how: _MechanismStruct, attributes: Template
+    ) -> SessionKey:
+        """C_UnwrapKey into an object with these attributes."""
+        template, count, kept = _array(attributes)
+        handle = c_ulong()
+        made = self._library.C_UnwrapKey(
+            self._session, byref(how), c_ulong(key), blob, c_ulong(len(blob)), template,
+            c_ulong(count), byref(handle),
+        )  # fmt: skip
+        del kept
+        _check(made)
+        return SessionKey(self, handle.value, attributes[Attribute.KEY_TYPE])
+
     def read(self, key: int, wanted: list[Attribute]) -> list[bytes | None]:
         """C_GetAttributeValue for attributes of at most eight bytes; None for what is not shown.
 
@@ -155,24 +195,35 @@ class Calls:
         return asked, buffers
 
     def _template(self, attributes: Template) -> tuple[Any, int, list[Any]]:
-        """Return the CK_ATTRIBUTE array of a template, built once; values are numbers or truths.
+        """Return the CK_ATTRIBUTE array of a template, built once.
 
         A template is known by its identity: whoever hands one in keeps it for good.
         """
         key = id(attributes)
         if key not in self._templates:
-            values = [_packed(value) for value in attributes.values()]
-            parts = [
-                _AttributeStruct(each, ctypes.addressof(value), ctypes.sizeof(value))
-                for each, value in zip(attributes, values, strict=True)
-            ]
-            array = (_AttributeStruct * len(parts))(*parts)
-            self._templates[key] = (array, len(parts), [attributes, *values])
+            self._templates[key] = _array(attributes)
         return self._templates[key]
 
 
+def _array(attributes: Template) -> tuple[Any, int, list[Any]]:
+    """Return the CK_ATTRIBUTE array of a template, its length, and what has to outlive its use."""
+    values = [_packed(value) for value in attributes.values()]
+    parts = [
+        _AttributeStruct(each, ctypes.addressof(value), ctypes.sizeof(value))
+        for each, value in zip(attributes, values, strict=True)
+    ]
+    return (_AttributeStruct * len(parts))(*parts), len(parts), [attributes, *values]
+
+
 def _packed(value: Any) -> Any:
-    return ctypes.c_ubyte(value) if isinstance(value, bool) else c_ulong(value)
+    """Return a truth, a number or a text as PKCS#11 has it."""
+    if isinstance(value, bool):
+        return ctypes.c_ubyte(value)
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return ctypes.create_string_buffer(value, len(value))
+    return c_ulong(value)
 
 
 def _check(result: int) -> None:
@@ -255,13 +306,14 @@ class SessionKey:
         *,
         mechanism: Mechanism,
         template: Template,
-    ) -> NoReturn:
-        """No derived key unwraps."""
-        raise exceptions.FunctionFailed("a session key does that by its calls alone: 0x68")
+    ) -> SessionKey:
+        """C_UnwrapKey; the mechanism has no parameter."""
+        attributes = {Attribute.CLASS: object_class, Attribute.KEY_TYPE: key_type, **template}
+        return self._calls.unwrap(self.handle, key_data, _how(mechanism, None), attributes)
 
 
 def _how(mechanism: Mechanism, parameter: Parameter) -> _MechanismStruct:
-    """Return a mechanism whose parameter is none, an initialisation vector, or that of AES-GCM."""
+    """Return a mechanism with its parameter: none, an initialisation vector, OAEP's or GCM's."""
     if parameter is None:
         return _MechanismStruct(mechanism, None, 0)
     kept: list[Any] = []
@@ -272,6 +324,9 @@ def _how(mechanism: Mechanism, parameter: Parameter) -> _MechanismStruct:
 
     if isinstance(parameter, bytes):
         how = _MechanismStruct(mechanism, *place(parameter))
+    elif isinstance(parameter, Oaep):
+        kept.append(_Oaep(parameter.hash, parameter.mgf, _NO_LABEL, None, 0))
+        how = _MechanismStruct(mechanism, ctypes.addressof(kept[-1]), ctypes.sizeof(_Oaep))
     else:
         vector, size = place(parameter.nonce)
         kept.append(_Gcm(vector, size, 8 * size, *place(parameter.aad or b""), parameter.tag_bits))

@@ -44,6 +44,13 @@ class Usage(StrEnum):
     CONTENT = "content"
     COMPONENT_COMBINER = "component-combiner"
     COMPONENT_PIECE = "component-piece"
+    QUORUM_SHARE = "quorum-share"
+    QUORUM_WRAP = "quorum-wrap"
+    QUORUM_SEAL = "quorum-seal"
+    QUORUM_SEED = "quorum-seed"
+    BACKUP_KEK = "backup-kek"
+    TRANSPORT_OUT = "transport-out"
+    TRANSPORT_IN = "transport-in"
     ENVELOPE_RECIPIENT = "envelope-recipient"
     SITE_CA = "site-ca"
     LOG_SIGNER = "log-signer"
@@ -109,6 +116,14 @@ RULES: dict[Usage, Rule] = {
     Usage.CONTENT: _rule(Attribute.DECRYPT),
     Usage.COMPONENT_COMBINER: _rule(Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP),
     Usage.COMPONENT_PIECE: _rule(extractable=True),
+    Usage.QUORUM_SHARE: _rule(Attribute.DERIVE),
+    Usage.QUORUM_WRAP: _rule(Attribute.WRAP, Attribute.UNWRAP),
+    Usage.QUORUM_SEAL: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
+    # The quorum's key before it is one: it can be wrapped for the subsets, and do nothing else.
+    Usage.QUORUM_SEED: _rule(extractable=True),
+    Usage.BACKUP_KEK: _rule(Attribute.WRAP, Attribute.UNWRAP),
+    Usage.TRANSPORT_OUT: _rule(Attribute.WRAP),
+    Usage.TRANSPORT_IN: _rule(Attribute.UNWRAP),
     Usage.ENVELOPE_RECIPIENT: _rule(Attribute.UNWRAP, token=True, private=True),
     Usage.SITE_CA: _rule(Attribute.SIGN, token=True, private=True),
     Usage.LOG_SIGNER: _rule(Attribute.SIGN, token=True, private=True),

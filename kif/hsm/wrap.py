@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pkcs11 import Mechanism, ObjectClass
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from kif.hsm import calls
 from kif.hsm.key import Algorithm, Key, confirm, template
 from kif.hsm.library import calling
 from kif.hsm.native import Parameter
+from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 
 
@@ -26,6 +28,47 @@ def unwrap_rfc3394(
 ) -> Key:
     """Unwrap an RFC 3394 wrapping into a key of a usage."""
     return _unwrapped(kek, usage, algorithm, blob, Mechanism.AES_KEY_WRAP, label)
+
+
+def wrap_kwp(kek: Key, key: Key) -> bytes:
+    """Wrap a key of any length by AES key wrap with padding (RFC 5649)."""
+    return _wrapped(kek, key, Mechanism.AES_KEY_WRAP_PAD)
+
+
+def unwrap_kwp(kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = "") -> Key:
+    """Unwrap an RFC 5649 wrapping into a key of a usage."""
+    return _unwrapped(kek, usage, algorithm, blob, Mechanism.AES_KEY_WRAP_PAD, label)
+
+
+def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
+    """Wrap a key by RSA-OAEP for another HSM, whose public key the caller has authenticated.
+
+    Hash and MGF1 are SHA-1, the only ones that every token has; OAEP's proof does not ask more.
+    """
+    numbers = recipient.public_numbers()
+    with calling("taking a public key in"):
+        native = token.session.create_object(
+            {
+                Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+                Attribute.KEY_TYPE: KeyType.RSA,
+                Attribute.TOKEN: False,
+                Attribute.WRAP: True,
+                Attribute.ENCRYPT: False,
+                Attribute.VERIFY: False,
+                Attribute.MODULUS: _bytes(numbers.n),
+                Attribute.PUBLIC_EXPONENT: _bytes(numbers.e),
+            }
+        )
+    try:
+        with calling(f"wrapping a {key.usage.value} key"):
+            return calls.wrap(native, key.native, Mechanism.RSA_PKCS_OAEP, calls.OAEP_SHA1)
+    finally:
+        with calling("giving a public key up"):
+            native.destroy()
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _wrapped(kek: Key, key: Key, mechanism: Mechanism, parameter: Parameter = None) -> bytes:

@@ -108,9 +108,13 @@ class Custody:
         self.desk.record.write(lambda step: step.record(event))
 
     def form(self, key: KeyRef, algorithm: str) -> Kcv:
-        """Form a key of its components inside the token; return its check value."""
+        """Form a key of its components inside the token; return its check value.
+
+        Raises ``Refused`` (KEY_WEAK) for a weak one, and leaves nothing.
+        """
         combination = self._combinations.pop(key)
         try:
+            combination.require_strong()
             values = combination.check_values()
             kcv, derived = str(values.kcv), str(values.derived)
             usage = purpose_of(key).usage

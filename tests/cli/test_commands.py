@@ -1,5 +1,6 @@
 """A working day by the command line, and what it says when something is wrong."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from tests.gateway.sender import certificate_of, make_identity
 from tests.ledger.history import SoftwareSigner
 from tests.machine import LoadedMachine
 from tests.site import PLAN, TestSite, shared_issuer
+from tests.vectors import KNOWN_ANSWERS
 
 
 def issuer_file(site: TestSite, folder: Path, reference: str, count: int, first: int) -> Path:
@@ -279,6 +281,46 @@ def test_the_doctor_finds_softhsm_well_and_leaves_no_trace(tmp_path: Path) -> No
     assert result.code == 0
     assert {row["available"] for row in result.json()} == {"yes"}
     assert not (tmp_path / "home").exists()
+
+
+def test_known_answers_pass_and_the_last_line_counts_them(tmp_path: Path) -> None:
+    result = kif(tmp_path / "home", "hsm", "kat", KNOWN_ANSWERS)
+    assert result.code == 0
+    number = len(json.loads(KNOWN_ANSWERS.read_text()))
+    assert result.out.splitlines()[-1] == f"{number} passed, 0 failed, 0 skipped"
+    some = kif(tmp_path / "home", "hsm", "kat", KNOWN_ANSWERS, "--category", "SCP02", "--json")
+    assert [row["verdict"] for row in some.json()] == ["passed", "passed"]
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_known_answer_that_fails_ends_with_1(tmp_path: Path) -> None:
+    vectors = [each for each in json.loads(KNOWN_ANSWERS.read_text()) if each["cat"] == "KCV"]
+    vectors[0]["expect"]["kcv"] = "000000"
+    vectors[1]["cat"] = "SOMETHING"
+    (tmp_path / "vectors.json").write_text(json.dumps(vectors))
+    result = kif(tmp_path / "home", "hsm", "kat", tmp_path / "vectors.json")
+    assert result.code == 1
+    assert result.out.splitlines()[-1] == f"{len(vectors) - 2} passed, 1 failed, 1 skipped"
+    assert "kcv: 08D7B4 instead of 000000" in result.out.replace("08d7b4", "08D7B4")
+    absent = kif(tmp_path / "home", "hsm", "kat", KNOWN_ANSWERS, "--category", "NONE")
+    sentence(absent, 2, "no vector of the category NONE")
+    sentence(kif(tmp_path / "home", "hsm", "kat", tmp_path / "none"), 2, "can't be read")
+
+
+def test_a_run_of_known_answers_goes_on_the_record(site: TestSite) -> None:
+    arguments = ("hsm", "kat", KNOWN_ANSWERS, "--category", "KCV", "--record")
+    result = kif(site.home.path, *arguments, given=operators(site))
+    assert (result.code, result.err) == (0, "")
+    (entry,) = kif(site.home.path, "log", "search", "--kind", "library-tested", "--json").json()
+    digest = hashlib.sha256(KNOWN_ANSWERS.read_bytes()).hexdigest()
+    counts = {"passed": 8, "failed": 0, "skipped": 0}
+    assert entry["event"].items() >= {"vectors": digest, **counts}.items()
+    assert kif(site.home.path, "log", "verify").code == 0
+
+
+def test_known_answers_without_a_site_are_not_recorded(tmp_path: Path) -> None:
+    result = kif(tmp_path, "hsm", "kat", KNOWN_ANSWERS, "--record")
+    sentence(result, 4, "Hold the genesis ceremony first")
 
 
 def test_plans_are_checked(tmp_path: Path) -> None:

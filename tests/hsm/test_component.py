@@ -11,9 +11,12 @@ from pkcs11.exceptions import AttributeSensitive, PKCS11Error
 from kif.formats import emv
 from kif.formats.cmac import xor
 from kif.formats.control import Control
-from kif.formats.error import BadInput, DeviceFailed
+from kif.formats.error import BadInput, DeviceFailed, Refused
 from kif.formats.scp03 import StaticKey
 from kif.formats.secret import Secret
+from kif.formats.weak import odd_parity
+from kif.hsm.boundary import crossings, permitting
+from kif.hsm.clear import clear_value
 from kif.hsm.cmac import CmacMaster, kdf3
 from kif.hsm.component import Combination, component_kcv
 from kif.hsm.derive import derive_2tdea
@@ -190,6 +193,63 @@ def test_a_key_that_is_formed_leaves_itself_and_its_l_only(
     components = [secrets.token_bytes(algorithm.size) for _ in range(2)]
     with formed(token, algorithm, components):
         assert count(token) == before + 2
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.TDES_2, Algorithm.TDES_3])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_des_key_that_is_formed_has_odd_parity(
+    token: Token, algorithm: Algorithm, number: int
+) -> None:
+    components = [secrets.token_bytes(algorithm.size) for _ in range(number)]
+    with closing(Combination(token, algorithm)) as combination:
+        for component in components:
+            combination.enter(Secret(component))
+        key = combination.session_key(Usage.CARD_DELIVERY)
+        with released(key), permitting("test"):
+            assert clear_value(token, key, "test").reveal() == odd_parity(combined(components))
+    crossings()
+
+
+WEAK = "0101010101010101"
+SEMI_WEAK = "FE01FE01FE01FE01"
+GOOD, OTHER = "0123456789ABCDEF", "FEDCBA9876543210"
+
+
+@pytest.mark.control("KIF-HSM-10")
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (WEAK + GOOD, "weak or semi-weak DES part"),
+        (GOOD + SEMI_WEAK, "weak or semi-weak DES part"),
+        ("00" * 8 + GOOD, "weak or semi-weak DES part"),
+        (GOOD + GOOD, "two equal parts, which is single DES"),
+        (GOOD + "0022446688AACCEE", "two equal parts"),
+        (GOOD + OTHER + GOOD, "two equal parts"),
+        (GOOD + OTHER + WEAK, "weak or semi-weak DES part"),
+        ("00" * 32, "a key of zeros"),
+    ],
+)
+def test_a_weak_key_is_not_formed(token: Token, value: str, why: str) -> None:
+    whole = bytes.fromhex(value)
+    algorithm = Algorithm.of(Cipher.AES if len(whole) == 32 else Cipher.TDEA, len(whole))
+    mask = secrets.token_bytes(len(whole))
+    with nothing_left(token), closing(Combination(token, algorithm)) as combination:
+        combination.enter(Secret(mask))
+        combination.enter(Secret(xor(whole, mask)))
+        with pytest.raises(Refused, match=why) as caught:
+            combination.require_strong()
+    assert caught.value.control is Control.KEY_WEAK
+
+
+@pytest.mark.parametrize(
+    "value", [GOOD + OTHER, GOOD + OTHER + "1122334455667788", "00" * 31 + "01"]
+)
+def test_a_key_that_is_not_weak_is_taken(token: Token, value: str) -> None:
+    whole = bytes.fromhex(value)
+    algorithm = Algorithm.of(Cipher.AES if len(whole) == 32 else Cipher.TDEA, len(whole))
+    with nothing_left(token), closing(Combination(token, algorithm)) as combination:
+        combination.enter(Secret(whole))
+        combination.require_strong()
 
 
 def test_a_key_of_no_components_is_not_formed(token: Token) -> None:

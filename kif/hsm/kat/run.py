@@ -13,7 +13,7 @@ from kif.formats.error import KifError
 from kif.hsm import keyblock
 from kif.hsm.an10922 import AES_192_ON_HOST
 from kif.hsm.boundary import crossings, permitting
-from kif.hsm.kat import checks, diversify, emv, exchange, pin, scp03, sim
+from kif.hsm.kat import certificates, checks, diversify, emv, exchange, icao, pin, scp03, sim
 from kif.hsm.kat.outcome import Outputs, Trial, differs, prints
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
@@ -37,6 +37,11 @@ TRIALS: dict[str, Trial] = {
     "SCP03": scp03.session,
     "MILENAGE": sim.milenage,
     "TR-31": exchange.key_block,
+    "EMV-RSA": certificates.recovered,
+    "ICAO-BAC": icao.basic_access,
+    "ICAO-PACE": icao.pace,
+    "ICAO-AA": icao.active_authentication,
+    "ICAO-LDS": icao.data_structure,
 }
 _DIVERSIFIERS = ("pan", "psn", "R", "atc", "kdd", "div_input", "sequence", "label", "context")
 _ON_HOST = (AES_192_ON_HOST, OPC_ON_HOST, PIN_BLOCK_ON_HOST, keyblock.ON_HOST)
