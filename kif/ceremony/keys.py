@@ -74,7 +74,7 @@ def _form(
     for number, person in enumerate(present, start=1):
         enter = partial(_enter, custody, step, key, person, number, people)
         until_right(people, enter, (BadInput,))
-    kcv = custody.form(key, step.algorithm.value)
+    kcv = custody.form(key, step.algorithm.value, step.years)
     people.tell(f"Key {key}: {step.algorithm.value}, check value {kcv}.")
 
 

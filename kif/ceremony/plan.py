@@ -51,6 +51,8 @@ class Form(Step):
     action: Literal["form"]
     key: str
     algorithm: Algorithm
+    years: Annotated[int, Field(ge=1, le=30)] | None = None
+    """The key's cryptoperiod from the ceremony; without one it is valid until it is deactivated."""
 
 
 AnyStep = Annotated[Plain | Generate | Form, Field(discriminator="action")]
@@ -132,7 +134,7 @@ def in_words(plan: Plan, digest: str) -> str:
     steps = [
         f"  {number}. {' '.join(step.text.split())}"
         + (f" [{', '.join(step.keys)}]" if isinstance(step, Generate) else "")
-        + (f" [{step.key}, {step.algorithm.value}]" if isinstance(step, Form) else "")
+        + (f" [{_formed(step)}]" if isinstance(step, Form) else "")
         for number, step in enumerate(plan.steps, start=1)
     ]
     return "\n".join(
@@ -144,6 +146,11 @@ def in_words(plan: Plan, digest: str) -> str:
             f"  SHA-256 of the plan's file: {digest}",
         )
     )
+
+
+def _formed(step: Form) -> str:
+    valid = "" if step.years is None else f", valid for {step.years} years"
+    return f"{step.key}, {step.algorithm.value}{valid}"
 
 
 def _first(invalid: ValidationError) -> str:

@@ -82,15 +82,19 @@ def _root(app: App, size: int) -> dict[str, Any]:
     return {"size": size, "root": frontier.root().hex(), "signed": signed}
 
 
-def _row(ledger: LedgerTables, entry: Entry) -> dict[str, Any]:
+def told(ledger: LedgerTables, entry: Entry) -> Entry:
+    """Return an entry with what it commits to, as far as that was not erased."""
     hidden = None if entry.commit is None else ledger.payload(entry.index)
-    told = entry if hidden is None else entry.disclosed(*hidden)
+    return entry if hidden is None else entry.disclosed(*hidden)
+
+
+def _row(ledger: LedgerTables, entry: Entry) -> dict[str, Any]:
     return {
         "index": entry.index,
         "time": entry.time.isoformat(timespec="seconds"),
         "kind": entry.event.kind,
         "boundary": entry.boundary.value,
-        "subject": fields_of(told.event),
+        "subject": fields_of(told(ledger, entry).event),
     }
 
 

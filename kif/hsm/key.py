@@ -123,16 +123,22 @@ def recognise(
 
     The key is left alone: it may be somebody's, or evidence.
     """
-    with calling(f"reading the attributes of {label}"):
-        wrong = _differing(native, rule)
-        if algorithm is not None:
-            wrong += _other_algorithm(native, algorithm)
+    wrong = drifted(native, rule, label, algorithm)
     if wrong:
         raise DeviceFailed(
             Control.KEY_USAGE,
             f"The token's key '{label}' is not of its usage: it differs in {', '.join(wrong)}. "
             "Do not use it; ask the custodians.",
         )
+
+
+def drifted(
+    native: NativeKey, rule: Rule, label: str, algorithm: Algorithm | None = None
+) -> list[str]:
+    """Return the names of the attributes in which a key is not of its usage and algorithm."""
+    with calling(f"reading the attributes of {label}"):
+        wrong = _differing(native, rule)
+        return wrong if algorithm is None else wrong + _other_algorithm(native, algorithm)
 
 
 def _differing(native: NativeKey, rule: Rule) -> list[str]:

@@ -19,6 +19,13 @@ from kif.hsm import library, softhsm
 from kif.hsm.calls import attach, detach
 from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
 
+SECRET, PRIVATE, PUBLIC = "secret", "private", "public"
+_HALVES = {
+    SECRET: ObjectClass.SECRET_KEY,
+    PRIVATE: ObjectClass.PRIVATE_KEY,
+    PUBLIC: ObjectClass.PUBLIC_KEY,
+}
+
 
 @dataclass(frozen=True)
 class TokenPlace:
@@ -116,6 +123,16 @@ class Token:
         with library.calling(f"destroying {label}"):
             for native in self._objects({Attribute.CLASS: kind, Attribute.LABEL: label}):
                 native.destroy()
+
+    def key_objects(self) -> dict[tuple[str, str], list[NativeKey]]:
+        """Return the keys that stay in the token, by label and half: secret, private, public."""
+        found: dict[tuple[str, str], list[NativeKey]] = {}
+        with library.calling("listing the token's keys"):
+            for half, kind in _HALVES.items():
+                for native in self._objects({Attribute.CLASS: kind, Attribute.TOKEN: True}):
+                    label = str(native[Attribute.LABEL])
+                    found.setdefault((label, half), []).append(native)
+        return found
 
     def keep_public(self, label: str, value: bytes) -> None:
         """Keep a public value as a data object beside the keys."""

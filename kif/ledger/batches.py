@@ -102,7 +102,7 @@ class Batches:
                 "meant a new one.",
             )
 
-    def prepared(self, event: BatchPrepared) -> None:
+    def prepared(self, event: BatchPrepared, now: datetime) -> None:
         """Take the scripts of a whole batch, and the keys that they name."""
         batch = self.in_state(event.batch, "is prepared", BatchState.RECEIVED)
         for key, kcv in event.keys.items():
@@ -111,7 +111,7 @@ class Batches:
                     Control.KEY_USAGE,
                     f"{key} is not a key of {batch.issuer}, whose cards these are.",
                 )
-            self._keys.require_active(key, kcv)
+            self._keys.require_active(key, kcv, now)
         count = self.jobs[batch.id].move_all(JobState.RECEIVED, JobState.PREPARED)
         if not count:
             raise Refused(
@@ -193,7 +193,7 @@ class Batches:
                 f"Batch {batch} was released for {', '.join(terms.stations)}, not for {station}.",
             )
         for key, kcv in found.keys:
-            self._keys.require_active(KeyRef.parse(key), kcv)
+            self._keys.require_active(KeyRef.parse(key), kcv, now)
         return terms
 
     def dispatched(self, event: BatchDispatched) -> None:

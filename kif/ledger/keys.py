@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from kif.formats.control import Control
@@ -13,6 +14,7 @@ from kif.formats.purpose import Owner, purpose_of
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
+from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
 
 
@@ -29,6 +31,13 @@ class KeyEntry:
     derived: str | None
     public_key: str | None
     state: KeyState = KeyState.PRE_ACTIVE
+    valid_until: datetime | None = None
+    """The end of its cryptoperiod (NIST SP 800-57 part 1, 5.3), if it has one."""
+
+    def may_be_used(self, now: datetime) -> bool:
+        """Return whether it is active and within its cryptoperiod."""
+        in_time = self.valid_until is None or now <= self.valid_until
+        return self.state is KeyState.ACTIVE and in_time
 
 
 class Keys:
@@ -47,7 +56,14 @@ class Keys:
 
     def formed(self, event: KeyFormed) -> None:
         """Enter a key that was combined of components."""
-        entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, None)
+        entry = KeyEntry(
+            event.usage,
+            event.algorithm,
+            event.kcv,
+            event.derived,
+            None,
+            valid_until=event.valid_until,
+        )
         self._enter(event.key, entry)
 
     def retained(self, key: KeyRef, derived: str) -> None:
@@ -104,24 +120,26 @@ class Keys:
             raise BadInput(Control.KEY_FOUND, f"There is no key {key}. 'kif key list' lists them.")
         return self.known[key]
 
-    def require_active(self, key: KeyRef, kcv: str) -> None:
+    def require_active(self, key: KeyRef, kcv: str, now: datetime) -> None:
         """Require that a key may be used and has this check value (KEY_CHECK_VALUE)."""
         entry = self.known.get(key)
         if entry is None or entry.state is not KeyState.ACTIVE:
             state = "unknown" if entry is None else entry.state.value
             raise Refused(Control.KEY_STATE, f"The key {key} is {state}; an active one is needed.")
+        if entry.valid_until is not None and now > entry.valid_until:
+            raise _expired(key, entry.valid_until)
         if entry.kcv != kcv:
             raise Refused(
                 Control.KEY_CHECK_VALUE,
                 f"The key {key} has the check value {entry.kcv} on the record, not {kcv}.",
             )
 
-    def newest(self, owner: str, purpose: str) -> KeyRef:
-        """Return the newest active key of an owner and purpose, or raise (KEY_FOUND)."""
+    def newest(self, owner: str, purpose: str, now: datetime) -> KeyRef:
+        """Return the newest key of an owner and purpose that may be used, or raise (KEY_FOUND)."""
         found = [
             key
             for key, entry in self.known.items()
-            if (key.owner, key.purpose) == (owner, purpose) and entry.state is KeyState.ACTIVE
+            if (key.owner, key.purpose) == (owner, purpose) and entry.may_be_used(now)
         ]
         if not found:
             raise Refused(
@@ -165,13 +183,38 @@ class Keys:
     def encode(self) -> list[list[str | None]]:
         """Return every key as JSON values."""
         return [
-            [str(key), e.usage, e.algorithm, e.kcv, e.derived, e.public_key, e.state.value]
+            [
+                str(key),
+                e.usage,
+                e.algorithm,
+                e.kcv,
+                e.derived,
+                e.public_key,
+                e.state.value,
+                None if e.valid_until is None else write_time(e.valid_until),
+            ]
             for key, e in self.known.items()
         ]
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.known = {
-            KeyRef.parse(key): KeyEntry(usage, algorithm, kcv, derived, public, KeyState(state))
-            for key, usage, algorithm, kcv, derived, public, state in fields
+            KeyRef.parse(key): KeyEntry(
+                usage,
+                algorithm,
+                kcv,
+                derived,
+                public,
+                KeyState(state),
+                None if until is None else read_time(until),
+            )
+            for key, usage, algorithm, kcv, derived, public, state, until in fields
         }
+
+
+def _expired(key: KeyRef, until: datetime) -> Refused:
+    return Refused(
+        Control.KEY_STATE,
+        f"The key {key} was valid until {until:%Y-%m-%d}; nothing is made with it any more. Hold "
+        "the ceremony that forms its next version.",
+    )

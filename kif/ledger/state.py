@@ -158,6 +158,7 @@ class State:
             of_site.TokenOpened: lambda e, _: None,
             of_site.LibraryAccepted: lambda e, _: self.genesis.accept_library(e),
             of_site.LibraryTested: lambda e, _: None,
+            of_site.KeysChecked: lambda e, _: None,
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
             of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
@@ -178,7 +179,7 @@ class State:
         return {
             of_batch.FileRefused: lambda e, _: None,
             of_batch.BatchReceived: self.retention.received,
-            of_batch.BatchPrepared: lambda e, _: batches.prepared(e),
+            of_batch.BatchPrepared: batches.prepared,
             of_batch.ApprovalGiven: batches.approved,
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -107,10 +108,11 @@ class Custody:
         event = Deviation(person, key, wrong.control, for_the_record(wrong.sentence))
         self.desk.record.write(lambda step: step.record(event))
 
-    def form(self, key: KeyRef, algorithm: str) -> Kcv:
+    def form(self, key: KeyRef, algorithm: str, years: int | None = None) -> Kcv:
         """Form a key of its components inside the token; return its check value.
 
-        Raises ``Refused`` (KEY_WEAK) for a weak one, and leaves nothing.
+        ``years`` is its cryptoperiod from now, if it has one. Raises ``Refused`` (KEY_WEAK) for a
+        weak one, and leaves nothing.
         """
         combination = self._combinations.pop(key)
         try:
@@ -120,7 +122,8 @@ class Custody:
             usage = purpose_of(key).usage
 
             def work(step: Step) -> None:
-                step.record(KeyFormed(step.by, key, usage, algorithm, kcv, derived))
+                until = None if years is None else _after(step.now, years)
+                step.record(KeyFormed(step.by, key, usage, algorithm, kcv, derived, until))
                 step.session.add(key_row(step.state, key))
 
             self.desk.record.write(work)
@@ -160,6 +163,12 @@ class Custody:
         if to is KeyState.DESTROYED:
             self.desk.keys.destroy(key)
         return view
+
+
+def _after(time: datetime, years: int) -> datetime:
+    """Return the same moment some years later; of 29 February, a day before."""
+    day = min(time.day, 28) if time.month == 2 else time.day
+    return time.replace(year=time.year + years, day=day)
 
 
 def _checked(token: Token, algorithm: Algorithm, component: Secret, check_value: str) -> Kcv:

@@ -80,12 +80,12 @@ class Desk:
     def master(self, batch: str, key: KeyRef) -> Key:
         """Return a master that the batch was released with. Raises ``Refused`` for any other."""
         with self.record.deciding() as state:
-            return self.keys.master(key, _released_with(state, batch, key))
+            return self.keys.master(key, self._released_with(state, batch, key))
 
     def cmac_master(self, batch: str, key: KeyRef) -> CmacMaster:
         """Return a vendor's card manager key that the batch was released with."""
         with self.record.deciding() as state:
-            return self.keys.cmac_master(key, _released_with(state, batch, key))
+            return self.keys.cmac_master(key, self._released_with(state, batch, key))
 
     def protect(
         self, state: State, session: Session, job: JobRef, clear: Secret, what: str
@@ -122,6 +122,17 @@ class Desk:
             )
         return self.keys.batch(batch, KeyRef.parse(known.retention), seed)
 
+    def _released_with(self, state: State, batch: str, key: KeyRef) -> KeyEntry:
+        """Return a key that may be used, and is in the statement that two people signed."""
+        kcv = dict(state.batches.require(batch).keys).get(str(key))
+        if kcv is None:
+            raise Refused(
+                Control.KEY_STATE,
+                f"Batch {batch} was not released with {key}; nothing was derived.",
+            )
+        state.keys.require_active(key, kcv, self.record.clock())
+        return state.keys.require(key)
+
     def _bound_scripts(self, session: Session, batch: Known) -> dict[int, bytes]:
         """Return the digests of a batch's scripts, which give the root that was released."""
         if batch.id not in self._scripts:
@@ -135,17 +146,6 @@ class Desk:
                 )
             self._scripts[batch.id] = {each.number: each.digest for each in bound}
         return self._scripts[batch.id]
-
-
-def _released_with(state: State, batch: str, key: KeyRef) -> KeyEntry:
-    """Return a key that is active, and in the statement that two people signed for the batch."""
-    kcv = dict(state.batches.require(batch).keys).get(str(key))
-    if kcv is None:
-        raise Refused(
-            Control.KEY_STATE, f"Batch {batch} was not released with {key}; nothing was derived."
-        )
-    state.keys.require_active(key, kcv)
-    return state.keys.require(key)
 
 
 def context(job: JobRef, what: str) -> bytes:

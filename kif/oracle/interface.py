@@ -339,8 +339,11 @@ class CustodyOracle(Protocol):
     def slip(self, key: KeyRef, person: str, wrong: BadInput) -> None:
         """Record that a custodian's entry was not one."""
 
-    def form(self, key: KeyRef, algorithm: str) -> Kcv:
-        """Form a key of its components inside the token; return its check value."""
+    def form(self, key: KeyRef, algorithm: str, years: int | None = None) -> Kcv:
+        """Form a key of its components inside the token; return its check value.
+
+        ``years`` is its cryptoperiod from now, if it has one.
+        """
 
     def close(self, ceremony: str) -> None:
         """Close the ceremony: its keys are active."""

@@ -17,7 +17,7 @@ from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
 from kif.hsm.memory import Head, LogMemory
 from kif.hsm.token import Token
-from kif.ledger.events.site import ClockCorrected, TokenOpened
+from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
 from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import require_tables
@@ -29,6 +29,7 @@ from kif.oracle.gateway import Gateway
 from kif.oracle.graphics import Graphics
 from kif.oracle.group import Step
 from kif.oracle.home import Home
+from kif.oracle.inventory import Finding, compare
 from kif.oracle.keys import KeyRing
 from kif.oracle.opening import log_at_rest
 from kif.oracle.preparation import Preparation
@@ -38,6 +39,7 @@ from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
 from kif.oracle.supervision import Supervision
+from kif.oracle.views import key_views
 from kif.store.engine import Store, open_store
 
 
@@ -104,18 +106,37 @@ def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetim
         return record.write(work)
 
 
+def check_keys(home: Home, pin: Secret, by: tuple[str, ...]) -> list[Finding]:
+    """Compare registry, token and log, key by key; the result is on the record."""
+    with open_record(home, pin, by, checking=True) as (keys, record):
+        with record.reading() as (state, tx):
+            findings = compare(keys.token, state.keys, key_views(tx.session))
+            count = len(state.keys.known)
+        record.write(lambda step: step.record(KeysChecked(step.by, count, len(findings))))
+        return findings
+
+
 @contextmanager
 def open_record(
-    home: Home, pin: Secret, by: tuple[str, ...], *, correcting: bool = False
+    home: Home,
+    pin: Secret,
+    by: tuple[str, ...],
+    *,
+    correcting: bool = False,
+    checking: bool = False,
 ) -> Iterator[tuple[KeyRing, Record]]:
-    """Open token and log of a site, followed to its end and compared with everything else."""
+    """Open token and log of a site, followed to its end and compared with everything else.
+
+    ``checking`` leaves the comparison of keys and tables to the caller, who reports on it.
+    """
     home.require_site()
     store = open_store(home.database)
     try:
         with Token.open(home.token_place(), pin) as token:
             keys, memory = KeyRing.open(token, token.place.label), LogMemory(token)
-            tail, followed = _follow(store, keys, memory.recall())
-            keys.require(tail.state.keys)
+            tail, followed = _follow(store, keys, memory.recall(), comparing=not checking)
+            if not checking:
+                keys.require(tail.state.keys)
             record = Record(store, tail, keys.log_signer, memory, by, now, os.urandom, correcting)
             started = tail.size - followed
             yield keys, record
@@ -125,10 +146,11 @@ def open_record(
         store.close()
 
 
-def _follow(store: Store, keys: KeyRing, head: Head) -> tuple[Tail, int]:
+def _follow(store: Store, keys: KeyRing, head: Head, *, comparing: bool) -> tuple[Tail, int]:
     """Return the log's end, and how many entries had to be admitted to get there."""
     verifier = encode_verifier(keys.log_signer.name, keys.log_signer.public_key)
     with store.reading() as tx:
         tail, followed = log_at_rest(tx.ledger, verifier, keys.protection, head)
-        require_tables(tx.session, tail.state, verifier, whole=False)
+        if comparing:
+            require_tables(tx.session, tail.state, verifier, whole=False)
     return tail, followed

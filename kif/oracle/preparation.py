@@ -74,8 +74,9 @@ class Preparation:
             owners = {purpose: vendor or issuer for purpose, vendor in wanted.items()}
             _require_of(chosen, owners)
             given = {key.purpose: key for key in chosen}
+            now = self.desk.record.clock()
             return {
-                purpose: given.get(purpose) or state.keys.newest(owner, purpose)
+                purpose: given.get(purpose) or state.keys.newest(owner, purpose, now)
                 for purpose, owner in owners.items()
             }
 

@@ -195,7 +195,7 @@ def key_formed(key: KeyRef = MASTER) -> KeyFormed:
     of_des = key.purpose.startswith("emv")
     kcv = KEYS.get(key, "des-zero:08D7B4" if of_des else "gp-aes-01:000000")
     algorithm = "2TDEA" if of_des else "AES-128"
-    return KeyFormed(BY, key, "master-derivation", algorithm, kcv, f"derived-{kcv}")
+    return KeyFormed(BY, key, "master-derivation", algorithm, kcv, f"derived-{kcv}", None)
 
 
 @cache

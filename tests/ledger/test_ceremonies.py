@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -21,6 +22,7 @@ from kif.ledger.events.key import (
     KeyCeremonyClosed,
     KeyStateChanged,
 )
+from kif.ledger.state import State
 from tests.ledger.history import (
     BY,
     CUSTODIANS,
@@ -30,6 +32,7 @@ from tests.ledger.history import (
     OPERATORS,
     PLAN,
     SITE,
+    START,
     B,
     World,
     ceremony_begun,
@@ -52,6 +55,7 @@ SECOND = replace(MASTER, version=2)
 OTHER = KeyRef("other-vendor", "card-manager", 1)
 AC = KeyRef(ISSUER, "emv-ac", 1)
 CLOSED = KeyCeremonyClosed(BY, "vendor-keys")
+NOW = START + timedelta(days=1)
 ABORTED = KeyCeremonyAborted(BY, "vendor-keys", "The power was lost.")
 
 
@@ -98,9 +102,9 @@ def test_versions_and_owners_stand_side_by_side() -> None:
     world = World(site().events, key_ceremony(SECOND), key_ceremony(OTHER), registered())
     world.admit(key_ceremony(AC, name="issuer-keys"))
     keys = world.state.keys
-    assert keys.newest("vendor", "card-manager") == SECOND
-    assert keys.newest("other-vendor", "card-manager") == OTHER
-    assert keys.newest(ISSUER, "emv-ac") == AC
+    assert keys.newest("vendor", "card-manager", NOW) == SECOND
+    assert keys.newest("other-vendor", "card-manager", NOW) == OTHER
+    assert keys.newest(ISSUER, "emv-ac", NOW) == AC
     assert keys.known[MASTER].state is KeyState.ACTIVE
 
 
@@ -271,13 +275,43 @@ def test_a_key_that_is_not_active_makes_no_card() -> None:
     world.admit(changed(KeyState.ACTIVE), claimed(1))
 
 
+def valid_until(end: timedelta) -> World:
+    """A world whose vendor key's cryptoperiod ends so long after the start."""
+    form = replace(key_formed(), valid_until=START + end)
+    return World(filled().events, form, CLOSED)
+
+
+@pytest.mark.control("KIF-HSM-08")
+def test_a_key_outside_its_cryptoperiod_prepares_and_makes_nothing() -> None:
+    world = valid_until(timedelta(seconds=-1))
+    world.admit(registered(), received(1))
+    refused(world, prepared(), "was valid until 2025-12-31; nothing is made with it any more")
+    with pytest.raises(KifError, match="vendor has no active key for card-manager"):
+        world.state.keys.newest("vendor", "card-manager", NOW)
+    world = valid_until(timedelta(hours=1))
+    world.release(2)
+    world.admit(claimed(1))
+    world.state.batches.require_released(B, "station-1", START + timedelta(minutes=59))
+    with pytest.raises(KifError, match="was valid until 2026-01-01"):
+        world.state.batches.require_released(B, "station-1", START + timedelta(minutes=61))
+    assert world.state.keys.newest("vendor", "card-manager", START) == MASTER
+
+
+def test_a_cryptoperiod_is_in_the_snapshot() -> None:
+    keys = valid_until(timedelta(days=3)).state.keys
+    again = State(bytes(32)).keys
+    again.restore(keys.encode())
+    assert again.known == keys.known
+    assert again.known[MASTER].valid_until == START + timedelta(days=3)
+
+
 @pytest.mark.control("KIF-HSM-08")
 def test_a_key_that_is_not_active_prepares_no_batch() -> None:
     world = World(site().events, registered(), received(1))
     world.admit(changed(KeyState.DEACTIVATED))
     refused(world, prepared(), "is deactivated; an active one is needed")
     with pytest.raises(KifError, match="vendor has no active key for card-manager"):
-        world.state.keys.newest("vendor", "card-manager")
+        world.state.keys.newest("vendor", "card-manager", NOW)
 
 
 @pytest.mark.control("KIF-HSM-03")

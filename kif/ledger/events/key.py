@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from kif.formats.control import Control
@@ -11,6 +12,7 @@ from kif.ledger.event import Event
 from kif.ledger.form import (
     Count,
     Digest,
+    Form,
     Kcv,
     Key,
     Keys,
@@ -19,6 +21,9 @@ from kif.ledger.form import (
     Pair,
     Reason,
     one_of,
+    optional,
+    read_time,
+    write_time,
 )
 
 
@@ -63,6 +68,8 @@ class KeyFormed(Event, kind="key-formed"):
     kcv: Kcv
     derived: Kcv
     """The check value of a key that is derived from it: what each opening compares."""
+    valid_until: Annotated[datetime | None, optional(Form(read_time, write_time))]
+    """The end of its cryptoperiod, when the plan gives it one."""
 
 
 @dataclass(frozen=True)

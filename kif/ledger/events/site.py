@@ -40,6 +40,15 @@ class LibraryTested(Event, kind="library-tested"):
 
 
 @dataclass(frozen=True)
+class KeysChecked(Event, kind="keys-checked"):
+    """Registry, token and log were compared, key by key."""
+
+    by: Pair
+    keys: Count
+    findings: Count
+
+
+@dataclass(frozen=True)
 class ClockCorrected(Event, kind="clock-corrected"):
     """The clock had been ahead: what follows may be earlier than what stands before."""
 

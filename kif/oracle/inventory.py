@@ -1,0 +1,118 @@
+"""The three-way check of keys: what the registry, the token and the log say of each.
+
+The log decides; what differs from it is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kif.formats.error import BadInput, KifError
+from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
+from kif.hsm.form import derived_check_value
+from kif.hsm.key import Algorithm, Key, drifted
+from kif.hsm.keypair import public_key
+from kif.hsm.native import NativeKey
+from kif.hsm.token import PRIVATE, SECRET, Token
+from kif.hsm.usage import RULES, Usage
+from kif.ledger.keys import KeyEntry, Keys
+from kif.oracle.interface import KeyView
+
+_Objects = dict[tuple[str, str], list[NativeKey]]
+_GONE = (KeyState.PRE_ACTIVE, KeyState.DESTROYED)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not fit: the key, where it was found, and what it is."""
+
+    key: str
+    where: str
+    """``token`` or ``registry``."""
+    what: str
+
+
+def compare(token: Token, keys: Keys, registry: Sequence[KeyView]) -> list[Finding]:
+    """Return every finding, in the order of the keys."""
+    objects = token.key_objects()
+    found = [
+        *_of_registry(keys, {view.key: view for view in registry}),
+        *_strangers(objects, keys),
+        *(
+            finding
+            for key, entry in keys.known.items()
+            for finding in _of_key(token, objects, key, entry)
+        ),
+    ]
+    return sorted(found, key=lambda each: (each.key, each.where, each.what))
+
+
+def _of_registry(keys: Keys, registry: dict[KeyRef, KeyView]) -> Iterator[Finding]:
+    for key in sorted(keys.known.keys() | registry.keys()):
+        entry, view = keys.known.get(key), registry.get(key)
+        if view is None:
+            yield Finding(str(key), "registry", "is not in the registry, but on the record.")
+        elif entry is None:
+            yield Finding(str(key), "registry", "is in the registry and not on the record.")
+        else:
+            ours = (entry.usage, entry.algorithm, entry.kcv, entry.state)
+            theirs = (view.usage, view.algorithm, view.kcv, view.state)
+            names = ("usage", "algorithm", "check value", "state")
+            for name, here, there in zip(names, ours, theirs, strict=True):
+                if here != there:
+                    yield Finding(
+                        str(key), "registry", f"has the {name} {there}; the record says {here}."
+                    )
+
+
+def _strangers(objects: _Objects, keys: Keys) -> Iterator[Finding]:
+    for (label, kind), natives in objects.items():
+        known = _entry(label, keys)
+        if known is None:
+            yield Finding(label, "token", f"no ceremony made this {kind} key.")
+        elif known.state is KeyState.DESTROYED:
+            yield Finding(label, "token", "is there, but was destroyed on the record.")
+        if len(natives) > 1:
+            yield Finding(label, "token", f"{len(natives)} {kind} keys have this label.")
+
+
+def _of_key(token: Token, objects: _Objects, key: KeyRef, entry: KeyEntry) -> Iterator[Finding]:
+    kind = SECRET if entry.public_key is None else PRIVATE
+    natives = objects.get((str(key), kind), [])
+    if not natives:
+        if entry.state not in _GONE:
+            yield Finding(str(key), "token", f"is {entry.state.value} on the record and not there.")
+        return
+    usage = Usage(entry.usage)
+    algorithm = Algorithm(entry.algorithm) if kind == SECRET else None
+    for native in natives:
+        wrong = drifted(native, RULES[usage], str(key), algorithm)
+        if wrong:
+            yield Finding(str(key), "token", f"differs from its usage in {', '.join(wrong)}.")
+    if len(natives) == 1 and entry.state not in _GONE:
+        yield from _other_value(token, key, entry, natives[0])
+
+
+def _other_value(
+    token: Token, key: KeyRef, entry: KeyEntry, native: NativeKey
+) -> Iterator[Finding]:
+    try:
+        if entry.public_key is not None:
+            same = public_key(token, str(key)).hex() == entry.public_key
+        else:
+            found = Key(Usage(entry.usage), Algorithm(entry.algorithm), native)
+            same = str(derived_check_value(found)) == entry.derived
+    except KifError as exc:
+        yield Finding(str(key), "token", f"can't be compared: {exc.sentence}")
+        return
+    if not same:
+        yield Finding(str(key), "token", "is another key: its check value differs.")
+
+
+def _entry(label: str, keys: Keys) -> KeyEntry | None:
+    try:
+        return keys.known.get(KeyRef.parse(label))
+    except BadInput:
+        return None
