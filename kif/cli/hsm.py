@@ -39,8 +39,9 @@ def doctor(app: App, library: Path | None, form: str) -> None:
         {
             "feature": each.feature,
             "available": "yes" if each.available else "no",
+            "boundary": each.boundary,
             "missing": ", ".join(each.missing),
-            "means": "" if each.available else each.otherwise,
+            "means": each.means,
         }
         for each in findings
     ]

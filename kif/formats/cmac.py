@@ -12,7 +12,10 @@ _REDUCTION = {16: 0x87, 8: 0x1B}
 
 def xor(left: bytes, right: bytes) -> bytes:
     """Return the bitwise xor of two strings of the same length."""
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+    size = len(left)
+    if len(right) != size:
+        raise ValueError("two strings of different lengths have no xor")
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(size, "big")
 
 
 def subkeys(encrypted_zero: bytes) -> tuple[bytes, bytes]:
@@ -26,18 +29,23 @@ def split(message: bytes, encrypted_zero: bytes, least: int = 0) -> tuple[bytes,
 
     A message of fewer than ``least`` bytes is padded to so many (AN10922, 2.2: two blocks).
     """
-    block = len(encrypted_zero)
-    k1, k2 = subkeys(encrypted_zero)
-    if message and len(message) % block == 0 and len(message) >= least:
-        return message[:-block], xor(message[-block:], k1)
+    head, last, whole = cut(message, len(encrypted_zero), least)
+    return head, xor(last, subkeys(encrypted_zero)[0 if whole else 1])
+
+
+def cut(message: bytes, block: int, least: int = 0) -> tuple[bytes, bytes, bool]:
+    """Return the blocks before the last, the last, padded, and whether it was whole already."""
+    size = len(message)
+    if size and size % block == 0 and size >= least:
+        return message[:-block], message[-block:], True
     padded = (message + b"\x80").ljust(least, b"\x00")
     padded += bytes(-len(padded) % block)
-    return padded[:-block], xor(padded[-block:], k2)
+    return padded[:-block], padded[-block:], False
 
 
 def _double(block: bytes) -> bytes:
-    bits = 8 * len(block)
+    size = len(block)
     value = int.from_bytes(block, "big") << 1
-    if value >> bits:
-        value ^= (1 << bits) | _REDUCTION[len(block)]
-    return value.to_bytes(len(block), "big")
+    if value >> (8 * size):
+        value ^= (1 << (8 * size)) | _REDUCTION[size]
+    return value.to_bytes(size, "big")

@@ -5,6 +5,7 @@ All lengths in bytes, all integers big-endian. No key is here: the derivation *m
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -84,10 +85,16 @@ def derivation_messages(constant: Constant, context: bytes, bits: int) -> list[b
     ``context`` is host challenge and card challenge, or for CARD_CHALLENGE the sequence counter
     and the AID. ``bits`` is the length of the output.
     """
-    return [
-        bytes(11) + bytes((constant, 0)) + bits.to_bytes(2, "big") + bytes((counter,)) + context
+    return [head + context for head in derivation_heads(constant, bits)]
+
+
+@cache
+def derivation_heads(constant: Constant, bits: int) -> tuple[bytes, ...]:
+    """Return the first block of each PRF message: all of it but the context."""
+    return tuple(
+        bytes(11) + bytes((constant, 0)) + bits.to_bytes(2, "big") + bytes((counter,))
         for counter in range(1, (bits + 127) // 128 + 1)
-    ]
+    )
 
 
 def kdf3_messages(key: StaticKey, diversification_data: bytes, bits: int) -> list[bytes]:

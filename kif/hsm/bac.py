@@ -8,16 +8,14 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from pkcs11 import Mechanism
-
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.emv import DES_BLOCK, mac_padded
 from kif.formats.error import DeviceFailed
 from kif.formats.scp03 import unpad
 from kif.formats.tlv import find, tlv
-from kif.hsm.key import Key, encrypt_chain
-from kif.hsm.library import calling
+from kif.hsm.crypt import decrypt_cbc, encrypt_chain
+from kif.hsm.key import Key
 from kif.hsm.mac import MacKey
 
 _SECURE = 0x0C
@@ -61,11 +59,7 @@ class SecureMessaging:
         encrypted = find(covered, 0x87)
         if encrypted is None:
             return b""
-        with calling("decrypting an answer"):
-            clear = self.encryption.native.decrypt(
-                encrypted[1:], mechanism=Mechanism.DES3_CBC, mechanism_param=bytes(DES_BLOCK)
-            )
-        return unpad(clear)
+        return unpad(decrypt_cbc(self.encryption, encrypted[1:], bytes(DES_BLOCK)))
 
     def _mac(self, message: bytes) -> bytes:
         number = int.from_bytes(self.counter, "big") + 1

@@ -23,8 +23,7 @@ def clear_value(token: Token, key: Key, reason: str) -> Secret:
     RFC 3394 under a random key that lives for this one call.
     """
     with host_boundary(reason):
-        with calling("drawing a key"):
-            value = token.session.generate_random(_SIZE * 8)
+        value = token.random(_SIZE)
         kek = imported(token, Usage.CARD_TRANSPORT, Algorithm.AES_256, Secret(value))
         with released(kek):
             return Secret(aes_key_unwrap(value, wrap_rfc3394(kek, key)))
@@ -40,4 +39,4 @@ def imported(token: Token, usage: Usage, algorithm: Algorithm, value: Secret) ->
     with calling(f"importing a {usage.value} key"):
         native = token.session.create_object(attributes)
     confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
+    return Key.of(usage, algorithm, native)

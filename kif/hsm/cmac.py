@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kif.formats import cmac, scp03
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive
-from kif.hsm.key import Algorithm, Key, all_or_none, encrypt_blocks, encrypt_chain
+from kif.hsm.key import Algorithm, Key, all_or_none
 from kif.hsm.usage import Usage
 
 
@@ -54,22 +55,35 @@ def key_of_messages(
     (AN10922). SP 800-108 in counter mode is this over its messages
     (:func:`kif.formats.diversification.counter_kdf_messages`).
     """
-    zero = encrypt_blocks(pair.public, bytes(pair.public.algorithm.cipher.block))
-    blocks = b"".join(_masked(pair, message, zero, least) for message in messages)
-    return derive(pair.deriving, blocks, algorithm, usage)
+    return derive(pair.deriving, _last_blocks(pair.public, messages, least), algorithm, usage)
 
 
 def public_cmac(pair: CmacPair, message: bytes) -> bytes:
     """Return a CMAC that is no key: one block, for the host to see."""
-    zero = encrypt_blocks(pair.public, bytes(pair.public.algorithm.cipher.block))
-    return encrypt_blocks(pair.public, _masked(pair, message, zero, 0))
+    return encrypt_blocks(pair.public, _last_blocks(pair.public, [message], 0))
 
 
-def _masked(pair: CmacPair, message: bytes, zero: bytes, least: int) -> bytes:
-    head, last = cmac.split(message, zero, least)
-    if not head:
-        return last
-    return cmac.xor(encrypt_chain(pair.public, head)[-len(zero) :], last)
+def _last_blocks(public: Key, messages: Sequence[bytes], least: int) -> bytes:
+    """Return the block that each message's CMAC encrypts, one after another.
+
+    One encryption fetches ``L`` and the first chaining value of every message.
+    """
+    block = public.algorithm.cipher.block
+    parts = [cmac.cut(message, block, least) for message in messages]
+    firsts = b"".join(head[:block] for head, _, _ in parts)
+    fetched = encrypt_blocks(public, bytes(block) + firsts)
+    k1, k2 = cmac.subkeys(fetched[:block])
+    found, at = b"", block
+    for head, last, whole in parts:
+        masked = cmac.xor(last, k1 if whole else k2)
+        if head:
+            chain = fetched[at : at + block]
+            at += block
+            for start in range(block, len(head), block):
+                chain = encrypt_blocks(public, cmac.xor(chain, head[start : start + block]))
+            masked = cmac.xor(masked, chain)
+        found += masked
+    return found
 
 
 def kdf3_pair(master: CmacMaster, which: scp03.StaticKey, diversification: bytes) -> CmacPair:
@@ -90,33 +104,21 @@ def session_keys(
     and, in S8, every chaining value; then one derivation for each key.
     """
     algorithm = pair.deriving.algorithm
-    messages = {
-        constant: scp03.derivation_messages(constant, context, algorithm.size * 8)
-        for constant in wanted
-    }
-    flat = [message for each in messages.values() for message in each]
-    heads = [message[: cmac.BLOCK] for message in flat]
-    public = encrypt_blocks(pair.public, bytes(cmac.BLOCK) + b"".join(heads))
-    zero = public[: cmac.BLOCK]
-    chaining = {
-        message: public[cmac.BLOCK * (n + 1) : cmac.BLOCK * (n + 2)]
-        for n, message in enumerate(flat)
-    }
+    block, bits = cmac.BLOCK, 8 * algorithm.size
+    heads = {constant: scp03.derivation_heads(constant, bits) for constant in wanted}
+    flat = b"".join(b"".join(each) for each in heads.values())
+    fetched = encrypt_blocks(pair.public, bytes(block) + flat)
+    chains = fetched[block:]
+    if len(context) > block:  # S16: a second block before the last
+        first = context[:block] * (len(chains) // block)
+        chains = encrypt_blocks(pair.public, cmac.xor(chains, first))
+    last = cmac.xor(context[-block:], cmac.subkeys(fetched[:block])[0])
+    lasts = cmac.xor(chains, last * (len(chains) // block))
+    at = 0
     with all_or_none() as made:
-        return {
-            constant: made(_derive(pair, each, zero, chaining, wanted[constant]))
-            for constant, each in messages.items()
-        }
-
-
-def _derive(
-    pair: CmacPair, messages: list[bytes], zero: bytes, chaining: dict[bytes, bytes], usage: Usage
-) -> Key:
-    blocks = b""
-    for message in messages:
-        head, last = cmac.split(message, zero)
-        chain = chaining[message]
-        if len(head) > cmac.BLOCK:  # S16: a second block, which starts with the first one's chain
-            chain = encrypt_blocks(pair.public, cmac.xor(chain, head[cmac.BLOCK :]))
-        blocks += cmac.xor(chain, last)
-    return derive(pair.deriving, blocks, pair.deriving.algorithm, usage)
+        keys: dict[scp03.Constant, Key] = {}
+        for constant, usage in wanted.items():
+            end = at + block * len(heads[constant])
+            keys[constant] = made(derive(pair.deriving, lasts[at:end], algorithm, usage))
+            at = end
+        return keys

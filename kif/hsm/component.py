@@ -17,8 +17,9 @@ from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
 from kif.formats.weak import weak_des_cryptograms, zero_aes_cryptogram
 from kif.hsm.clear import imported
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
-from kif.hsm.key import Algorithm, Cipher, Key, all_or_none, encrypt_blocks, generate, released
+from kif.hsm.key import Algorithm, Cipher, Key, all_or_none, generate, released
 from kif.hsm.mac import MacKey
 from kif.hsm.pieces import PIECE, Known, Piece, key_of_pieces, wrapping
 from kif.hsm.token import Token

@@ -13,9 +13,11 @@ from pkcs11 import GCMParams, Mechanism, ObjectClass
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.secret import Secret
+from kif.hsm.crypt import mac_of
 from kif.hsm.derive import derive
-from kif.hsm.key import Algorithm, Key, find, generate
+from kif.hsm.key import Algorithm, Key, find, generate, released
 from kif.hsm.library import calling
+from kif.hsm.structs import Prepared
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
@@ -37,8 +39,7 @@ def find_retention_key(token: Token, label: str) -> Key:
 
 def new_seed(token: Token) -> bytes:
     """Return 32 random bytes that a data key can be derived over."""
-    with calling("drawing a seed"):
-        return token.session.generate_random(SEED * 8)
+    return token.random(SEED)
 
 
 def batch_key(retention: Key, seed: bytes) -> Key:
@@ -52,26 +53,18 @@ def batch_key(retention: Key, seed: bytes) -> Key:
 
 def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:
     """Return ``nonce(12) || ciphertext || tag(16)``; ``context`` is authenticated with it."""
+    nonce = token.random(_NONCE)
     with calling("encrypting card data"):
-        nonce = token.session.generate_random(_NONCE * 8)
-        sealed = key.native.encrypt(
-            clear.reveal(),
-            mechanism=Mechanism.AES_GCM,
-            mechanism_param=GCMParams(nonce, context, _TAG_BITS),
-        )
+        sealed = key.calls.encrypt(key.handle, _gcm(nonce, context), clear.reveal())
     return nonce + sealed
 
 
 def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
     """Open what ``protect`` made. Raises ``CheckFailed`` (DATA_AT_REST) when it was altered."""
-    parameters = GCMParams(sealed[:_NONCE], context, _TAG_BITS)
+    how = _gcm(sealed[:_NONCE], context)
     try:
         with calling("decrypting card data"):
-            return Secret(
-                key.native.decrypt(
-                    sealed[_NONCE:], mechanism=Mechanism.AES_GCM, mechanism_param=parameters
-                )
-            )
+            return Secret(key.calls.decrypt(key.handle, how, sealed[_NONCE:]))
     except DeviceFailed as exc:
         if exc.control is not Control.TOKEN_CALL:
             raise
@@ -80,6 +73,10 @@ def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
             f"Protected card data does not open ({exc.sentence}) It was altered, or it belongs to "
             "another card. Restore the database from a backup.",
         ) from exc
+
+
+def _gcm(nonce: bytes, context: bytes) -> Prepared:
+    return Prepared(Mechanism.AES_GCM, GCMParams(nonce, context, _TAG_BITS))
 
 
 def pseudonym(protection: Key, issuer: str, identity: Secret) -> str:
@@ -94,8 +91,5 @@ def keyed_digest(protection: Key, purpose: bytes, message: bytes) -> bytes:
     """
     label = hashlib.sha256(b"kif " + purpose).digest()
     key = derive(protection, label, Algorithm.AES_256, Usage.KEYED_DIGEST)
-    try:
-        with calling("computing a keyed digest"):
-            return key.native.sign(message, mechanism=Mechanism.AES_CMAC)
-    finally:
-        key.destroy()
+    with released(key):
+        return mac_of(key, message)

@@ -7,8 +7,9 @@ from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
+from kif.hsm.crypt import encrypt_blocks, encrypt_chain
 from kif.hsm.derive import derive, derive_2tdea
-from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks, encrypt_chain, released
+from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.mac import MacKey, derived_mac_key
 from kif.hsm.usage import Usage
 

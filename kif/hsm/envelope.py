@@ -4,6 +4,7 @@ from pkcs11 import KeyType, Mechanism, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.hsm.crypt import decrypt_cbc
 from kif.hsm.key import Algorithm, Key, confirm, generate, recognise, template
 from kif.hsm.library import calling
 from kif.hsm.native import NativeKey
@@ -21,10 +22,7 @@ class ContentKey:
 
     def decrypt(self, initialisation_vector: bytes, segment: bytes) -> bytes:
         """Decrypt whole AES-CBC blocks; the padding stays. IV: 16 bytes."""
-        with calling("decrypting an issuer's file"):
-            return self._key.native.decrypt(
-                segment, mechanism=Mechanism.AES_CBC, mechanism_param=initialisation_vector
-            )
+        return decrypt_cbc(self._key, segment, initialisation_vector)
 
     def destroy(self) -> None:
         """Destroy the key."""
@@ -61,7 +59,7 @@ def _unwrapped(recipient: NativeKey, encrypted_key: bytes, mechanism: Mechanism)
             template=template(Usage.CONTENT),
         )
     confirm(native, RULES[Usage.CONTENT], Usage.CONTENT.value)
-    key = ContentKey(Key(Usage.CONTENT, Algorithm.AES_256, native))
+    key = ContentKey(Key.of(Usage.CONTENT, Algorithm.AES_256, native))
     try:
         # SoftHSM takes a value of any length as an AES key, and fails when it is used.
         key.decrypt(bytes(_BLOCK), bytes(_BLOCK))

@@ -17,16 +17,9 @@ from pkcs11 import ObjectClass
 from kif.formats import cmac
 from kif.formats.kcv import Kcv, KcvMethod
 from kif.hsm.cmac import CmacMaster
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive
-from kif.hsm.key import (
-    Algorithm,
-    Cipher,
-    Key,
-    encrypt_blocks,
-    find,
-    generate,
-    released,
-)
+from kif.hsm.key import Algorithm, Cipher, Key, find, generate, released
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_rfc3394

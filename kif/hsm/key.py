@@ -4,34 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.exceptions import PKCS11Error
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
-from kif.hsm.library import calling
+from kif.hsm.calls import Calls, calls_of
+from kif.hsm.library import calling, failure
 from kif.hsm.native import NativeKey
+from kif.hsm.sessionkey import SessionKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Rule, Usage
 
 
 class Cipher(StrEnum):
-    """The block cipher of a key."""
+    """The block cipher of a key, its block in bytes, and its mechanisms by number.
+
+    The attributes are plain ones, because every call reads them.
+    """
 
     AES = "AES"
     TDEA = "TDEA"
 
-    @property
-    def block(self) -> int:
-        """The bytes of a block."""
-        return 16 if self is Cipher.AES else 8
+    block: int
+    ecb: int
+    cbc: int
+    cmac: int
+    ecb_data: int
 
 
 class Algorithm(StrEnum):
-    """A key's algorithm and length, in the names of the trade."""
+    """A key's algorithm in the names of the trade: cipher, bytes of a key, security strength.
+
+    The strength is in bits (NIST SP 800-57 part 1, table 2).
+    """
+
+    __hash__ = str.__hash__  # an enumeration's own is slower, and every derivation looks one up
 
     TDES_2 = "2TDEA"
     TDES_3 = "3TDEA"
@@ -39,25 +50,10 @@ class Algorithm(StrEnum):
     AES_192 = "AES-192"
     AES_256 = "AES-256"
 
-    @property
-    def size(self) -> int:
-        """The key's length in bytes."""
-        return _SIZES[self.value]
-
-    @property
-    def cipher(self) -> Cipher:
-        """The block cipher."""
-        return Cipher.AES if self.value.startswith("AES") else Cipher.TDEA
-
-    @property
-    def strength(self) -> int:
-        """The security strength in bits (NIST SP 800-57 part 1, table 2)."""
-        return {"2TDEA": 80, "3TDEA": 112}.get(self.value, 8 * self.size)
-
-    @property
-    def type(self) -> KeyType:
-        """The PKCS#11 key type."""
-        return {"2TDEA": KeyType.DES2, "3TDEA": KeyType.DES3}.get(self.value, KeyType.AES)
+    cipher: Cipher
+    size: int
+    type: KeyType
+    strength: int
 
     @classmethod
     def of(cls, cipher: Cipher, size: int) -> Algorithm:
@@ -68,25 +64,71 @@ class Algorithm(StrEnum):
         raise BadInput(Control.BYTES, f"There is no {cipher.value} key of {size} bytes.")
 
 
-_SIZES = {"2TDEA": 16, "3TDEA": 24, "AES-128": 16, "AES-192": 24, "AES-256": 32}
+_CIPHERS = {
+    Cipher.AES: (
+        16,
+        Mechanism.AES_ECB,
+        Mechanism.AES_CBC,
+        Mechanism.AES_CMAC,
+        Mechanism.AES_ECB_ENCRYPT_DATA,
+    ),
+    Cipher.TDEA: (
+        8,
+        Mechanism.DES3_ECB,
+        Mechanism.DES3_CBC,
+        Mechanism.DES3_CMAC,
+        Mechanism.DES3_ECB_ENCRYPT_DATA,
+    ),
+}
+for _cipher, (_block, *_mechanisms) in _CIPHERS.items():
+    _cipher.block = _block
+    _cipher.ecb, _cipher.cbc, _cipher.cmac, _cipher.ecb_data = map(int, _mechanisms)
+
+_ALGORITHMS = {
+    Algorithm.TDES_2: (Cipher.TDEA, 16, KeyType.DES2, 80),
+    Algorithm.TDES_3: (Cipher.TDEA, 24, KeyType.DES3, 112),
+    Algorithm.AES_128: (Cipher.AES, 16, KeyType.AES, 128),
+    Algorithm.AES_192: (Cipher.AES, 24, KeyType.AES, 192),
+    Algorithm.AES_256: (Cipher.AES, 32, KeyType.AES, 256),
+}
+for _algorithm, _row in _ALGORITHMS.items():
+    _algorithm.cipher, _algorithm.size, _algorithm.type, _algorithm.strength = _row
 
 
-@dataclass(frozen=True)
 class Key:
-    """A secret key inside the token: what the host holds is this handle."""
+    """A secret key inside the token: what the host holds is this handle.
 
-    usage: Usage
-    algorithm: Algorithm
-    native: NativeKey
-    """The python-pkcs11 object; only kif.hsm touches it."""
+    ``calls`` are those of its session. It is a plain class, because a card has seventeen of them.
+    """
+
+    __slots__ = ("_native", "algorithm", "calls", "handle", "usage")
+
+    def __init__(self, usage: Usage, algorithm: Algorithm, calls: Calls, handle: int) -> None:
+        self.usage, self.algorithm = usage, algorithm
+        self.calls, self.handle = calls, handle
+        self._native: NativeKey | None = None
+
+    @classmethod
+    def of(cls, usage: Usage, algorithm: Algorithm, native: NativeKey) -> Key:
+        """Return the key that a native object is."""
+        key = cls(usage, algorithm, calls_of(native), native.handle or 0)
+        key._native = native
+        return key
+
+    @property
+    def native(self) -> NativeKey:
+        """The native object; only kif.hsm touches it."""
+        return self._native or SessionKey(self.calls, self.handle, self.algorithm.type)
 
     def __repr__(self) -> str:
         return f"Key({self.usage.value}, {self.algorithm.value})"
 
     def destroy(self) -> None:
         """Destroy the object in the token."""
-        with calling(f"destroying a {self.usage.value} key"):
-            self.native.destroy()
+        try:
+            self.calls.destroy(self.handle)
+        except PKCS11Error as exc:
+            raise failure(exc, f"destroying a {self.usage.value} key") from exc
 
 
 def template(usage: Usage, label: str = "") -> dict[Attribute, Any]:
@@ -165,39 +207,14 @@ def generate(token: Token, usage: Usage, algorithm: Algorithm, label: str = "") 
             template=template(usage, label),
         )
     confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
+    return Key.of(usage, algorithm, native)
 
 
 def find(token: Token, usage: Usage, algorithm: Algorithm, label: str) -> Key:
     """Return a token key by its label, after reading its attributes back."""
     native = token.find(label, ObjectClass.SECRET_KEY)
     recognise(native, RULES[usage], label, algorithm)
-    return Key(usage, algorithm, native)
-
-
-def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
-    """Encrypt whole blocks by ECB under a key that may ENCRYPT."""
-    with calling(f"encrypting under a {key.usage.value} key"):
-        return key.native.encrypt(blocks, mechanism=_ECB[key.algorithm.cipher])
-
-
-def decrypt_blocks(key: Key, blocks: bytes) -> bytes:
-    """Decrypt whole blocks by ECB under a key that may DECRYPT."""
-    with calling(f"decrypting under a {key.usage.value} key"):
-        return key.native.decrypt(blocks, mechanism=_ECB[key.algorithm.cipher])
-
-
-def encrypt_chain(key: Key, blocks: bytes) -> bytes:
-    """Encrypt whole blocks by CBC with a zero IV under a key that may ENCRYPT."""
-    zero = bytes(key.algorithm.cipher.block)
-    with calling(f"encrypting under a {key.usage.value} key"):
-        return key.native.encrypt(
-            blocks, mechanism=_CBC[key.algorithm.cipher], mechanism_param=zero
-        )
-
-
-_ECB = {Cipher.AES: Mechanism.AES_ECB, Cipher.TDEA: Mechanism.DES3_ECB}
-_CBC = {Cipher.AES: Mechanism.AES_CBC, Cipher.TDEA: Mechanism.DES3_CBC}
+    return Key.of(usage, algorithm, native)
 
 
 @contextmanager

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pkcs11 import Mechanism
-
 from kif.formats import tr31
 from kif.formats.cmac import xor
 from kif.formats.control import Control
@@ -24,9 +22,8 @@ from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
 from kif.hsm.cmac import CmacMaster, key_of_blocks
-from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks, released
-from kif.hsm.library import calling
-from kif.hsm.native import Parameter
+from kif.hsm.crypt import decrypt_cbc, encrypt_blocks, encrypt_cbc, mac_of
+from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
@@ -34,8 +31,6 @@ ON_HOST = "tr31-on-host"
 """Why a transported key is clear on the host: the MAC of its block is over its clear value."""
 CIPHERS = {"A": Cipher.AES, "T": Cipher.TDEA}
 """Letters of a header, and the ciphers that they are."""
-_CBC = {Cipher.AES: Mechanism.AES_CBC, Cipher.TDEA: Mechanism.DES3_CBC}
-_CMAC = {Cipher.AES: Mechanism.AES_CMAC, Cipher.TDEA: Mechanism.DES3_CMAC}
 _VERSIONS = {Version.D: Cipher.AES, Version.B: Cipher.TDEA, Version.E: Cipher.AES}
 
 
@@ -64,8 +59,7 @@ def wrap_block(token: Token, protection: CmacMaster, key: Key, header: Header) -
         raise tr31.bad("its optional blocks are not padded to whole blocks")
     with host_boundary(ON_HOST), _derived(protection, header.version) as keys:
         value = clear_value(token, key, ON_HOST).reveal()
-        with calling("drawing the padding of a key block"):
-            clear = tr31.payload(value, token.session.generate_random(8 * padding))
+        clear = tr31.payload(value, token.random(padding))
         mac = keys.mac(text.encode() + clear)
         return text + (keys.encrypt(clear, mac) + mac).hex().upper()
 
@@ -110,29 +104,20 @@ class _BlockKeys:
     """Whether the block is encrypted in counter mode, as version E is."""
 
     def mac(self, message: bytes) -> bytes:
-        with calling("computing a key block's MAC"):
-            return self.authentication.native.sign(
-                message, mechanism=_CMAC[self.authentication.algorithm.cipher]
-            )
+        return mac_of(self.authentication, message)
 
     def encrypt(self, clear: bytes, vector: bytes) -> bytes:
-        with calling("encrypting a key block"):
-            return self.encryption.native.encrypt(clear, **self._by(vector))
+        return encrypt_cbc(self.encryption, clear, vector)
 
     def decrypt(self, ciphertext: bytes, vector: bytes) -> bytes:
         if self.counter:
             return xor(ciphertext, self._keystream(vector, len(ciphertext)))
-        with calling("decrypting a key block"):
-            return self.encryption.native.decrypt(ciphertext, **self._by(vector))
+        return decrypt_cbc(self.encryption, ciphertext, vector)
 
     def _keystream(self, counter: bytes, size: int) -> bytes:
         first = int.from_bytes(counter, "big")
         blocks = (((first + n) % (1 << 128)).to_bytes(16, "big") for n in range(-(-size // 16)))
         return encrypt_blocks(self.encryption, b"".join(blocks))[:size]
-
-    def _by(self, vector: bytes) -> dict[str, Parameter]:
-        mechanism = _CBC[self.encryption.algorithm.cipher]
-        return {"mechanism": mechanism, "mechanism_param": vector}
 
 
 @contextmanager

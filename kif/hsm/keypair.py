@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
+from kif.hsm.calls import calls_of
 from kif.hsm.key import confirm, recognise, template
 from kif.hsm.library import calling
 from kif.hsm.native import NativeKey
@@ -17,6 +18,7 @@ from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 
 RSA_BITS = 3072
+_EDDSA = int(Mechanism.EDDSA)
 # The curve names in PKCS#11 v3.0, 2.3.5: a PrintableString for Edwards curves.
 _ED25519 = bytes.fromhex("130c") + b"edwards25519"
 _PUBLIC = {Attribute.TOKEN: True, Attribute.PRIVATE: False, Attribute.MODIFIABLE: False}
@@ -34,7 +36,7 @@ class LogSigner:
     def sign(self, message: bytes) -> bytes:
         """Return a 64-byte Ed25519 signature (RFC 8032)."""
         with calling("signing a checkpoint"):
-            return self.native.sign(message, mechanism=Mechanism.EDDSA)
+            return calls_of(self.native).sign(self.native.handle or 0, _EDDSA, message)
 
 
 @dataclass(frozen=True)

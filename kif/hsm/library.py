@@ -32,7 +32,8 @@ _SOFTHSM = (
     Path("/usr/lib64/pkcs11/libsofthsm2.so"),
 )
 
-_LOCK = threading.RLock()
+LOCK = threading.RLock()
+"""Whoever calls the library holds it."""
 _IN_USE: set[Path] = set()
 """Libraries with a token that is open in this process."""
 
@@ -114,29 +115,34 @@ def calling(doing: str) -> Iterator[None]:
 
     ``doing`` completes "The HSM refused while …" and names no secret.
     """
-    with _LOCK:
+    with LOCK:
         try:
             yield
-        except (PinIncorrect, PinInvalid, PinLenRange) as exc:
-            raise DeviceFailed(
-                Control.TOKEN_LOGIN,
-                "The HSM did not accept the PIN. Nothing was done. Check that it is the PIN of "
-                "this token; some HSMs lock after a few wrong tries.",
-            ) from exc
-        except PinLocked as exc:
-            raise DeviceFailed(
-                Control.TOKEN_LOGIN,
-                "The HSM's PIN is locked after too many wrong tries. Its security officer has to "
-                "set a new one.",
-            ) from exc
-        except (TokenNotPresent, DeviceRemoved) as exc:
-            raise DeviceFailed(
-                Control.TOKEN_PRESENT,
-                f"The HSM is gone while {doing}. Reconnect it, then start again.",
-            ) from exc
         except PKCS11Error as exc:
-            raise DeviceFailed(
-                Control.TOKEN_CALL,
-                f"The HSM refused while {doing}: {type(exc).__name__}. This call had no effect; "
-                "'kif hsm doctor' shows what the token can do.",
-            ) from exc
+            raise failure(exc, doing) from exc
+
+
+def failure(exc: PKCS11Error, doing: str) -> DeviceFailed:
+    """Return what a failing call is to people."""
+    if isinstance(exc, PinIncorrect | PinInvalid | PinLenRange):
+        return DeviceFailed(
+            Control.TOKEN_LOGIN,
+            "The HSM did not accept the PIN. Nothing was done. Check that it is the PIN of "
+            "this token; some HSMs lock after a few wrong tries.",
+        )
+    if isinstance(exc, PinLocked):
+        return DeviceFailed(
+            Control.TOKEN_LOGIN,
+            "The HSM's PIN is locked after too many wrong tries. Its security officer has to "
+            "set a new one.",
+        )
+    if isinstance(exc, TokenNotPresent | DeviceRemoved):
+        return DeviceFailed(
+            Control.TOKEN_PRESENT,
+            f"The HSM is gone while {doing}. Reconnect it, then start again.",
+        )
+    return DeviceFailed(
+        Control.TOKEN_CALL,
+        f"The HSM refused while {doing}: {type(exc).__name__}. This call had no effect; "
+        "'kif hsm doctor' shows what the token can do.",
+    )

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from kif.formats.cmac import xor
 from kif.formats.emv import DES_BLOCK
+from kif.hsm.crypt import encrypt_blocks, encrypt_chain
 from kif.hsm.derive import derive_2tdea
-from kif.hsm.key import Key, all_or_none, encrypt_blocks, encrypt_chain, released
+from kif.hsm.key import Key, all_or_none, released
 from kif.hsm.usage import Usage
 
 

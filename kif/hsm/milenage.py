@@ -8,7 +8,8 @@ from kif.formats.cmac import xor
 from kif.formats.secret import Secret
 from kif.hsm.boundary import host_boundary
 from kif.hsm.component import Combination
-from kif.hsm.key import Key, encrypt_blocks, released
+from kif.hsm.crypt import encrypt_blocks
+from kif.hsm.key import Key, released
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import wrap_cbc
 

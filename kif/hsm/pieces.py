@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kif.formats.cmac import xor
-from kif.hsm.key import Algorithm, Key, encrypt_blocks
+from kif.hsm.crypt import encrypt_blocks
+from kif.hsm.key import Algorithm, Key
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_cbc

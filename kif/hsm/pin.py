@@ -3,7 +3,8 @@
 from kif.formats import emv, pinblock, verification
 from kif.formats.cmac import xor
 from kif.formats.secret import Secret
-from kif.hsm.key import Key, decrypt_blocks, encrypt_blocks
+from kif.hsm.crypt import decrypt_blocks, encrypt_blocks
+from kif.hsm.key import Key
 from kif.hsm.mac import MacKey
 
 

@@ -144,8 +144,8 @@ def _sealed(
 ) -> bytes:
     blob = wrap_kwp(holders[subset[0]].wraps, seed)
     for number in subset[1:]:
+        nonce = token.random(_NONCE)
         with calling("sealing a quorum's blob"):
-            nonce = token.session.generate_random(_NONCE * 8)
             parameters = GCMParams(nonce, _bound(name, threshold, subset, number), _TAG_BITS)
             blob = nonce + holders[number].seals.native.encrypt(
                 blob, mechanism=Mechanism.AES_GCM, mechanism_param=parameters

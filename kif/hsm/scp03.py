@@ -10,15 +10,13 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from pkcs11 import Mechanism
-
 from kif.formats import scp03
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
 from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, session_keys
-from kif.hsm.key import Key, all_or_none, encrypt_blocks, released
-from kif.hsm.library import calling
+from kif.hsm.crypt import decrypt_cbc, encrypt_blocks, encrypt_cbc, mac_of
+from kif.hsm.key import Key, all_or_none, released
 from kif.hsm.usage import Usage
 
 _C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
@@ -113,7 +111,7 @@ class Channel:
         size = self._mac_size
         data, mac = response.data[:-size], response.data[-size:]
         message = sent.chaining + data + response.sw.to_bytes(2, "big")
-        if not hmac.compare_digest(_cmac(self._rmac, message)[:size], mac):
+        if not hmac.compare_digest(mac_of(self._rmac, message)[:size], mac):
             raise DeviceFailed(
                 Control.CARD_RESPONSE_MAC,
                 f"The answer to protected command {number + 1} does not carry the card's R-MAC.",
@@ -127,31 +125,24 @@ class Channel:
 
     def _cryptogram(self, constant: scp03.Constant) -> bytes:
         (message,) = scp03.derivation_messages(constant, self._context, 8 * self._mac_size)
-        return _cmac(self._mac, message)[: self._mac_size]
+        return mac_of(self._mac, message)[: self._mac_size]
 
     def _authenticated(self, command: Command) -> bytes:
         header = bytes((command.cla | 0x04, command.ins, command.p1, command.p2))
         body = header + bytes((len(command.data) + self._mac_size,)) + command.data
-        self._chaining = _cmac(self._mac, self._chaining + body)
+        self._chaining = mac_of(self._mac, self._chaining + body)
         le = b"" if command.le is None else bytes((command.le % 256,))
         return body + self._chaining[: self._mac_size] + le
 
     def _encrypted(self, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))
-        with calling("encrypting a command"):
-            return self._enc.native.encrypt(
-                scp03.pad(data), mechanism=Mechanism.AES_CBC, mechanism_param=vector
-            )
+        return encrypt_cbc(self._enc, scp03.pad(data), vector)
 
     def _decrypted(self, counter: int, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(counter, response=True))
         if len(data) % 16:
             raise BadInput(Control.BYTES, "An encrypted answer is not whole AES blocks.")
-        with calling("decrypting an answer"):
-            plain = self._enc.native.decrypt(
-                data, mechanism=Mechanism.AES_CBC, mechanism_param=vector
-            )
-        return scp03.unpad(plain)
+        return scp03.unpad(decrypt_cbc(self._enc, data, vector))
 
 
 def static_keys(kmc: CmacMaster, diversification: bytes) -> StaticKeys:
@@ -173,8 +164,3 @@ def _session_keys(static: StaticKeys, context: bytes) -> dict[scp03.Constant, Ke
         for key in first.values():
             made(key)
         return first | session_keys(static.mac, mac, context)
-
-
-def _cmac(key: Key, message: bytes) -> bytes:
-    with calling("computing a MAC"):
-        return key.native.sign(message, mechanism=Mechanism.AES_CMAC)

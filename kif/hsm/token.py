@@ -102,6 +102,11 @@ class Token:
                 f"{major}.{minor}",
             )
 
+    def random(self, size: int) -> bytes:
+        """Return random bytes from the token."""
+        with library.calling("drawing random bytes"):
+            return self.session.generate_random(8 * size)
+
     def find(self, label: str, kind: ObjectClass) -> NativeKey:
         """Return the key object with this label. Raises ``DeviceFailed`` (KEY_FOUND)."""
         with library.calling(f"looking for key {label}"):

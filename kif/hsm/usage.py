@@ -25,6 +25,8 @@ _PRIVATE_RIGHTS = (Attribute.DECRYPT, Attribute.SIGN, Attribute.UNWRAP, Attribut
 class Usage(StrEnum):
     """What a key is for."""
 
+    __hash__ = str.__hash__  # an enumeration's own is slower, and every derivation looks one up
+
     MASTER_DERIVATION = "master-derivation"
     CARD_DERIVATION = "card-derivation"
     CARD_DELIVERY = "card-delivery"

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hmac
 
-from pkcs11 import Mechanism
-
 from kif.formats import tr31
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
@@ -19,9 +17,9 @@ from kif.formats.tr31 import KeyBlock, Version
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import imported
 from kif.hsm.component import Combination
-from kif.hsm.key import Algorithm, Key, encrypt_chain, released
+from kif.hsm.crypt import decrypt_cbc, encrypt_chain
+from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.keyblock import CIPHERS, ON_HOST
-from kif.hsm.library import calling
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
@@ -62,9 +60,5 @@ def _decrypted(protection: Combination, size: int, parsed: KeyBlock) -> bytes:
         )
     protection.enter(Secret(bytes((_AUTHENTICATION ^ _ENCRYPTION,)) * size))
     encryption = protection.session_key(Usage.KEY_BLOCK_ENCRYPTION)
-    with released(encryption), calling("decrypting a key block"):
-        return encryption.native.decrypt(
-            parsed.ciphertext,
-            mechanism=Mechanism.DES3_CBC,
-            mechanism_param=parsed.text[:8].encode(),
-        )
+    with released(encryption):
+        return decrypt_cbc(encryption, parsed.ciphertext, parsed.text[:8].encode())

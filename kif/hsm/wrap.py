@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.exceptions import PKCS11Error
 
-from kif.hsm import calls
 from kif.hsm.key import Algorithm, Key, confirm, template
-from kif.hsm.library import calling
-from kif.hsm.native import Parameter
+from kif.hsm.library import calling, failure
+from kif.hsm.structs import OAEP_SHA1, Prepared
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
+
+_AES_CBC = int(Mechanism.AES_CBC)
 
 
 def wrap_cbc(kek: Key, key: Key, vector: bytes) -> bytes:
     """Wrap a key of whole blocks by AES-CBC, as PUT KEY and an encrypted DGI carry it."""
-    return _wrapped(kek, key, Mechanism.AES_CBC, vector)
+    try:
+        return kek.calls.wrap(kek.handle, key.handle, _AES_CBC, vector)
+    except PKCS11Error as exc:
+        raise failure(exc, f"wrapping a {key.usage.value} key") from exc
 
 
 def wrap_rfc3394(kek: Key, key: Key) -> bytes:
@@ -61,7 +66,8 @@ def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
         )
     try:
         with calling(f"wrapping a {key.usage.value} key"):
-            return calls.wrap(native, key.native, Mechanism.RSA_PKCS_OAEP, calls.OAEP_SHA1)
+            oaep = Prepared(Mechanism.RSA_PKCS_OAEP, OAEP_SHA1)
+            return key.calls.wrap(native.handle or 0, key.handle, oaep)
     finally:
         with calling("giving a public key up"):
             native.destroy()
@@ -71,9 +77,9 @@ def _bytes(number: int) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _wrapped(kek: Key, key: Key, mechanism: Mechanism, parameter: Parameter = None) -> bytes:
+def _wrapped(kek: Key, key: Key, mechanism: Mechanism) -> bytes:
     with calling(f"wrapping a {key.usage.value} key"):
-        return calls.wrap(kek.native, key.native, mechanism, parameter)
+        return kek.calls.wrap(kek.handle, key.handle, int(mechanism))
 
 
 def _unwrapped(
@@ -88,4 +94,4 @@ def _unwrapped(
             template=template(usage, label),
         )
     confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
+    return Key.of(usage, algorithm, native)

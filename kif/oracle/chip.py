@@ -84,7 +84,7 @@ class Chip:
             return found
         lease, script = found
         with calling("making a host challenge"):
-            challenge = self.desk.keys.token.session.generate_random(scp03.CHALLENGE * 8)
+            challenge = self.desk.keys.token.random(scp03.CHALLENGE)
         segment = Segment(1, opening(script, challenge))
         self._runs[lease.job] = Run(lease, script, challenge, segment)
         return Claim(lease, segment)

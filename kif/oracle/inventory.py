@@ -102,7 +102,7 @@ def _other_value(
         if entry.public_key is not None:
             same = public_key(token, str(key)).hex() == entry.public_key
         else:
-            found = Key(Usage(entry.usage), Algorithm(entry.algorithm), native)
+            found = Key.of(Usage(entry.usage), Algorithm(entry.algorithm), native)
             same = str(derived_check_value(found)) == entry.derived
     except KifError as exc:
         yield Finding(str(key), "token", f"can't be compared: {exc.sentence}")

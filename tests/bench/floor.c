@@ -1,16 +1,18 @@
 /* The floor of a card's HSM work: the PKCS#11 calls that kif makes for one card, in a bare C loop.
  *
- *   floor LIBRARY LABEL CARDS < PIN
+ *   floor LIBRARY LABEL OPERATION COUNT < PIN
  *
- * Templates are built once; nothing is read back, checked or converted. Prints microseconds a card.
- * The calls (docs/performance.md): SCP03 static and session keys by derivation, cryptograms, C-MAC,
+ * Templates are built once; nothing is read back, checked or converted. Prints microseconds for each:
+ * OPERATION is card, or one of option-a, cmac-2, derive-wrap, session-keys, cmac. The calls of a card (docs/performance.md): SCP03 static and session keys by derivation, cryptograms, C-MAC,
  * C-ENC, R-MAC and R-ENC of nine protected commands, three EMV card keys derived, wrapped and
  * checked, an ARQC verified, three records opened by AES-GCM, five log signatures, and five heads.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 
 typedef unsigned long CK_ULONG;
@@ -84,21 +86,35 @@ static int template(CK_ATTRIBUTE *into, CK_ULONG *type, CK_ULONG *size, int righ
 static CK_ULONG aes = AES, des2 = DES2, sixteen = 16, thirty_two = 32;
 static CK_BYTE data[1024], out[2048], iv[16];
 
-static CK_ULONG derive(CK_ULONG base, int right, CK_ULONG *size) {
-    CK_ATTRIBUTE wanted[24];
+/* Templates that are built once; 'built' gives one by its right, type and whether it may leave. */
+static struct built { CK_ATTRIBUTE wanted[24]; CK_ULONG count; } *built(CK_ULONG *type, CK_ULONG *size, int right, int extractable) {
+    static struct { CK_ULONG *type, *size; int right, extractable; struct built it; } known[32];
+    for (int i = 0; i < 32; i++) {
+        if (!known[i].it.count) {
+            known[i].type = type, known[i].size = size, known[i].right = right, known[i].extractable = extractable;
+            known[i].it.count = template(known[i].it.wanted, type, size, right, extractable);
+        }
+        if (known[i].type == type && known[i].size == size && known[i].right == right && known[i].extractable == extractable)
+            return &known[i].it;
+    }
+    exit(1);
+}
+
+static CK_ULONG derive_aes(CK_ULONG base, int right, CK_ULONG *size) {
+    struct built *of = built(&aes, size, right, 0);
     STRING_DATA string = { data, *size };
     CK_MECHANISM how = { AES_ECB_ENCRYPT_DATA, &string, sizeof string };
-    CK_ULONG key, count = template(wanted, &aes, size, right, 0);
-    CALL(C_DeriveKey, session, &how, base, wanted, count, &key);
+    CK_ULONG key;
+    CALL(C_DeriveKey, session, &how, base, of->wanted, of->count, &key);
     return key;
 }
 
 static CK_ULONG derive_des(CK_ULONG base, int right, int extractable) {
-    CK_ATTRIBUTE wanted[24];
+    struct built *of = built(&des2, NULL, right, extractable);
     STRING_DATA string = { data, 16 };
     CK_MECHANISM how = { DES3_ECB_ENCRYPT_DATA, &string, sizeof string };
-    CK_ULONG key, count = template(wanted, &des2, NULL, right, extractable);
-    CALL(C_DeriveKey, session, &how, base, wanted, count, &key);
+    CK_ULONG key;
+    CALL(C_DeriveKey, session, &how, base, of->wanted, of->count, &key);
     return key;
 }
 
@@ -127,7 +143,7 @@ static void sign(CK_ULONG key, CK_ULONG mechanism, CK_ULONG length) {
 
 static void destroy(CK_ULONG key) { CALL(C_DestroyObject, session, key); }
 
-static struct { CK_ULONG manager, issuer[3], batch, signer, head; CK_BYTE sealed[1024]; CK_ULONG size; } site;
+static struct { CK_ULONG manager, issuer[3], pair[2], dek, mac, batch, signer, head; CK_BYTE sealed[1024]; CK_ULONG size; } site;
 
 static void gcm(int opening) {
     CK_ULONG size = opening ? sizeof out : sizeof site.sealed;
@@ -156,12 +172,12 @@ static void one_card(void) {
     CALL(C_GenerateRandom, session, out, 8);
     gcm(1);
     log_entry();                                              /* claimed */
-    enc = derive(site.manager, DERIVE, &sixteen), enc_public = derive(site.manager, ENCRYPT, &sixteen);
-    mac = derive(site.manager, DERIVE, &sixteen), mac_public = derive(site.manager, ENCRYPT, &sixteen);
-    dek = derive(site.manager, WRAP, &sixteen);
+    enc = derive_aes(site.manager, DERIVE, &sixteen), enc_public = derive_aes(site.manager, ENCRYPT, &sixteen);
+    mac = derive_aes(site.manager, DERIVE, &sixteen), mac_public = derive_aes(site.manager, ENCRYPT, &sixteen);
+    dek = derive_aes(site.manager, WRAP, &sixteen);
     encrypt(enc_public, AES_ECB, 32), encrypt(mac_public, AES_ECB, 48);
-    s_enc = derive(enc, ENCRYPT, &sixteen);
-    s_mac = derive(mac, SIGN, &sixteen), s_rmac = derive(mac, SIGN, &sixteen);
+    s_enc = derive_aes(enc, ENCRYPT, &sixteen);
+    s_mac = derive_aes(mac, SIGN, &sixteen), s_rmac = derive_aes(mac, SIGN, &sixteen);
     sign(s_mac, AES_CMAC, 32), sign(s_mac, AES_CMAC, 32);     /* card's and host's cryptogram */
     for (int i = 0; i < 3; i++) {                             /* DGI 8000 and 9000 */
         CK_MECHANISM how = { AES_CBC, iv, 16 };
@@ -191,11 +207,42 @@ static void one_card(void) {
     log_entry();                                              /* verified */
 }
 
+/* What kif.hsm does for the same names in tests/bench/hsm.py. */
+static void option_a(void) { destroy(derive_des(site.issuer[0], ENCRYPT, 0)); }
+
+static void cmac_2(void) {                                    /* L and the first block, then the key */
+    encrypt(site.pair[1], AES_ECB, 32);
+    destroy(derive_aes(site.pair[0], ENCRYPT, &sixteen));
+}
+
+static void derive_wrap(void) {
+    CK_MECHANISM how = { AES_CBC, iv, 16 };
+    CK_ULONG size = sizeof out, key = derive_des(site.issuer[0], 0, 1);
+    CALL(C_WrapKey, session, &how, site.dek, key, out, &size);
+    destroy(key);
+}
+
+static void session_keys(void) {
+    encrypt(site.pair[1], AES_ECB, 32), encrypt(site.pair[1], AES_ECB, 48);
+    CK_ULONG s_enc = derive_aes(site.pair[0], ENCRYPT, &sixteen);
+    CK_ULONG s_mac = derive_aes(site.pair[0], SIGN, &sixteen), s_rmac = derive_aes(site.pair[0], SIGN, &sixteen);
+    destroy(s_enc), destroy(s_mac), destroy(s_rmac);
+}
+
+static void cmac(void) { sign(site.mac, AES_CMAC, 32); }
+
+static struct { const char *name; void (*run)(void); } operations[] = {
+    { "card", one_card }, { "option-a", option_a }, { "cmac-2", cmac_2 }, { "derive-wrap", derive_wrap },
+    { "session-keys", session_keys }, { "cmac", cmac },
+};
+
 static void make_site(void) {
     static CK_BYTE ed25519[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
     static CK_ULONG data_class = 0;
     site.manager = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE);
     for (int i = 0; i < 3; i++) site.issuer[i] = generate(DES2_KEY_GEN, &des2, NULL, DERIVE);
+    site.pair[0] = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE), site.pair[1] = generate(AES_KEY_GEN, &aes, &sixteen, ENCRYPT);
+    site.dek = generate(AES_KEY_GEN, &aes, &sixteen, WRAP), site.mac = generate(AES_KEY_GEN, &aes, &sixteen, SIGN);
     CK_ATTRIBUTE batch[24];
     CK_MECHANISM how = { AES_KEY_GEN, NULL, 0 };
     CK_ULONG count = template(batch, &aes, &thirty_two, ENCRYPT, 0), public;
@@ -214,20 +261,27 @@ static void make_site(void) {
 int main(int count, char **arguments) {
     char pin[256] = { 0 };
     struct timespec began, ended;
-    if (count != 4 || !fgets(pin, sizeof pin, stdin)) return 2;
+    if (count != 5 || !fgets(pin, sizeof pin, stdin)) return 2;
     pin[strcspn(pin, "\n")] = 0;
-    int cards = atoi(arguments[3]);
+    int number = atoi(arguments[4]);
+    void (*run)(void) = NULL;
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        if (!strcmp(operations[i].name, arguments[3])) run = operations[i].run;
+    if (!run) return 2;
     library = dlopen(arguments[1], RTLD_NOW);
     if (!library) { fprintf(stderr, "%s\n", dlerror()); return 1; }
+    int lock = getenv("FLOOR_LOCK") ? open(getenv("FLOOR_LOCK"), O_RDWR | O_CREAT, 0600) : -1;
+    if (lock >= 0) flock(lock, LOCK_EX);                      /* simultaneous starts on one directory fail */
     CALL(C_Initialize, NULL);
     CALL(C_OpenSession, find(arguments[2]), 6ul, NULL, NULL, &session);
     CALL(C_Login, session, 1ul, pin, strlen(pin));
     make_site();
-    one_card();
+    run();
+    if (lock >= 0) flock(lock, LOCK_UN);
     clock_gettime(CLOCK_MONOTONIC, &began);
-    for (int i = 0; i < cards; i++) one_card();
+    for (int i = 0; i < number; i++) run();
     clock_gettime(CLOCK_MONOTONIC, &ended);
     destroy(site.head);
-    printf("%.1f\n", ((ended.tv_sec - began.tv_sec) * 1e6 + (ended.tv_nsec - began.tv_nsec) / 1e3) / cards);
+    printf("%.1f\n", ((ended.tv_sec - began.tv_sec) * 1e6 + (ended.tv_nsec - began.tv_nsec) / 1e3) / number);
     return 0;
 }

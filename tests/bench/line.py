@@ -39,9 +39,9 @@ from kif.oracle.interface import Claim
 from kif.oracle.local import LocalOracle
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
+from tests.bench.floor import compiled_floor
 from tests.site import TestSite, make_site, released_batch
 
-FLOOR = Path(__file__).with_name("floor.c")
 COMMITS = 5
 """Entries of a good card at one station: claimed, authorised, done, printed, verified."""
 
@@ -120,14 +120,8 @@ def bare_commit(folder: Path, count: int = 500) -> float:
 def bare_calls(site: TestSite, cards: int = 300) -> float:
     """Return milliseconds of a card's PKCS#11 calls in the C loop, on the site's token."""
     place = site.home.token_place()
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "floor"
-        compiled = ["cc", "-O2", "-o", str(program), str(FLOOR), "-ldl"]
-        subprocess.run(compiled, check=True)
-        command = [str(program), str(place.library), place.label, str(cards)]
-        pin = site.pin().reveal().decode() + "\n"
-        done = subprocess.run(command, input=pin, text=True, capture_output=True, check=True)
-    return float(done.stdout) / 1000
+    with compiled_floor() as floor:
+        return floor(place, site.pin(), "card", cards) / 1000
 
 
 class Wire:

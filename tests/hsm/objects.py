@@ -29,7 +29,7 @@ def imported(token: Token, usage: Usage, algorithm: Algorithm, value: bytes) -> 
         native = token.session.create_object(attributes)
     if not RULES[usage].token:
         confirm(native, RULES[usage], usage.value)
-    return Key(usage, algorithm, native)
+    return Key.of(usage, algorithm, native)
 
 
 def imported_aes(token: Token, usage: Usage, value: bytes) -> Key:

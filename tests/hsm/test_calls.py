@@ -11,11 +11,13 @@ from pkcs11.exceptions import AttributeReadOnly, AttributeSensitive, PKCS11Error
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm.calls import SessionKey
+from kif.hsm.calls import attach
 from kif.hsm.derive import derive, derive_2tdea
-from kif.hsm.key import Algorithm, Key, released
+from kif.hsm.key import Algorithm, Key, confirm, released
+from kif.hsm.native import NativeKey
+from kif.hsm.sessionkey import SessionKey
 from kif.hsm.token import Token
-from kif.hsm.usage import RULES, Usage
+from kif.hsm.usage import RULES, Rule, Usage
 from tests.hsm.objects import imported_aes, nothing_left
 from tests.hsm.software import aes_cbc, aes_ecb, cmac
 
@@ -132,3 +134,44 @@ def test_a_key_of_a_key_is_derived_from_it(token: Token, master: Key) -> None:
             assert shown == aes_ecb(aes_ecb(VALUE, BLOCK), BLOCK)
         with pytest.raises(DeviceFailed):
             derive_2tdea(master, BLOCK, Usage.PUBLIC_BLOCK)  # an AES master has no 3DES
+
+
+@pytest.fixture
+def readings(token: Token, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Begin anew with a session, and note the usage of each key that is read back."""
+    read: list[str] = []
+
+    def confirmed(native: NativeKey, rule: Rule, what: str) -> None:
+        read.append(what)
+        confirm(native, rule, what)
+
+    monkeypatch.setattr("kif.hsm.derive.confirm", confirmed)
+    attach(token.session, token.place.library)
+    return read
+
+
+@pytest.mark.control("KIF-HSM-03")
+def test_the_first_key_of_a_template_is_read_back_and_then_one_in_256(
+    token: Token, readings: list[str]
+) -> None:
+    for _ in range(2):
+        master = imported_aes(token, Usage.CARD_DERIVATION, MASTER)
+        for _ in range(300):
+            derive(master, BLOCK, Algorithm.AES_128, Usage.CHANNEL_MAC).destroy()
+        derive(master, BLOCK, Algorithm.AES_128, Usage.PUBLIC_BLOCK).destroy()
+        derive(master, BLOCK * 2, Algorithm.AES_256, Usage.CHANNEL_MAC).destroy()
+        master.destroy()
+        attach(token.session, token.place.library)  # as a session does that is opened again
+    assert readings == ["channel-mac", "channel-mac", "public-block", "channel-mac"] * 2
+
+
+@pytest.mark.control("KIF-HSM-03")
+def test_a_derivation_that_fails_is_not_the_first_of_its_template(
+    token: Token, readings: list[str]
+) -> None:
+    master = imported_aes(token, Usage.CARD_DERIVATION, MASTER)
+    with pytest.raises(DeviceFailed):
+        derive(master, bytes(15), Algorithm.AES_128, Usage.KEYED_DIGEST)
+    derive(master, BLOCK, Algorithm.AES_128, Usage.KEYED_DIGEST).destroy()
+    master.destroy()
+    assert readings == ["keyed-digest"]

@@ -119,7 +119,9 @@ def test_content_that_is_not_whole_blocks_fails_in_a_sentence(
     token: Token, recipient: rsa.RSAPublicKey
 ) -> None:
     key = unwrap_content_key(token, LABEL, recipient.encrypt(bytes(32), V15))
-    with pytest.raises(DeviceFailed, match="refused while decrypting an issuer's file") as caught:
+    with pytest.raises(
+        DeviceFailed, match="refused while decrypting under a content key"
+    ) as caught:
         key.decrypt(bytes(16), bytes(17))
     assert caught.value.control is Control.TOKEN_CALL
     key.destroy()

@@ -15,8 +15,9 @@ from kif.formats.tr31 import Header, Version
 from kif.hsm.boundary import crossings, permitting
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.component import Combination
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.form import kcv_of
-from kif.hsm.key import Algorithm, Cipher, encrypt_blocks, released
+from kif.hsm.key import Algorithm, Cipher, released
 from kif.hsm.keyblock import ON_HOST, open_block, wrap_block
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage

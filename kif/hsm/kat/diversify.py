@@ -9,11 +9,12 @@ from kif.formats.scp03 import StaticKey
 from kif.hsm import scp02
 from kif.hsm.an10922 import diversified
 from kif.hsm.cmac import CmacPair, kdf3, key_of_messages
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.form import kcv_of
 from kif.hsm.kat.outcome import Leading, Output, Outputs
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
-from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks
+from kif.hsm.key import Algorithm, Cipher, Key
 from kif.hsm.usage import Usage
 
 _KEYS = {"enc": StaticKey.ENC, "mac": StaticKey.MAC, "dek": StaticKey.DEK}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from kif.formats import emv, pinblock
 from kif.formats.secret import Secret
 from kif.hsm import visa
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive, derive_2tdea
 from kif.hsm.emv import (
     ScriptPadding,
@@ -21,7 +22,7 @@ from kif.hsm.form import kcv_of
 from kif.hsm.kat.outcome import Leading, Outputs
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
-from kif.hsm.key import Cipher, Key, encrypt_blocks
+from kif.hsm.key import Cipher, Key
 from kif.hsm.mac import MacKey
 from kif.hsm.usage import Usage
 

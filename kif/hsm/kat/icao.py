@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from pkcs11 import Mechanism
-
 from kif.formats import access, recovery, sod
 from kif.formats.apdu import Command, Response
 from kif.formats.cmac import xor
@@ -13,11 +11,11 @@ from kif.formats.curve import BRAINPOOL_P256R1, NIST_P256, Curve, Point
 from kif.formats.mrz import dg1, information
 from kif.formats.weak import odd_parity
 from kif.hsm.bac import SecureMessaging, cryptogram
+from kif.hsm.crypt import decrypt_cbc, mac_of
 from kif.hsm.kat.outcome import Outputs
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
 from kif.hsm.key import Cipher
-from kif.hsm.library import calling
 from kif.hsm.usage import Usage
 
 _SELECT_COM = bytes.fromhex("00A4020C02011E")
@@ -122,10 +120,7 @@ def _reading(stand: Stand, vector: Vector) -> Outputs:
 def _generic_mapping(stand: Stand, vector: Vector) -> Outputs:
     curve = _curve(vector)
     password = stand.key(vector.hex("k_pi"), Cipher.AES, Usage.CHANNEL_ENCRYPTION)
-    with calling("decrypting a nonce"):
-        nonce = password.native.decrypt(
-            vector.hex("nonce_z"), mechanism=Mechanism.AES_CBC, mechanism_param=bytes(16)
-        )
+    nonce = decrypt_cbc(password, vector.hex("nonce_z"), bytes(16))
     scalars = {
         name: int.from_bytes(vector.hex(f"sk_{name}"), "big")
         for name in ("map_ifd", "map_ic", "dh_ifd", "dh_ic")
@@ -158,8 +153,7 @@ def _generic_mapping(stand: Stand, vector: Vector) -> Outputs:
 
 def _token(stand: Stand, value: bytes, data: bytes) -> str:
     key = stand.key(value, Cipher.AES, Usage.KEYED_DIGEST)
-    with calling("computing an authentication token"):
-        return key.native.sign(data, mechanism=Mechanism.AES_CMAC)[:8].hex()
+    return mac_of(key, data)[:8].hex()
 
 
 def _curve(vector: Vector) -> Curve:

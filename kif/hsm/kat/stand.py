@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from kif.formats.secret import Secret
 from kif.hsm.cmac import CmacMaster, CmacPair
 from kif.hsm.component import Combination
-from kif.hsm.key import Algorithm, Cipher, Key, encrypt_blocks, released
+from kif.hsm.crypt import encrypt_blocks
+from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.mac import MacKey
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
