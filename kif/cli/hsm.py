@@ -1,7 +1,6 @@
 """``kif hsm``: the token itself."""
 
 import hashlib
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from kif.ceremony.genesis import USER_PIN
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.console.terminal import ask_holders
-from kif.hsm import softhsm
 from kif.hsm.doctor import examine
 from kif.hsm.kat.run import Result, Verdict, run
-from kif.hsm.kat.throwaway import throwaway_token
+from kif.hsm.kat.throwaway import is_software, started, throwaway_token
 from kif.hsm.kat.vector import of_category, read
 from kif.hsm.library import library_digest, softhsm_library
+from kif.hsm.promises import tried
 
 
 @click.group()
@@ -30,10 +29,12 @@ def hsm() -> None:
 @form_option
 @pass_app
 def doctor(app: App, library: Path | None, form: str) -> None:
-    """Say what the token can and cannot do. Ends with 1 when something is missing."""
+    """Say what the token can do, where keys are clear, and which promises it breaks.
+
+    Promises are tried on software tokens alone. Ends with 1 when something is missing or broken.
+    """
     path = library or _library(app)
-    with tempfile.TemporaryDirectory() as directory:
-        softhsm.use_directory(Path(directory))  # mechanisms are asked of the library, not of a site
+    with started(path):
         findings = examine(path)
     rows = [
         {
@@ -45,9 +46,27 @@ def doctor(app: App, library: Path | None, form: str) -> None:
         }
         for each in findings
     ]
+    rows += _promises(path)
     show(rows, form, "Nothing was examined.")
-    if not all(each.available for each in findings):
+    if any(row["available"] == "no" for row in rows):
         raise SystemExit(1)
+
+
+def _promises(library: Path) -> list[dict[str, str]]:
+    """Try what a token promises; it takes a token that may be spoiled."""
+    if not is_software(library):
+        return []
+    with throwaway_token(library) as token:
+        return [
+            {
+                "feature": f"promise: {each.what}",
+                "available": "yes" if each.kept else "no",
+                "boundary": "",
+                "missing": "",
+                "means": "" if each.kept else each.means,
+            }
+            for each in tried(token)
+        ]
 
 
 @hsm.command()

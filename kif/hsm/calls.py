@@ -17,6 +17,7 @@ from typing import Any
 
 from pkcs11 import Attribute, Mechanism, exceptions
 
+from kif.hsm.functions import Function, Functions
 from kif.hsm.library import LOCK
 from kif.hsm.native import NativeKey, NativeSession, Template
 from kif.hsm.structs import (
@@ -55,7 +56,6 @@ _DERIVATIONS: dict[int, Any] = {
     int(Mechanism.DES3_ECB_ENCRYPT_DATA): StringData,
     int(Mechanism.DES3_CBC_ENCRYPT_DATA): CbcData,
 }
-_Function = Callable[..., int]
 OnePart = Callable[..., bytes]
 """Takes a key's handle, a mechanism (its number, or prepared), data, and perhaps an
 initialisation vector."""
@@ -68,26 +68,28 @@ class Calls:
     cheap: nothing is converted. Whatever is filled is filled under the lock.
     """
 
-    def __init__(self, library: Path, session: int) -> None:
-        loaded = ctypes.CDLL(str(library))  # the same library, already initialised
+    def __init__(self, library: Path, session: int, offered: frozenset[int] = frozenset()) -> None:
+        self.offered = offered
+        """The mechanisms that the token says it has, by number."""
+        loaded = Functions(library)  # the same library, already initialised
         self._session = c_ulong(session)
         self._out = _Room(_ROOM)
         self._plain, self._placed = _Plain(), _Placed()
         self._made: dict[Packed, int] = {}
         self._readings: dict[tuple[Attribute, ...], tuple[Any, list[Any]]] = {}
-        self._read = _returning(loaded.C_GetAttributeValue)
-        self._unwrap = _returning(loaded.C_UnwrapKey)
-        self.encrypt: OnePart = self._in_one_part(loaded.C_EncryptInit, loaded.C_Encrypt)
+        self._read = loaded.GetAttributeValue
+        self._unwrap = loaded.UnwrapKey
+        self.encrypt: OnePart = self._in_one_part(loaded.EncryptInit, loaded.Encrypt)
         """C_Encrypt."""
-        self.decrypt: OnePart = self._in_one_part(loaded.C_DecryptInit, loaded.C_Decrypt)
+        self.decrypt: OnePart = self._in_one_part(loaded.DecryptInit, loaded.Decrypt)
         """C_Decrypt."""
-        self.sign: OnePart = self._in_one_part(loaded.C_SignInit, loaded.C_Sign)
+        self.sign: OnePart = self._in_one_part(loaded.SignInit, loaded.Sign)
         """C_Sign."""
-        self.derive = self._deriving(loaded.C_DeriveKey)
+        self.derive = self._deriving(loaded.DeriveKey)
         """C_DeriveKey: base, an ENCRYPT_DATA mechanism, its data, a template; a new handle."""
-        self.wrap = self._wrapping(loaded.C_WrapKey)
+        self.wrap = self._wrapping(loaded.WrapKey)
         """C_WrapKey: the wrapping key, the other key, a mechanism, its initialisation vector."""
-        self.destroy = self._destroying(loaded.C_DestroyObject)
+        self.destroy = self._destroying(loaded.DestroyObject)
         """C_DestroyObject."""
 
     def unwrap(self, key: int, blob: bytes, prepared: Prepared, attributes: Template) -> int:
@@ -129,9 +131,8 @@ class Calls:
                 for part, buffer in zip(asked, buffers, strict=True)
             ]
 
-    def _in_one_part(self, begin: _Function, do: _Function) -> OnePart:
+    def _in_one_part(self, begin: Function, do: Function) -> OnePart:
         session, room, plain, placed = self._session, self._out, self._plain, self._placed
-        begin, do = _returning(begin), _returning(do)
         wanted, length, size = c_ulong(), c_ulong(), c_ulong()
         size_at = byref(size)
 
@@ -154,8 +155,8 @@ class Calls:
 
         return call
 
-    def _deriving(self, function: _Function) -> Callable[[int, int, bytes, Packed], int]:
-        session, over, function = self._session, _Data(), _returning(function)
+    def _deriving(self, function: Function) -> Callable[[int, int, bytes, Packed], int]:
+        session, over = self._session, _Data()
         room, known, wanted, made = over.room, over.known, c_ulong(), c_ulong()
         made_at = byref(made)
 
@@ -173,8 +174,8 @@ class Calls:
 
         return call
 
-    def _wrapping(self, function: _Function) -> Callable[..., bytes]:
-        session, room, function = self._session, self._out, _returning(function)
+    def _wrapping(self, function: Function) -> Callable[..., bytes]:
+        session, room = self._session, self._out
         plain, placed = self._plain, self._placed
         wanted, wrapped, size = c_ulong(), c_ulong(), c_ulong()
         size_at = byref(size)
@@ -192,8 +193,8 @@ class Calls:
 
         return call
 
-    def _destroying(self, function: _Function) -> Callable[[int], None]:
-        session, wanted, function = self._session, c_ulong(), _returning(function)
+    def _destroying(self, function: Function) -> Callable[[int], None]:
+        session, wanted = self._session, c_ulong()
 
         def call(key: int) -> None:
             with LOCK:
@@ -273,11 +274,6 @@ class _Data:
             self.known[mechanism] = parameter, byref(struct), struct
 
 
-def _returning(function: Any) -> _Function:
-    function.restype = c_ulong
-    return function  # type: ignore[no-any-return]
-
-
 def _failed(result: int) -> exceptions.PKCS11Error:
     code = result & 0xFFFFFFFF
     return _FAILURES.get(code, exceptions.FunctionFailed)(f"the token answered {code:#x}")
@@ -303,7 +299,8 @@ def calls_of(key: NativeKey) -> Calls:
 
 def attach(session: NativeSession, library: Path) -> None:
     """Have keys of a session derive by the hot calls."""
-    _SESSIONS[session.handle] = Calls(library, session.handle)
+    offered = frozenset(map(int, session.token.slot.get_mechanisms()))
+    _SESSIONS[session.handle] = Calls(library, session.handle, offered)
 
 
 def detach(session: NativeSession) -> None:

@@ -58,9 +58,12 @@ def key_of_messages(
     return derive(pair.deriving, _last_blocks(pair.public, messages, least), algorithm, usage)
 
 
-def public_cmac(pair: CmacPair, message: bytes) -> bytes:
-    """Return a CMAC that is no key: one block, for the host to see."""
-    return encrypt_blocks(pair.public, _last_blocks(pair.public, [message], 0))
+def public_cmac(public: Key, message: bytes) -> bytes:
+    """Return a CMAC that is no key, one block for the host to see, under a key that may ENCRYPT.
+
+    It needs no mechanism for CMAC, which for TDEA not every token has.
+    """
+    return encrypt_blocks(public, _last_blocks(public, [message], 0))
 
 
 def _last_blocks(public: Key, messages: Sequence[bytes], least: int) -> bytes:

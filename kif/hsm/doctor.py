@@ -85,7 +85,7 @@ _NEEDS = (
     ),
     _Need(
         "key blocks of X9.143, version B",
-        (Mechanism.DES3_CMAC, Mechanism.DES3_CBC, Mechanism.DES3_ECB_ENCRYPT_DATA),
+        (Mechanism.DES3_ECB, Mechanism.DES3_CBC, Mechanism.DES3_ECB_ENCRYPT_DATA),
         "version D alone is written and read",
         keyblock.ON_HOST,
         "the key that is transported is clear for a moment, its protection key never",

@@ -186,7 +186,12 @@ def drifted(
 def _differing(native: NativeKey, rule: Rule) -> list[str]:
     wanted = rule.attributes()
     found = native.get_attributes(list(wanted))
-    return [name.name for name, value in wanted.items() if found.get(name) != value]
+    # Some tokens don't have these two. What is not there can't be true.
+    known = dict.fromkeys(_OPTIONAL, False) | found
+    return [name.name for name, value in wanted.items() if known.get(name) != value]
+
+
+_OPTIONAL = (Attribute.COPYABLE, Attribute.WRAP_WITH_TRUSTED)
 
 
 def _other_algorithm(native: NativeKey, algorithm: Algorithm) -> list[str]:

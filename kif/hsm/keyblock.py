@@ -21,7 +21,7 @@ from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
-from kif.hsm.cmac import CmacMaster, key_of_blocks
+from kif.hsm.cmac import CmacMaster, key_of_blocks, public_cmac
 from kif.hsm.crypt import decrypt_cbc, encrypt_blocks, encrypt_cbc, mac_of
 from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.token import Token
@@ -104,6 +104,8 @@ class _BlockKeys:
     """Whether the block is encrypted in counter mode, as version E is."""
 
     def mac(self, message: bytes) -> bytes:
+        if self.authentication.algorithm.cipher is Cipher.TDEA:
+            return public_cmac(self.authentication, message)
         return mac_of(self.authentication, message)
 
     def encrypt(self, clear: bytes, vector: bytes) -> bytes:
@@ -133,7 +135,9 @@ def _derived(protection: CmacMaster, version: Version) -> Iterator[_BlockKeys]:
     encrypting = Purpose.COUNTER_ENCRYPTION if counter else Purpose.ENCRYPTION
     encryption = derived(encrypting, Usage.KEY_BLOCK_ENCRYPTION)
     with released(encryption):
-        authentication = derived(Purpose.AUTHENTICATION, Usage.KEY_BLOCK_AUTHENTICATION)
+        tdea = algorithm.cipher is Cipher.TDEA
+        usage = Usage.PUBLIC_BLOCK if tdea else Usage.KEY_BLOCK_AUTHENTICATION
+        authentication = derived(Purpose.AUTHENTICATION, usage)
         with released(authentication):
             yield _BlockKeys(encryption, authentication, counter)
 

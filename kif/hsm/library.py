@@ -24,6 +24,7 @@ from pkcs11.exceptions import (
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.hsm import softokn
 
 _SOFTHSM = (
     Path("/usr/lib/softhsm/libsofthsm2.so"),
@@ -60,6 +61,8 @@ def load(path: Path) -> Any:
             f"There is no PKCS#11 library at {path}. Install the HSM's client software, or correct "
             "the path in the site's hsm.yaml.",
         )
+    if softokn.is_softokn(path):
+        return softokn.load(path)
     with calling(f"loading {path.name}"):
         try:
             library = pkcs11.lib(str(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
+from kif.hsm.functions import Functions
 from kif.hsm.library import load, require_idle
 
 _RW_SESSION = 0x6
@@ -28,31 +29,31 @@ def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> No
     """
     require_idle(library)
     load(library)
-    calls = ctypes.CDLL(str(library))  # the same library, already initialised
+    calls = Functions(library)  # the same library, already initialised
     slot = _last_slot(calls)
     _require_blank(calls, slot)
     padded = label.encode().ljust(_LABEL_LENGTH)
     try:
-        _check(calls.C_InitToken(slot, *_pin(so_pin), padded), "C_InitToken")
+        _check(calls.InitToken(slot, *_pin(so_pin), padded), "C_InitToken")
         _set_user_pin(calls, slot, so_pin, user_pin)
     finally:
-        calls.C_CloseAllSessions(slot)
+        calls.CloseAllSessions(slot)
 
 
-def _last_slot(calls: ctypes.CDLL) -> ctypes.c_ulong:
+def _last_slot(calls: Functions) -> ctypes.c_ulong:
     count = ctypes.c_ulong()
-    _check(calls.C_GetSlotList(0, None, ctypes.byref(count)), "C_GetSlotList")
+    _check(calls.GetSlotList(ctypes.c_ubyte(0), None, ctypes.byref(count)), "C_GetSlotList")
     slots = (ctypes.c_ulong * count.value)()
-    _check(calls.C_GetSlotList(0, slots, ctypes.byref(count)), "C_GetSlotList")
+    _check(calls.GetSlotList(ctypes.c_ubyte(0), slots, ctypes.byref(count)), "C_GetSlotList")
     if not count.value:
         raise DeviceFailed(Control.TOKEN_PRESENT, "The PKCS#11 library shows no slot.")
     return ctypes.c_ulong(slots[count.value - 1])
 
 
-def _require_blank(calls: ctypes.CDLL, slot: ctypes.c_ulong) -> None:
+def _require_blank(calls: Functions, slot: ctypes.c_ulong) -> None:
     """Require a token that was never initialised: C_InitToken destroys whatever there is."""
     info = (ctypes.c_ubyte * _TOKEN_INFO)()
-    _check(calls.C_GetTokenInfo(slot, info), "C_GetTokenInfo")
+    _check(calls.GetTokenInfo(slot, info), "C_GetTokenInfo")
     flags = ctypes.c_ulong.from_buffer(info, _FLAGS).value
     if flags & _TOKEN_INITIALIZED:
         raise DeviceFailed(
@@ -62,14 +63,12 @@ def _require_blank(calls: ctypes.CDLL, slot: ctypes.c_ulong) -> None:
         )
 
 
-def _set_user_pin(calls: ctypes.CDLL, slot: ctypes.c_ulong, so: Secret, user: Secret) -> None:
+def _set_user_pin(calls: Functions, slot: ctypes.c_ulong, so: Secret, user: Secret) -> None:
     session = ctypes.c_ulong()
-    opened = calls.C_OpenSession(
-        slot, ctypes.c_ulong(_RW_SESSION), None, None, ctypes.byref(session)
-    )
+    opened = calls.OpenSession(slot, ctypes.c_ulong(_RW_SESSION), None, None, ctypes.byref(session))
     _check(opened, "C_OpenSession")
-    _check(calls.C_Login(session, ctypes.c_ulong(_SECURITY_OFFICER), *_pin(so)), "C_Login")
-    _check(calls.C_InitPIN(session, *_pin(user)), "C_InitPIN")
+    _check(calls.Login(session, ctypes.c_ulong(_SECURITY_OFFICER), *_pin(so)), "C_Login")
+    _check(calls.InitPIN(session, *_pin(user)), "C_InitPIN")
 
 
 def _pin(pin: Secret) -> tuple[bytes, ctypes.c_ulong]:

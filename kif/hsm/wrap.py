@@ -6,6 +6,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
 from kif.hsm.key import Algorithm, Key, confirm, template
 from kif.hsm.library import calling, failure
 from kif.hsm.structs import OAEP_SHA1, Prepared
@@ -17,6 +19,7 @@ _AES_CBC = int(Mechanism.AES_CBC)
 
 def wrap_cbc(kek: Key, key: Key, vector: bytes) -> bytes:
     """Wrap a key of whole blocks by AES-CBC, as PUT KEY and an encrypted DGI carry it."""
+    _require_extractable(key)
     try:
         return kek.calls.wrap(kek.handle, key.handle, _AES_CBC, vector)
     except PKCS11Error as exc:
@@ -37,12 +40,12 @@ def unwrap_rfc3394(
 
 def wrap_kwp(kek: Key, key: Key) -> bytes:
     """Wrap a key of any length by AES key wrap with padding (RFC 5649)."""
-    return _wrapped(kek, key, Mechanism.AES_KEY_WRAP_PAD)
+    return _wrapped(kek, key, _kwp(kek))
 
 
 def unwrap_kwp(kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = "") -> Key:
     """Unwrap an RFC 5649 wrapping into a key of a usage."""
-    return _unwrapped(kek, usage, algorithm, blob, Mechanism.AES_KEY_WRAP_PAD, label)
+    return _unwrapped(kek, usage, algorithm, blob, _kwp(kek), label)
 
 
 def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
@@ -50,6 +53,7 @@ def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
 
     Hash and MGF1 are SHA-1, the only ones that every token has; OAEP's proof does not ask more.
     """
+    _require_extractable(key)
     numbers = recipient.public_numbers()
     with calling("taking a public key in"):
         native = token.session.create_object(
@@ -77,7 +81,27 @@ def _bytes(number: int) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
+def _kwp(kek: Key) -> Mechanism:
+    """Return the mechanism of RFC 5649: PKCS#11 v3.0 gave it a name of its own.
+
+    CKM_AES_KEY_WRAP_PAD is RFC 5649 on some tokens (SoftHSM), and on others RFC 3394 over a padded
+    key (NSS softokn); whoever has the new name means it.
+    """
+    named = Mechanism.AES_KEY_WRAP_KWP
+    return named if int(named) in kek.calls.offered else Mechanism.AES_KEY_WRAP_PAD
+
+
+def _require_extractable(key: Key) -> None:
+    """Refuse what the token should refuse as well: softokn wraps whatever it is given."""
+    if not RULES[key.usage].extractable:
+        raise DeviceFailed(
+            Control.KEY_USAGE,
+            f"A {key.usage.value} key may not leave the token. It was not wrapped.",
+        )
+
+
 def _wrapped(kek: Key, key: Key, mechanism: Mechanism) -> bytes:
+    _require_extractable(key)
     with calling(f"wrapping a {key.usage.value} key"):
         return kek.calls.wrap(kek.handle, key.handle, int(mechanism))
 

@@ -106,7 +106,7 @@ def _pseudo_random(stand: Stand, vector: Vector, sequence: bytes) -> dict[str, O
     (message,) = scp03.derivation_messages(
         Constant.CARD_CHALLENGE, sequence + vector.hex("invoking_aid"), 64
     )
-    challenge = public_cmac(_pair(stand, vector, "enc"), message)
+    challenge = public_cmac(_pair(stand, vector, "enc").public, message)
     return {"card_challenge_pseudo_random": challenge[: scp03.CHALLENGE].hex()}
 
 

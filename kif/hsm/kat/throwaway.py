@@ -9,21 +9,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kif.formats.secret import Secret
-from kif.hsm import softhsm
+from kif.hsm import softhsm, softokn
 from kif.hsm.provision import provision
 from kif.hsm.token import Token, TokenPlace
 
 _LABEL = "kif known answers"
 
 
+def is_software(library: Path) -> bool:
+    """Return whether a library is a software token's, which can be made and thrown away."""
+    return "softhsm" in library.name or softokn.is_softokn(library)
+
+
 @contextmanager
 def throwaway_token(library: Path) -> Iterator[Token]:
     """Make a token in a directory that is removed afterwards, and open it."""
-    with tempfile.TemporaryDirectory(prefix="kif-kat-") as name:
-        directory = Path(name)
-        softhsm.use_directory(directory)
-        place = TokenPlace(library, _LABEL, directory)
-        user, officer = (Secret(secrets.token_hex(8).encode()) for _ in range(2))
-        provision(library, _LABEL, officer, user)
+    user, officer = (Secret(secrets.token_hex(8).encode()) for _ in range(2))
+    with started(library) as directory:
+        if softokn.is_softokn(library):
+            softokn.set_user_pin(library, user)
+            place = TokenPlace(library, softokn.LABEL)
+        else:
+            provision(library, _LABEL, officer, user)
+            place = TokenPlace(library, _LABEL, directory)
         with Token.open(place, user) as token:
             yield token
+
+
+@contextmanager
+def started(library: Path) -> Iterator[Path]:
+    """Point a software token's library at a directory of its own, which is removed afterwards.
+
+    What such a library can do is asked of it without touching a site's token.
+    """
+    with tempfile.TemporaryDirectory(prefix="kif-token-") as name:
+        directory = Path(name)
+        if softokn.is_softokn(library):
+            softokn.use_directory(library, directory)
+        else:
+            softhsm.use_directory(directory)
+        yield directory

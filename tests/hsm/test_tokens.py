@@ -1,0 +1,154 @@
+"""A second token that has nothing in common with SoftHSM gives the same values."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pkcs11 import Attribute, Mechanism
+from pkcs11.exceptions import AttributeSensitive, PKCS11Error
+
+from kif.formats.control import Control
+from kif.formats.error import DeviceFailed
+from kif.formats.secret import Secret
+from kif.hsm.component import Combination
+from kif.hsm.form import kcv_of
+from kif.hsm.kat.run import Verdict, run
+from kif.hsm.kat.throwaway import throwaway_token
+from kif.hsm.kat.vector import Vector, read
+from kif.hsm.key import Algorithm, released
+from kif.hsm.promises import tried
+from kif.hsm.provision import provision
+from kif.hsm.quorum import combine, create, load_share
+from kif.hsm.softokn import softokn_library
+from kif.hsm.token import Token
+from kif.hsm.usage import RULES, Usage
+from kif.hsm.wrap import unwrap_rfc3394, wrap_kwp, wrap_rfc3394
+from tests.hsm.objects import imported_aes, nothing_left
+from tests.vectors import KNOWN_ANSWERS
+
+SECRET = [usage for usage, rule in RULES.items() if not rule.private and not rule.token]
+
+
+@pytest.fixture(scope="module")
+def softokn() -> Iterator[Token]:
+    """A throw-away token of NSS softokn."""
+    with throwaway_token(softokn_library()) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("vector", read(KNOWN_ANSWERS), ids=lambda vector: str(vector.id))
+def test_a_published_vector_passes_on_softokn(softokn: Token, vector: Vector) -> None:
+    with nothing_left(softokn):
+        (result,) = run(softokn, [vector])
+    assert (result.verdict, result.detail) == (Verdict.PASSED, "")
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_equal_components_give_equal_keys_on_both_tokens(
+    softokn: Token, token: Token, algorithm: Algorithm
+) -> None:
+    components = [secrets.token_bytes(algorithm.size) for _ in range(3)]
+    found = []
+    for each in (softokn, token):
+        with closing(Combination(each, algorithm)) as combination:
+            for component in components:
+                combination.enter(Secret(component))
+            key = combination.session_key(Usage.PUBLIC_BLOCK)
+            with released(key):
+                found.append(kcv_of(key))
+    assert found[0] == found[1]
+
+
+def test_a_key_travels_from_one_token_to_the_other(softokn: Token, token: Token) -> None:
+    kek = secrets.token_bytes(32)
+    out = imported_aes(softokn, Usage.TRANSPORT_OUT, kek)
+    back = imported_aes(token, Usage.TRANSPORT_IN, kek)
+    key = imported_aes(softokn, Usage.CARD_DELIVERY, bytes(range(32)))
+    same = imported_aes(token, Usage.PUBLIC_BLOCK, bytes(range(32)))
+    with released(out, back, key, same):
+        there = unwrap_rfc3394(back, Usage.PUBLIC_BLOCK, Algorithm.AES_256, wrap_rfc3394(out, key))
+        with released(there):
+            assert kcv_of(there) == kcv_of(same)
+
+
+@pytest.mark.control("KIF-HSM-11")
+def test_a_quorum_of_one_token_comes_back_on_the_other(softokn: Token, token: Token) -> None:
+    values = [secrets.token_bytes(32) for _ in range(3)]
+    shares = [load_share(token, Secret(each)) for each in values]
+    with released(*shares):
+        quorum = create(token, "test quorum", shares, 2)
+    shares = [load_share(softokn, Secret(each)) for each in values[1:]]
+    with released(*shares):
+        key = combine(quorum, dict(enumerate(shares, start=2)), Usage.PUBLIC_BLOCK)
+        with released(key):
+            assert kcv_of(key) == quorum.kcv
+
+
+@pytest.mark.control("KIF-HSM-03")
+@pytest.mark.parametrize("usage", SECRET)
+def test_softokn_refuses_what_a_usage_does_not_grant(softokn: Token, usage: Usage) -> None:
+    key = imported_aes(softokn, usage, bytes(range(32)))
+    other = imported_aes(softokn, Usage.CARD_DELIVERY, bytes(range(32)))
+    calls: dict[Attribute, Callable[[], object]] = {
+        Attribute.ENCRYPT: lambda: key.calls.encrypt(key.handle, int(Mechanism.AES_ECB), bytes(16)),
+        Attribute.DECRYPT: lambda: key.calls.decrypt(key.handle, int(Mechanism.AES_ECB), bytes(16)),
+        Attribute.SIGN: lambda: key.calls.sign(key.handle, int(Mechanism.AES_CMAC), bytes(16)),
+        Attribute.WRAP: lambda: wrap_kwp(key, other),
+    }
+    with released(key, other):
+        for right, call in calls.items():
+            if right in RULES[usage].rights:
+                call()
+            else:
+                with pytest.raises((PKCS11Error, DeviceFailed)):
+                    call()
+        with pytest.raises(AttributeSensitive):
+            _ = key.native[Attribute.VALUE]
+
+
+@pytest.mark.control("KIF-HSM-03")
+def test_softokn_wraps_no_key_that_may_not_leave(softokn: Token) -> None:
+    kek = imported_aes(softokn, Usage.TRANSPORT_OUT, bytes(32))
+    for usage in SECRET:
+        key = imported_aes(softokn, usage, bytes(range(32)))
+        with released(key):
+            if RULES[usage].extractable:
+                wrap_kwp(kek, key)
+            else:
+                with pytest.raises(DeviceFailed, match="may not leave the token"):
+                    wrap_kwp(kek, key)
+    kek.destroy()
+
+
+@pytest.mark.control("KIF-HSM-01")
+def test_a_token_that_is_in_use_is_never_made_anew(softokn: Token) -> None:
+    with pytest.raises(DeviceFailed) as caught:
+        provision(softokn_library(), "kif", Secret(b"TEST-SO"), Secret(b"TEST-USER"))
+    assert caught.value.control is Control.TOKEN_PRESENT
+
+
+BROKEN = {
+    "a key that is not EXTRACTABLE is not wrapped",
+    "a key without DERIVE is not used for it",
+    "it has the attribute WRAP_WITH_TRUSTED",
+}
+
+
+@pytest.mark.control("KIF-HSM-03")
+def test_softhsm_keeps_every_promise_and_softokn_breaks_those_that_are_known(
+    softokn: Token, token: Token
+) -> None:
+    """What softokn breaks stands in docs/tokens.md; kif itself refuses to wrap such a key."""
+    with nothing_left(token), nothing_left(softokn):
+        assert {each.what for each in tried(token) if not each.kept} == set()
+        assert {each.what for each in tried(softokn) if not each.kept} == BROKEN
+
+
+def test_the_page_of_tokens_is_up_to_date() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "tokens"
+    done = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
