@@ -173,7 +173,6 @@ def test_no_key_is_in_a_buffer_that_goes_to_the_library_or_comes_from_it(
 def test_the_memory_that_is_searched_is_that_of_the_run(ran: Ran) -> None:
     for component in run.COMPONENTS["issuer"]:
         assert component.encode() in ran.memory
-    assert bytes.fromhex(ran.said["wrapped"]) in ran.memory
 
 
 @pytest.mark.control("KIF-HSM-04")
