@@ -18,7 +18,7 @@ from typing import Any
 from pkcs11 import Attribute, Mechanism, exceptions
 
 from kif.hsm.functions import Function, Functions
-from kif.hsm.library import LOCK
+from kif.hsm.library import LOCK, offered_by
 from kif.hsm.native import NativeKey, NativeSession, Template
 from kif.hsm.structs import (
     AttributeStruct,
@@ -55,7 +55,12 @@ _DERIVATIONS: dict[int, Any] = {
     int(Mechanism.AES_ECB_ENCRYPT_DATA): StringData,
     int(Mechanism.DES3_ECB_ENCRYPT_DATA): StringData,
     int(Mechanism.DES3_CBC_ENCRYPT_DATA): CbcData,
+    int(Mechanism.CONCATENATE_BASE_AND_DATA): StringData,
+    int(Mechanism.CONCATENATE_DATA_AND_BASE): StringData,
+    int(Mechanism.XOR_BASE_AND_DATA): StringData,
 }
+_EXTRACT = int(Mechanism.EXTRACT_KEY_FROM_KEY)
+"""Its parameter is a number, the bit where the new key begins: that is its data here."""
 OnePart = Callable[..., bytes]
 """Takes a key's handle, a mechanism (its number, or prepared), data, and perhaps an
 initialisation vector."""
@@ -272,6 +277,8 @@ class _Data:
             place, length = ctypes.addressof(parameter), ctypes.sizeof(parameter)
             struct = MechanismStruct(mechanism, place, length)
             self.known[mechanism] = parameter, byref(struct), struct
+        extract = MechanismStruct(_EXTRACT, self._kept.address, ctypes.sizeof(c_ulong))
+        self.known[_EXTRACT] = StringData(), byref(extract), extract
 
 
 def _failed(result: int) -> exceptions.PKCS11Error:
@@ -299,7 +306,7 @@ def calls_of(key: NativeKey) -> Calls:
 
 def attach(session: NativeSession, library: Path) -> None:
     """Have keys of a session derive by the hot calls."""
-    offered = frozenset(map(int, session.token.slot.get_mechanisms()))
+    offered = offered_by(library, session.token.slot)
     _SESSIONS[session.handle] = Calls(library, session.handle, offered)
 
 

@@ -7,7 +7,7 @@ from pkcs11 import Mechanism
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm import an10922, keyblock, library, milenage, visa
+from kif.hsm import an10922, blockinside, keyblock, library, milenage, visa
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,14 @@ class _Need:
     otherwise: str
     on_host: str = ""
     clear: str = ""
+    inside: frozenset[int] = frozenset()
+    """What a token needs more to do it without a key on the host; empty when nothing helps."""
 
     def finding(self, offered: set[Mechanism]) -> Finding:
         missing = tuple(each.name for each in self.mechanisms if each not in offered)
-        boundary = f"host: {self.on_host}" if self.on_host else "hsm"
-        means = self.otherwise if missing else self.clear
+        kept = bool(self.inside) and self.inside <= {int(each) for each in offered}
+        boundary = f"host: {self.on_host}" if self.on_host and not kept else "hsm"
+        means = self.otherwise if missing else "" if kept else self.clear
         return Finding(self.feature, not missing, boundary, missing, means)
 
 
@@ -82,6 +85,7 @@ _NEEDS = (
         "no key block is written or read",
         keyblock.ON_HOST,
         "the key that is transported is clear for a moment, its protection key never",
+        blockinside.NEEDED,
     ),
     _Need(
         "key blocks of X9.143, version B",

@@ -1,9 +1,9 @@
 """Key blocks of X9.143 (TR-31), versions D and B, under a protection key that may only DERIVE.
 
 Version E (ISO 20038) is read and not written. Encryption and authentication key are derived inside
-by CMAC. A block's MAC is over the *clear* key, for which a plain token has no mechanism: there the
-key that is transported is clear on the host for a moment (``tr31-on-host``), the protection key and
-what is derived from it never.
+by CMAC. A block's MAC is over the *clear* key. A token that concatenates, xors and extracts does
+version D inside (:mod:`kif.hsm.blockinside`); on a plain one the key that is transported is clear
+on the host for a moment (``tr31-on-host``), the protection key and what is derived from it never.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
+from kif.hsm.blockinside import is_possible, open_inside, wrap_inside
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
 from kif.hsm.cmac import CmacMaster, key_of_blocks, public_cmac
@@ -57,6 +58,9 @@ def wrap_block(token: Token, protection: CmacMaster, key: Key, header: Header) -
     text = header.encode(len(header.encode(0)) + 2 * (size + header.version.mac))
     if len(text) % block:
         raise tr31.bad("its optional blocks are not padded to whole blocks")
+    if is_possible(protection):
+        ciphertext, mac = wrap_inside(token, protection, key, text, padding)
+        return text + (ciphertext + mac).hex().upper()
     with host_boundary(ON_HOST), _derived(protection, header.version) as keys:
         value = clear_value(token, key, ON_HOST).reveal()
         clear = tr31.payload(value, token.random(padding))
@@ -74,19 +78,34 @@ def open_block(token: Token, protection: CmacMaster, block: str, usage: Usage) -
     """
     parsed = KeyBlock.parse(block)
     _require_header(protection, parsed.header)
+    cipher = CIPHERS[parsed.header.algorithm]
+    if parsed.header.version is Version.D and is_possible(protection):
+        found = open_inside(protection, parsed, cipher, usage)
+    else:
+        found = _opened_on_host(token, protection, parsed, usage)
+    if found is None:
+        raise CheckFailed(
+            Control.KEY_BLOCK,
+            "The key block's MAC is not right: it is of another protection key, or not as its "
+            "sender made it. No key was taken. Compare the protection key's check value.",
+        )
+    key, padding = found
+    longest = _longest(key.algorithm)
+    hiding = tr31.padding_size(key.algorithm.size, longest, parsed.header.version.block)
+    return Opened(key, parsed.header, padding >= hiding)
+
+
+def _opened_on_host(
+    token: Token, protection: CmacMaster, parsed: KeyBlock, usage: Usage
+) -> tuple[Key, int] | None:
+    """Return the key of a block and the bytes that pad it; None when its MAC is wrong."""
     with host_boundary(ON_HOST), _derived(protection, parsed.header.version) as keys:
         clear = keys.decrypt(parsed.ciphertext, parsed.mac)
         if not hmac.compare_digest(keys.mac(parsed.text.encode() + clear), parsed.mac):
-            raise CheckFailed(
-                Control.KEY_BLOCK,
-                "The key block's MAC is not right: it is of another protection key, or not as its "
-                "sender made it. No key was taken. Compare the protection key's check value.",
-            )
+            return None
         value, padding = tr31.key_of(clear)
         algorithm = Algorithm.of(CIPHERS[parsed.header.algorithm], len(value))
-        key = imported(token, usage, algorithm, Secret(value))
-    hiding = tr31.padding_size(len(value), _longest(algorithm), parsed.header.version.block)
-    return Opened(key, parsed.header, padding >= hiding)
+        return imported(token, usage, algorithm, Secret(value)), padding
 
 
 def _longest(algorithm: Algorithm) -> int:

@@ -77,6 +77,15 @@ def load(path: Path) -> Any:
     return library
 
 
+def offered_by(path: Path, slot: Any) -> frozenset[int]:
+    """Return the mechanisms of a slot by number.
+
+    NSS softokn lists those that derive at another slot of its own, and has them at each.
+    """
+    slots = load(path).get_slots() if softokn.is_softokn(path) else [slot]
+    return frozenset(int(each) for one in slots for each in one.get_mechanisms())
+
+
 def require_idle(path: Path) -> None:
     """Require that no token is open with a library in this process (TOKEN_PRESENT).
 

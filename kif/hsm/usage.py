@@ -38,6 +38,10 @@ class Usage(StrEnum):
     PIN_ENCRYPTION = "pin-encryption"
     PIN_DECRYPTION = "pin-decryption"
     SCRIPT_ENCRYPTION = "script-encryption"
+    KEY_BLOCK_PAYLOAD = "key-block-payload"
+    KEY_BLOCK_WRAP = "key-block-wrap"
+    KEY_BLOCK_UNWRAP = "key-block-unwrap"
+    KEY_BLOCK_MAC = "key-block-mac"
     KEY_BLOCK_ENCRYPTION = "key-block-encryption"
     KEY_BLOCK_AUTHENTICATION = "key-block-authentication"
     KEYED_DIGEST = "keyed-digest"
@@ -109,6 +113,12 @@ RULES: dict[Usage, Rule] = {
     Usage.PIN_ENCRYPTION: _rule(Attribute.ENCRYPT),
     Usage.PIN_DECRYPTION: _rule(Attribute.DECRYPT),
     Usage.SCRIPT_ENCRYPTION: _rule(Attribute.ENCRYPT),
+    # A key on its way in or out of a block inside the token: pieces of it are derived, and wrapped.
+    Usage.KEY_BLOCK_PAYLOAD: _rule(Attribute.DERIVE, extractable=True),
+    Usage.KEY_BLOCK_WRAP: _rule(Attribute.WRAP),
+    Usage.KEY_BLOCK_UNWRAP: _rule(Attribute.UNWRAP),
+    # MACs by wrapping: its ciphertexts are MACs, and it can't decrypt.
+    Usage.KEY_BLOCK_MAC: _rule(Attribute.ENCRYPT, Attribute.WRAP),
     Usage.KEY_BLOCK_ENCRYPTION: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
     Usage.KEY_BLOCK_AUTHENTICATION: _rule(Attribute.SIGN),
     Usage.KEYED_DIGEST: _rule(Attribute.SIGN),

@@ -4,22 +4,29 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from pkcs11 import Attribute, Mechanism
 from pkcs11.exceptions import AttributeSensitive, PKCS11Error
+from psec import tr31 as psec
 
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed
+from kif.formats.error import DeviceFailed, KifError
 from kif.formats.secret import Secret
+from kif.formats.tr31 import Header, Version
+from kif.formats.weak import odd_parity
+from kif.hsm.boundary import crossings
+from kif.hsm.cmac import CmacMaster
 from kif.hsm.component import Combination
+from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.form import kcv_of
 from kif.hsm.kat.run import Verdict, run
 from kif.hsm.kat.throwaway import throwaway_token
 from kif.hsm.kat.vector import Vector, read
-from kif.hsm.key import Algorithm, released
+from kif.hsm.key import Algorithm, Cipher, released
+from kif.hsm.keyblock import open_block, wrap_block
 from kif.hsm.promises import tried
 from kif.hsm.provision import provision
 from kif.hsm.quorum import combine, create, load_share
@@ -27,7 +34,7 @@ from kif.hsm.softokn import softokn_library
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_kwp, wrap_rfc3394
-from tests.hsm.objects import imported_aes, nothing_left
+from tests.hsm.objects import imported, imported_aes, nothing_left
 from tests.vectors import KNOWN_ANSWERS
 
 SECRET = [usage for usage, rule in RULES.items() if not rule.private and not rule.token]
@@ -129,6 +136,70 @@ def test_a_token_that_is_in_use_is_never_made_anew(softokn: Token) -> None:
     with pytest.raises(DeviceFailed) as caught:
         provision(softokn_library(), "kif", Secret(b"TEST-SO"), Secret(b"TEST-USER"))
     assert caught.value.control is Control.TOKEN_PRESENT
+
+
+@contextmanager
+def protection(token: Token, value: bytes) -> Iterator[CmacMaster]:
+    """A key block protection key that may only DERIVE."""
+    deriving = imported_aes(token, Usage.CARD_DERIVATION, value)
+    public = imported_aes(token, Usage.PUBLIC_BLOCK, value)
+    with released(deriving, public):
+        yield CmacMaster(deriving, encrypt_blocks(public, bytes(16)))
+
+
+LETTERS = {Algorithm.TDES_2: "T", Algorithm.TDES_3: "T", Algorithm.AES_192: "A"}
+LETTERS |= {Algorithm.AES_128: "A", Algorithm.AES_256: "A"}
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
+@pytest.mark.parametrize("algorithm", LETTERS)
+def test_softokn_wraps_a_key_block_inside_that_psec_opens(
+    softokn: Token, algorithm: Algorithm
+) -> None:
+    kbpk, value = secrets.token_bytes(32), secrets.token_bytes(algorithm.size)
+    key = imported(softokn, Usage.KEY_BLOCK_PAYLOAD, algorithm, value)
+    with released(key), nothing_left(softokn), protection(softokn, kbpk) as master:
+        header = Header(Version.D, "E0", LETTERS[algorithm], "X")
+        block = wrap_block(softokn, master, key, header)  # nothing is permitted, nothing crosses
+    assert not crossings()
+    # softokn gives a DES key odd parity when it comes in.
+    right = odd_parity(value) if algorithm.cipher is Cipher.TDEA else value
+    assert psec.unwrap(kbpk, block)[1] == right
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
+@pytest.mark.parametrize("algorithm", LETTERS)
+@pytest.mark.parametrize("hidden", [True, False])
+def test_softokn_opens_a_key_block_of_psec_inside(
+    softokn: Token, algorithm: Algorithm, hidden: bool
+) -> None:
+    kbpk, value = secrets.token_bytes(32), secrets.token_bytes(algorithm.size)
+    header = psec.Header("D", "E0", LETTERS[algorithm], "X", "00", "N")
+    longest = 32 if LETTERS[algorithm] == "A" else 24
+    block = psec.wrap(kbpk, header, value, longest if hidden else algorithm.size)
+    expected = imported(softokn, Usage.PUBLIC_BLOCK, algorithm, value)
+    with released(expected), nothing_left(softokn), protection(softokn, kbpk) as master:
+        opened = open_block(softokn, master, block, Usage.PUBLIC_BLOCK)
+        with released(opened.key):
+            assert kcv_of(opened.key) == kcv_of(expected)
+            assert opened.key.algorithm is algorithm
+    alike = LETTERS[algorithm] == "T" or algorithm is Algorithm.AES_256
+    assert opened.obfuscated == (hidden or alike)
+    assert not crossings()
+
+
+@pytest.mark.control("KIF-HSM-09")
+def test_softokn_opens_no_key_block_with_a_sign_changed(softokn: Token) -> None:
+    kbpk = secrets.token_bytes(32)
+    block = psec.wrap(kbpk, psec.Header("D", "E0", "A", "X", "00", "N"), bytes(16))
+    with protection(softokn, kbpk) as master:
+        for at in range(5, len(block), 9):
+            other = "1" if block[at] != "1" else "0"
+            with nothing_left(softokn), pytest.raises(KifError) as caught:
+                open_block(
+                    softokn, master, block[:at] + other + block[at + 1 :], Usage.PUBLIC_BLOCK
+                )
+            assert caught.value.control is Control.KEY_BLOCK
 
 
 BROKEN = {

@@ -29,6 +29,6 @@ def key_block(stand: Stand, vector: Vector) -> Outputs:
     first = opened(block, Usage.PUBLIC_BLOCK)
     if header.version is Version.E:
         return {"key": first}
-    delivery = opened(block, Usage.CARD_DELIVERY)
+    delivery = opened(block, Usage.KEY_BLOCK_PAYLOAD)
     again = wrap_block(stand.token, master, delivery, header)
     return {"key": (first, opened(again, Usage.PUBLIC_BLOCK))}

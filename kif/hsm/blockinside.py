@@ -1,0 +1,192 @@
+"""Key blocks of version D inside the token, on one that concatenates, xors and extracts.
+
+CMAC's last step by C_WrapKey: the payload ``length || key || padding`` is a token object, its last
+block xored with the subkey; wrapped by AES-CBC under the authentication key from the header's
+chaining value, its last block is the MAC. The ciphertext is the payload wrapped from the MAC.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hmac
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.exceptions import PKCS11Error
+
+from kif.formats import cmac, tr31
+from kif.formats.tr31 import KeyBlock, Purpose
+from kif.hsm.calls import Calls
+from kif.hsm.cmac import CmacMaster, key_of_blocks
+from kif.hsm.crypt import encrypt_blocks, encrypt_chain
+from kif.hsm.key import Algorithm, Cipher, Key, confirm, released, template
+from kif.hsm.library import failure
+from kif.hsm.structs import Packed, Prepared
+from kif.hsm.token import Token
+from kif.hsm.usage import RULES, Usage
+
+_AFTER, _BEFORE, _XOR, _EXTRACT = map(
+    int,
+    (
+        Mechanism.CONCATENATE_BASE_AND_DATA,
+        Mechanism.CONCATENATE_DATA_AND_BASE,
+        Mechanism.XOR_BASE_AND_DATA,
+        Mechanism.EXTRACT_KEY_FROM_KEY,
+    ),
+)
+_CBC = int(Mechanism.AES_CBC)
+_BLOCK, _LENGTH = 16, 2
+NEEDED = frozenset((_AFTER, _BEFORE, _XOR, _EXTRACT))
+"""What a token has to have."""
+
+
+def is_possible(protection: CmacMaster) -> bool:
+    """Return whether the protection key's token does it inside."""
+    key = protection.key
+    return key.algorithm.cipher is Cipher.AES and key.calls.offered >= NEEDED
+
+
+def wrap_inside(
+    token: Token, protection: CmacMaster, key: Key, text: str, padding: int
+) -> tuple[bytes, bytes]:
+    """Return ciphertext and MAC of a key, for a header that is ``text``."""
+    length = (8 * key.algorithm.size).to_bytes(_LENGTH, "big")
+    with ExitStack() as stack:
+        keys = stack.enter_context(_derived(protection, Usage.KEY_BLOCK_WRAP))
+        headed = _payload(stack, key, _BEFORE, length)
+        payload = _payload(stack, headed, _AFTER, token.random(padding))
+        size = _LENGTH + key.algorithm.size + padding
+        mac = keys.mac(stack, text, payload, size)
+        return keys.wrapped(payload, mac), mac
+
+
+def open_inside(
+    protection: CmacMaster, parsed: KeyBlock, cipher: Cipher, usage: Usage
+) -> tuple[Key, int] | None:
+    """Return the key of a block and the bytes that pad it; None when its MAC is wrong.
+
+    Its length is in the token too: it is the one with which the payload, put together again, gives
+    the block's ciphertext.
+    """
+    size = len(parsed.ciphertext)
+    with ExitStack() as stack:
+        keys = stack.enter_context(_derived(protection, Usage.KEY_BLOCK_UNWRAP))
+        payload = keys.unwrapped(stack, parsed.ciphertext, parsed.mac)
+        if not hmac.compare_digest(keys.mac(stack, parsed.text, payload, size), parsed.mac):
+            return None
+        wrapping = stack.enter_context(_derived(protection, Usage.KEY_BLOCK_WRAP))
+        rest = _payload(stack, payload, _EXTRACT, _bit(_LENGTH), size - _LENGTH)
+        for algorithm in (each for each in Algorithm if each.cipher is cipher):
+            length = (8 * algorithm.size).to_bytes(_LENGTH, "big")
+            again = _payload(stack, rest, _BEFORE, length)
+            fits = algorithm.size <= size - _LENGTH
+            if fits and wrapping.wrapped(again, parsed.mac) == parsed.ciphertext:
+                made = _made(payload, _EXTRACT, _bit(_LENGTH), _of_usage(algorithm, usage))
+                key = Key(usage, algorithm, payload.calls, made)
+                confirm(key.native, RULES[usage], usage.value)
+                return key, size - _LENGTH - algorithm.size
+    raise tr31.bad("the length of its key is not possible")
+
+
+@dataclass(frozen=True)
+class _BlockKeys:
+    """What a protection key gives: one that wraps or unwraps, and one that MACs by wrapping."""
+
+    encryption: Key
+    authentication: Key
+
+    def mac(self, stack: ExitStack, text: str, payload: Key, size: int) -> bytes:
+        zero = encrypt_blocks(self.authentication, bytes(_BLOCK))
+        masked = _payload(stack, payload, _XOR, bytes(size - _BLOCK) + cmac.subkeys(zero)[0])
+        chain = encrypt_chain(self.authentication, text.encode())[-_BLOCK:]
+        key = self.authentication
+        try:
+            return key.calls.wrap(key.handle, masked.handle, _CBC, chain)[-_BLOCK:]
+        except PKCS11Error as exc:
+            raise failure(exc, "computing a key block's MAC") from exc
+
+    def wrapped(self, payload: Key, vector: bytes) -> bytes:
+        key = self.encryption
+        try:
+            return key.calls.wrap(key.handle, payload.handle, _CBC, vector)
+        except PKCS11Error as exc:
+            raise failure(exc, "wrapping a key block") from exc
+
+    def unwrapped(self, stack: ExitStack, ciphertext: bytes, vector: bytes) -> Key:
+        key, how = self.encryption, Prepared(_CBC, vector)
+        try:
+            made = key.calls.unwrap(key.handle, ciphertext, how, _generic().attributes)
+        except PKCS11Error as exc:
+            raise failure(exc, "unwrapping a key block") from exc
+        return _kept(stack, key.calls, made)
+
+
+@contextmanager
+def _derived(protection: CmacMaster, usage: Usage) -> Iterator[_BlockKeys]:
+    algorithm = protection.key.algorithm
+
+    def derived(purpose: Purpose, usage: Usage) -> Key:
+        messages = tr31.derivation_messages(purpose, algorithm.cipher.value, algorithm.size)
+        return key_of_blocks(protection, messages, algorithm, usage)
+
+    encryption = derived(Purpose.ENCRYPTION, usage)
+    with released(encryption):
+        authentication = derived(Purpose.AUTHENTICATION, Usage.KEY_BLOCK_MAC)
+        with released(authentication):
+            yield _BlockKeys(encryption, authentication)
+
+
+def _payload(
+    stack: ExitStack, base: Key, mechanism: int, data: bytes, size: int | None = None
+) -> Key:
+    """Make a part or an extension of a payload; it lives as long as the stack."""
+    return _kept(stack, base.calls, _made(base, mechanism, data, _generic(size)))
+
+
+def _made(base: Key, mechanism: int, data: bytes, wanted: Packed) -> int:
+    try:
+        return base.calls.derive(base.handle, mechanism, data, wanted)
+    except PKCS11Error as exc:
+        raise failure(exc, "putting a key block together") from exc
+
+
+def _kept(stack: ExitStack, calls: Calls, handle: int) -> Key:
+    key = Key(Usage.KEY_BLOCK_PAYLOAD, Algorithm.AES_256, calls, handle)
+    stack.enter_context(released(key))
+    confirm(key.native, RULES[Usage.KEY_BLOCK_PAYLOAD], "key-block-payload")
+    return key
+
+
+def _generic(size: int | None = None) -> Packed:
+    length = {} if size is None else {Attribute.VALUE_LEN: size}
+    return Packed(
+        {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+            **length,
+            **template(Usage.KEY_BLOCK_PAYLOAD),
+        }
+    )
+
+
+def _of_usage(algorithm: Algorithm, usage: Usage) -> Packed:
+    length = {Attribute.VALUE_LEN: algorithm.size} if algorithm.cipher is Cipher.AES else {}
+    return Packed(
+        {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.KEY_TYPE: algorithm.type,
+            **length,
+            **template(usage),
+        }
+    )
+
+
+def _bit(byte: int) -> bytes:
+    """Return the place of a byte in bits, as CK_EXTRACT_PARAMS has it on this machine."""
+    return (8 * byte).to_bytes(_WORD, sys.byteorder)
+
+
+_WORD = ctypes.sizeof(ctypes.c_ulong)
