@@ -11,9 +11,9 @@ from kif.ceremony.genesis import USER_PIN
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.console.terminal import ask_holders
-from kif.hsm.doctor import examine
+from kif.hsm.doctor import examine, examine_token
 from kif.hsm.kat.run import Result, Verdict, run
-from kif.hsm.kat.throwaway import is_software, started, throwaway_token
+from kif.hsm.kat.throwaway import is_software, throwaway_token
 from kif.hsm.kat.vector import of_category, read
 from kif.hsm.library import library_digest, softhsm_library
 from kif.hsm.promises import tried
@@ -34,8 +34,11 @@ def doctor(app: App, library: Path | None, form: str) -> None:
     Promises are tried on software tokens alone. Ends with 1 when something is missing or broken.
     """
     path = library or _library(app)
-    with started(path):
-        findings = examine(path)
+    if is_software(path):
+        with throwaway_token(path) as token:
+            findings, promises = examine_token(token), tried(token)
+    else:
+        findings, promises = examine(path), []
     rows = [
         {
             "feature": each.feature,
@@ -46,27 +49,19 @@ def doctor(app: App, library: Path | None, form: str) -> None:
         }
         for each in findings
     ]
-    rows += _promises(path)
+    rows += [
+        {
+            "feature": f"promise: {each.what}",
+            "available": "yes" if each.kept else "no",
+            "boundary": "",
+            "missing": "",
+            "means": "" if each.kept else each.means,
+        }
+        for each in promises
+    ]
     show(rows, form, "Nothing was examined.")
     if any(row["available"] == "no" for row in rows):
         raise SystemExit(1)
-
-
-def _promises(library: Path) -> list[dict[str, str]]:
-    """Try what a token promises; it takes a token that may be spoiled."""
-    if not is_software(library):
-        return []
-    with throwaway_token(library) as token:
-        return [
-            {
-                "feature": f"promise: {each.what}",
-                "available": "yes" if each.kept else "no",
-                "boundary": "",
-                "missing": "",
-                "means": "" if each.kept else each.means,
-            }
-            for each in tried(token)
-        ]
 
 
 @hsm.command()

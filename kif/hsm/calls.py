@@ -32,6 +32,7 @@ from kif.hsm.structs import (
 _FAILURES: dict[int, type[exceptions.PKCS11Error]] = {
     0x11: exceptions.AttributeSensitive,
     0x12: exceptions.AttributeTypeInvalid,
+    0x13: exceptions.AttributeValueInvalid,
     0x21: exceptions.DataLenRange,
     0x30: exceptions.DeviceError,
     0x32: exceptions.DeviceRemoved,

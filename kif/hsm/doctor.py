@@ -8,6 +8,7 @@ from pkcs11 import Mechanism
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm import an10922, blockinside, keyblock, library, milenage, visa
+from kif.hsm.token import Token
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class _Need:
     inside: frozenset[int] = frozenset()
     """What a token needs more to do it without a key on the host; empty when nothing helps."""
 
-    def finding(self, offered: set[Mechanism]) -> Finding:
-        missing = tuple(each.name for each in self.mechanisms if each not in offered)
-        kept = bool(self.inside) and self.inside <= {int(each) for each in offered}
+    def finding(self, offered: frozenset[int]) -> Finding:
+        missing = tuple(each.name for each in self.mechanisms if int(each) not in offered)
+        kept = bool(self.inside) and self.inside <= offered
         boundary = f"host: {self.on_host}" if self.on_host and not kept else "hsm"
         means = self.otherwise if missing else "" if kept else self.clear
         return Finding(self.feature, not missing, boundary, missing, means)
@@ -141,5 +142,14 @@ def examine(path: Path) -> list[Finding]:
         slots = native.get_slots()
         if not slots:
             raise DeviceFailed(Control.TOKEN_PRESENT, "The PKCS#11 library shows no slot.")
-        offered = set(slots[0].get_mechanisms())
+        return _findings(library.offered_by(path, slots[0]))
+
+
+def examine_token(token: Token) -> list[Finding]:
+    """Ask a token that is open for its mechanisms. Raises ``DeviceFailed``."""
+    with library.calling("asking for mechanisms"):
+        return _findings(library.offered_by(token.place.library, token.session.token.slot))
+
+
+def _findings(offered: frozenset[int]) -> list[Finding]:
     return [need.finding(offered) for need in _NEEDS]

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pkcs11.exceptions import MechanismInvalid
+from pkcs11.exceptions import AttributeValueInvalid, MechanismInvalid
 
 from kif.formats.error import KifError
 from kif.hsm import keyblock
@@ -88,6 +88,8 @@ def _tried(token: Token, vector: Vector) -> tuple[Verdict, str]:
     except KifError as error:
         if isinstance(error.__cause__, MechanismInvalid):
             return Verdict.SKIPPED, f"The token has no mechanism for it. {error.sentence}"
+        if isinstance(error.__cause__, AttributeValueInvalid):
+            return Verdict.SKIPPED, f"The token has no key of this type or length. {error.sentence}"
         return Verdict.FAILED, error.sentence
     return (Verdict.FAILED, unique) if unique else (Verdict.PASSED, "")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kif.formats.secret import Secret
-from kif.hsm import softhsm, softokn
+from kif.hsm import kryoptic, softhsm, softokn
 from kif.hsm.provision import provision
 from kif.hsm.token import Token, TokenPlace
 
@@ -18,20 +18,21 @@ _LABEL = "kif known answers"
 
 def is_software(library: Path) -> bool:
     """Return whether a library is a software token's, which can be made and thrown away."""
-    return "softhsm" in library.name or softokn.is_softokn(library)
+    known = (softokn.is_softokn, kryoptic.is_kryoptic)
+    return "softhsm" in library.name or any(each(library) for each in known)
 
 
 @contextmanager
 def throwaway_token(library: Path) -> Iterator[Token]:
     """Make a token in a directory that is removed afterwards, and open it."""
     user, officer = (Secret(secrets.token_hex(8).encode()) for _ in range(2))
-    with started(library) as directory:
+    with started(library):
         if softokn.is_softokn(library):
             softokn.set_user_pin(library, user)
             place = TokenPlace(library, softokn.LABEL)
         else:
             provision(library, _LABEL, officer, user)
-            place = TokenPlace(library, _LABEL, directory)
+            place = TokenPlace(library, _LABEL)
         with Token.open(place, user) as token:
             yield token
 
@@ -46,6 +47,8 @@ def started(library: Path) -> Iterator[Path]:
         directory = Path(name)
         if softokn.is_softokn(library):
             softokn.use_directory(library, directory)
+        elif kryoptic.is_kryoptic(library):
+            kryoptic.use_directory(directory)
         else:
             softhsm.use_directory(directory)
         yield directory
