@@ -41,8 +41,10 @@ _FAILURES: dict[int, type[exceptions.PKCS11Error]] = {
     0x69: exceptions.KeyNotWrappable,
     0x70: exceptions.MechanismInvalid,
     0x82: exceptions.ObjectHandleInvalid,
+    0xB0: exceptions.SessionClosed,
     0xB3: exceptions.SessionHandleInvalid,
     0xE0: exceptions.TokenNotPresent,
+    0x101: exceptions.UserNotLoggedIn,
 }
 _ROOM = 4096
 """Bytes of the buffers at first; they grow with what is put through them."""
@@ -85,6 +87,7 @@ class Calls:
         self._readings: dict[tuple[Attribute, ...], tuple[Any, list[Any]]] = {}
         self._read = loaded.GetAttributeValue
         self._unwrap = loaded.UnwrapKey
+        self._session_info = loaded.GetSessionInfo
         self.encrypt: OnePart = self._in_one_part(loaded.EncryptInit, loaded.Encrypt)
         """C_Encrypt."""
         self.decrypt: OnePart = self._in_one_part(loaded.DecryptInit, loaded.Decrypt)
@@ -115,6 +118,13 @@ class Calls:
         if result:
             raise _failed(result)
         return made.value
+
+    def require_session(self) -> None:
+        """C_GetSessionInfo: raise when the session was lost."""
+        with LOCK:
+            result = self._session_info(self._session, (c_ulong * 8)())
+        if result:
+            raise _failed(result)
 
     def due(self, template: Packed) -> bool:
         """Return whether the key that was just made of a template is read back; count it."""
@@ -303,6 +313,12 @@ _SESSIONS: dict[int, Calls] = {}
 def calls_of(key: NativeKey) -> Calls:
     """Return the calls of the session that a key is in."""
     return key.calls if isinstance(key, Made) else _SESSIONS[key.session.handle]
+
+
+def require_session(session: NativeSession) -> None:
+    """Raise when a session was lost, before python-pkcs11 begins what it could not end."""
+    if session.handle in _SESSIONS:
+        _SESSIONS[session.handle].require_session()
 
 
 def attach(session: NativeSession, library: Path) -> None:

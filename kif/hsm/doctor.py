@@ -152,4 +152,6 @@ def examine_token(token: Token) -> list[Finding]:
 
 
 def _findings(offered: frozenset[int]) -> list[Finding]:
+    if int(Mechanism.AES_KEY_WRAP_KWP) in offered:  # the newer name of the same
+        offered |= {int(Mechanism.AES_KEY_WRAP_PAD)}
     return [need.finding(offered) for need in _NEEDS]

@@ -19,6 +19,7 @@ _PLACES = {
     "InitPIN": 10,
     "OpenSession": 12,
     "CloseAllSessions": 14,
+    "GetSessionInfo": 15,
     "Login": 18,
     "DestroyObject": 22,
     "GetAttributeValue": 24,

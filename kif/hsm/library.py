@@ -13,13 +13,17 @@ from typing import Any
 
 import pkcs11
 from pkcs11.exceptions import (
+    DeviceError,
     DeviceRemoved,
     PinIncorrect,
     PinInvalid,
     PinLenRange,
     PinLocked,
     PKCS11Error,
+    SessionClosed,
+    SessionHandleInvalid,
     TokenNotPresent,
+    UserNotLoggedIn,
 )
 
 from kif.formats.control import Control
@@ -152,6 +156,13 @@ def failure(exc: PKCS11Error, doing: str) -> DeviceFailed:
         return DeviceFailed(
             Control.TOKEN_PRESENT,
             f"The HSM is gone while {doing}. Reconnect it, then start again.",
+        )
+    if isinstance(exc, SessionHandleInvalid | SessionClosed | UserNotLoggedIn | DeviceError):
+        return DeviceFailed(
+            Control.TOKEN_PRESENT,
+            f"The session with the HSM was lost while {doing}. This call had no effect, what was "
+            "recorded before it stands, and session keys are gone. Start again: what had begun is "
+            "taken up from the record.",
         )
     return DeviceFailed(
         Control.TOKEN_CALL,

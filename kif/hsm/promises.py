@@ -40,7 +40,10 @@ class Promise:
 
 
 def tried(token: Token) -> list[Promise]:
-    """Try every promise on a token that may be spoiled. Nothing stays in it."""
+    """Try every promise on a token that may be spoiled.
+
+    SoftHSM keeps half of the object that it refuses to make TRUSTED; nothing else stays.
+    """
     with ExitStack() as stack:
 
         def key(usage: Usage) -> Key:
@@ -48,10 +51,10 @@ def tried(token: Token) -> list[Promise]:
             stack.enter_context(released(made))
             return made
 
-        return list(_all(key))
+        return list(_all(token, key))
 
 
-def _all(key: Callable[[Usage], Key]) -> Iterator[Promise]:
+def _all(token: Token, key: Callable[[Usage], Key]) -> Iterator[Promise]:
     wrapping, deriving = key(Usage.TRANSPORT_OUT), key(Usage.CARD_DERIVATION)
     encrypting, leaving = key(Usage.PUBLIC_BLOCK), key(Usage.CARD_DELIVERY)
     template = Prepared(_WRAP)
@@ -88,6 +91,22 @@ def _all(key: Callable[[Usage], Key]) -> Iterator[Promise]:
         "a copy is not weaker than its key",
         _refused(lambda: _copy(deriving)),
         "whoever has a session copies a key into one with more rights",
+    )
+    unwrapping = key(Usage.TRANSPORT_IN)
+    yield Promise(
+        "no key is conjured from bytes that nobody wrapped",
+        _refused(lambda: _conjure(unwrapping, template)),
+        "whoever has a session makes keys that are related to each other",
+    )
+    yield Promise(
+        "no key is wrapped by ECB, block by block",
+        _refused(lambda: wrapping.calls.wrap(wrapping.handle, leaving.handle, _ECB)),
+        "blocks of wrapped keys can be exchanged",
+    )
+    yield Promise(
+        "a user makes no TRUSTED key",
+        _refused(lambda: _trust(token)),
+        "whoever has a session wraps masters under a key of his own",
     )
     yield from _known(deriving)
 
@@ -126,6 +145,29 @@ def _unwrap(wrapping: Key, leaving: Key, how: Prepared) -> None:
     }
     made = wrapping.calls.unwrap(wrapping.handle, blob, how, attributes)
     wrapping.calls.destroy(made)
+
+
+def _conjure(unwrapping: Key, how: Prepared) -> None:
+    attributes = {
+        Attribute.CLASS: ObjectClass.SECRET_KEY,
+        Attribute.KEY_TYPE: KeyType.AES,
+        Attribute.TOKEN: False,
+    }
+    made = unwrapping.calls.unwrap(unwrapping.handle, bytes(range(24)), how, attributes)
+    unwrapping.calls.destroy(made)
+
+
+def _trust(token: Token) -> None:
+    attributes = {
+        Attribute.CLASS: ObjectClass.SECRET_KEY,
+        Attribute.KEY_TYPE: KeyType.AES,
+        Attribute.VALUE: _VALUE.reveal(),
+        Attribute.TOKEN: False,
+        Attribute.WRAP: True,
+        Attribute.TRUSTED: True,
+    }
+    with LOCK:
+        token.session.create_object(attributes).destroy()
 
 
 def _change(key: Key) -> None:

@@ -16,7 +16,7 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
-from kif.hsm.calls import attach, detach
+from kif.hsm.calls import attach, detach, require_session
 from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
 
 SECRET, PRIVATE, PUBLIC = "secret", "private", "public"
@@ -167,6 +167,7 @@ class Token:
 
     def _objects(self, attributes: Template) -> list[NativeKey]:
         """Search to the end: python-pkcs11 leaves a search that is broken off open in the token."""
+        require_session(self.session)
         return list(self.session.get_objects(attributes))
 
 
