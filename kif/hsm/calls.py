@@ -15,19 +15,13 @@ from ctypes import byref, c_ulong
 from pathlib import Path
 from typing import Any
 
-from pkcs11 import Attribute, Mechanism, exceptions
+from pkcs11 import Attribute, exceptions
 
+from kif.hsm.arguments import ROOM, Data, Placed, Plain, Room
 from kif.hsm.functions import Function, Functions
 from kif.hsm.library import LOCK, offered_by
 from kif.hsm.native import NativeKey, NativeSession, Template
-from kif.hsm.structs import (
-    AttributeStruct,
-    CbcData,
-    MechanismStruct,
-    Packed,
-    Prepared,
-    StringData,
-)
+from kif.hsm.structs import AttributeStruct, Packed, Prepared
 
 _FAILURES: dict[int, type[exceptions.PKCS11Error]] = {
     0x11: exceptions.AttributeSensitive,
@@ -46,24 +40,12 @@ _FAILURES: dict[int, type[exceptions.PKCS11Error]] = {
     0xE0: exceptions.TokenNotPresent,
     0x101: exceptions.UserNotLoggedIn,
 }
-_ROOM = 4096
-"""Bytes of the buffers at first; they grow with what is put through them."""
 _MORE = 64
 """Bytes that a MAC, a check value or a padding block needs more than was given in."""
 _SENSITIVE = (1 << (8 * ctypes.sizeof(c_ulong))) - 1
 """CK_UNAVAILABLE_INFORMATION: the length of an attribute that is not shown."""
 _READ_AGAIN = 256
 """Of so many keys of one template, one is read back: the first, and then every so many."""
-_DERIVATIONS: dict[int, Any] = {
-    int(Mechanism.AES_ECB_ENCRYPT_DATA): StringData,
-    int(Mechanism.DES3_ECB_ENCRYPT_DATA): StringData,
-    int(Mechanism.DES3_CBC_ENCRYPT_DATA): CbcData,
-    int(Mechanism.CONCATENATE_BASE_AND_DATA): StringData,
-    int(Mechanism.CONCATENATE_DATA_AND_BASE): StringData,
-    int(Mechanism.XOR_BASE_AND_DATA): StringData,
-}
-_EXTRACT = int(Mechanism.EXTRACT_KEY_FROM_KEY)
-"""Its parameter is a number, the bit where the new key begins: that is its data here."""
 OnePart = Callable[..., bytes]
 """Takes a key's handle, a mechanism (its number, or prepared), data, and perhaps an
 initialisation vector."""
@@ -81,8 +63,8 @@ class Calls:
         """The mechanisms that the token says it has, by number."""
         loaded = Functions(library)  # the same library, already initialised
         self._session = c_ulong(session)
-        self._out = _Room(_ROOM)
-        self._plain, self._placed = _Plain(), _Placed()
+        self._out = Room(ROOM)
+        self._plain, self._placed = Plain(), Placed()
         self._made: dict[Packed, int] = {}
         self._readings: dict[tuple[Attribute, ...], tuple[Any, list[Any]]] = {}
         self._read = loaded.GetAttributeValue
@@ -172,7 +154,7 @@ class Calls:
         return call
 
     def _deriving(self, function: Function) -> Callable[[int, int, bytes, Packed], int]:
-        session, over = self._session, _Data()
+        session, over = self._session, Data()
         room, known, wanted, made = over.room, over.known, c_ulong(), c_ulong()
         made_at = byref(made)
 
@@ -232,64 +214,6 @@ class Calls:
         for part in asked:
             part.length = 8
         return asked, buffers
-
-
-class _Room:
-    """Bytes that the library reads or writes."""
-
-    def __init__(self, size: int) -> None:
-        self.grow(size)
-
-    def grow(self, size: int) -> None:
-        """Have more room."""
-        self.bytes, self.size = bytearray(size), size
-        array = (ctypes.c_char * size).from_buffer(self.bytes)
-        self.at, self.address = byref(array), ctypes.addressof(array)
-
-
-class _Plain(dict[Any, Any]):
-    """References to mechanisms without a parameter, by number, and to prepared ones."""
-
-    def __missing__(self, mechanism: int | Prepared) -> Any:
-        if isinstance(mechanism, Prepared):
-            return mechanism.at
-        self[mechanism] = Prepared(mechanism).at
-        return self[mechanism]
-
-
-class _Placed:
-    """Mechanisms with an initialisation vector, which is put into its place."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int], tuple[bytearray, Any, list[Any]]] = {}
-
-    def __call__(self, mechanism: Any, vector: bytes) -> Any:
-        """Return a reference to CK_MECHANISM."""
-        key = mechanism, len(vector)
-        if key not in self._known:
-            room = _Room(len(vector))
-            struct = MechanismStruct(mechanism, room.address, len(vector))
-            self._known[key] = room.bytes, byref(struct), [room, struct]
-        place, reference, _ = self._known[key]
-        place[:] = vector
-        return reference
-
-
-class _Data:
-    """Derivation mechanisms over data of at most 4096 bytes, which is put into its place."""
-
-    def __init__(self) -> None:
-        self._kept = _Room(_ROOM)
-        self.room = self._kept.bytes
-        self.known: dict[int, tuple[Any, Any, MechanismStruct]] = {}
-        """The parameter, whose length is set for each call, and the mechanism."""
-        for mechanism, kind in _DERIVATIONS.items():
-            parameter = kind(data=self._kept.address)
-            place, length = ctypes.addressof(parameter), ctypes.sizeof(parameter)
-            struct = MechanismStruct(mechanism, place, length)
-            self.known[mechanism] = parameter, byref(struct), struct
-        extract = MechanismStruct(_EXTRACT, self._kept.address, ctypes.sizeof(c_ulong))
-        self.known[_EXTRACT] = StringData(), byref(extract), extract
 
 
 def _failed(result: int) -> exceptions.PKCS11Error:
