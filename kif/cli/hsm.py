@@ -78,6 +78,8 @@ def kat(
 
     Ends with 1 when one fails. What is skipped says why.
     """
+    if record and category is not None:
+        raise click.UsageError("--record puts the result of a whole file on the record.")
     vectors = of_category(read(file), category)
     path = library or _library(app)
     if record:

@@ -90,6 +90,21 @@ def test_what_is_not_tried_is_skipped_with_its_reason(
     assert reason in result.detail
 
 
+JUNK = ("", "0", "zz", "00" * 5, "F" * 300, "-1", "[]", "٣")
+
+
+@pytest.mark.parametrize("vector", TRIED, ids=lambda vector: str(vector.id))
+def test_no_input_or_expected_value_ends_a_run(token: Token, vector: Vector) -> None:
+    """Whatever a file has, each vector gets its verdict and leaves nothing."""
+    with nothing_left(token):
+        for at, name in enumerate((*vector.inputs, *vector.expect)):
+            junk = JUNK[at % len(JUNK)]
+            inputs, expect = dict(vector.inputs), dict(vector.expect)
+            (inputs if name in inputs else expect)[name] = junk
+            verdict = tried(token, replace(vector, inputs=inputs, expect=expect)).verdict
+            assert verdict in Verdict
+
+
 def test_a_key_of_no_algorithm_fails_in_a_sentence(token: Token) -> None:
     result = tried(token, replace(OPTION_A, inputs={**OPTION_A.inputs, "imk": "0123"}))
     assert (result.verdict, result.detail) == (

@@ -4,7 +4,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from pkcs11.exceptions import AttributeSensitive, PKCS11Error
 from psec import tr31 as psec
 
 from kif.formats.control import Control
+from kif.formats.emv import option_a
 from kif.formats.error import DeviceFailed, KifError
+from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, Version
 from kif.formats.weak import odd_parity
@@ -21,20 +23,25 @@ from kif.hsm.boundary import crossings
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.component import Combination
 from kif.hsm.crypt import encrypt_blocks
+from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
+from kif.hsm.emv import application_cryptogram, icc_master_key
 from kif.hsm.form import kcv_of
 from kif.hsm.kat.run import Verdict, run
 from kif.hsm.kat.throwaway import throwaway_token
 from kif.hsm.kat.vector import Vector, read
-from kif.hsm.key import Algorithm, Cipher, released
+from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.keyblock import open_block, wrap_block
 from kif.hsm.promises import tried
 from kif.hsm.provision import provision
 from kif.hsm.quorum import combine, create, load_share
+from kif.hsm.scp03 import Channel, static_keys
 from kif.hsm.softokn import softokn_library
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_kwp, wrap_rfc3394
+from tests.hsm import derivation_run as run_inside
 from tests.hsm.objects import imported, imported_aes, nothing_left
+from tests.hsm.test_inside import spoken
 from tests.vectors import KNOWN_ANSWERS
 
 SECRET = [usage for usage, rule in RULES.items() if not rule.private and not rule.token]
@@ -68,6 +75,56 @@ def test_equal_components_give_equal_keys_on_both_tokens(
             with released(key):
                 found.append(kcv_of(key))
     assert found[0] == found[1]
+
+
+def card(token: Token) -> list[bytes]:
+    """Return everything that goes to a card, and its cryptogram, from TEST components."""
+    with ExitStack() as stack:
+
+        def combined(name: str, algorithm: Algorithm, usage: Usage) -> Key:
+            with closing(Combination(token, algorithm)) as combination:
+                for component in run_inside.COMPONENTS[name]:
+                    combination.enter(Secret(bytes.fromhex(component)))
+                key = combination.session_key(usage)
+            stack.enter_context(released(key))
+            return key
+
+        issuer = combined("issuer", Algorithm.TDES_2, Usage.CARD_DERIVATION)
+        public = combined("manager", Algorithm.AES_128, Usage.PUBLIC_BLOCK)
+        manager = CmacMaster(
+            combined("manager", Algorithm.AES_128, Usage.CARD_DERIVATION),
+            encrypt_blocks(public, bytes(16)),
+        )
+        cryptogram, _ = spoken()
+        answer = InitializeUpdateResponse(
+            run_inside.CARD, 1, 0x70, run_inside.OF_CARD, bytes.fromhex(cryptogram), None
+        )
+        channel = Channel.open(static_keys(manager, run_inside.CARD), run_inside.HOST, answer)
+        data = option_a(run_inside.PAN, run_inside.PSN)
+        sent = [channel.external_authenticate(0x33)]
+        sent += [channel.protect(command) for command in run_inside.COMMANDS]
+        sent += [wrapped_icc_keys(channel.dek, [issuer], data), icc_check_values([issuer], data)]
+        channel.close()
+        icc = icc_master_key(issuer, run_inside.PAN, run_inside.PSN, Usage.CARD_DERIVATION)
+        stack.enter_context(released(icc))
+        return [*sent, application_cryptogram(icc, run_inside.ATC, run_inside.DATA)]
+
+
+def test_equal_components_give_equal_cards_on_both_tokens(softokn: Token, token: Token) -> None:
+    with nothing_left(softokn), nothing_left(token):
+        one, other = card(softokn), card(token)
+    assert one == other
+    assert len(one) == 7
+
+
+@pytest.mark.control("KIF-HSM-03")
+def test_softokn_forms_no_master_that_stays(softokn: Token) -> None:
+    """It keeps no data object, and a master could be wrapped under any key (WRAP_WITH_TRUSTED)."""
+    with nothing_left(softokn), closing(Combination(softokn, Algorithm.TDES_2)) as combination:
+        for component in run_inside.COMPONENTS["issuer"]:
+            combination.enter(Secret(bytes.fromhex(component)))
+        with pytest.raises(DeviceFailed, match="refused while keeping a master L"):
+            combination.form("a master")
 
 
 def test_a_key_travels_from_one_token_to_the_other(softokn: Token, token: Token) -> None:

@@ -85,6 +85,8 @@ def _tried(token: Token, vector: Vector) -> tuple[Verdict, str]:
             unique = detail or _same_for_other_input(trial, token, vector, prints(stand, outputs))
     except Skip as reason:
         return Verdict.SKIPPED, str(reason)
+    except (ValueError, LookupError, ArithmeticError) as broken:
+        return Verdict.SKIPPED, f"An input or expected value is not in its form ({broken})."
     except KifError as error:
         if isinstance(error.__cause__, MechanismInvalid):
             return Verdict.SKIPPED, f"The token has no mechanism for it. {error.sentence}"
