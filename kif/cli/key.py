@@ -9,7 +9,7 @@ import click
 
 from kif.cli.app import App, form_option, pass_app
 from kif.cli.log import told
-from kif.compliance.keys import KeyLife, concerns_keys, key_lives
+from kif.compliance.keys import COMPONENTS, GENERATED, KeyLife, concerns_keys, key_lives
 from kif.console.table import show
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
@@ -29,6 +29,13 @@ def key() -> None:
 @click.option("--purpose", help="Keys for this purpose, e.g. emv-ac.")
 @click.option("--algorithm", help="Keys of this algorithm, e.g. 2TDEA.")
 @click.option("--state", type=_STATES, metavar="STATE", help="Keys in this state.")
+@click.option("--version", type=click.IntRange(1), help="Keys of this version.")
+@click.option("--origin", type=click.Choice([GENERATED, COMPONENTS]), help="How keys were made.")
+@click.option(
+    "--expired-on",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Keys whose cryptoperiod is over at the end of this day.",
+)
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -42,13 +49,28 @@ def list_keys(
     purpose: str | None,
     algorithm: str | None,
     state: str | None,
+    version: int | None,
+    origin: str | None,
+    expired_on: datetime | None,
     as_of: datetime | None,
     form: str,
 ) -> None:
     """List reference, usage, algorithm, check value, state, validity and origin of every key."""
     at = None if as_of is None else _end_of(as_of)
-    wanted = {"owner": owner, "name": purpose, "algorithm": algorithm, "state": state}
-    found = (_row(life, at) for _, life in sorted(_lives(app).items()) if life.state_at(at))
+    over = None if expired_on is None else _end_of(expired_on)
+    wanted = {
+        "owner": owner,
+        "name": purpose,
+        "algorithm": algorithm,
+        "state": state,
+        "origin": origin,
+    }
+    lives = (
+        life
+        for key, life in sorted(_lives(app).items())
+        if life.state_at(at) and version in (None, key.version) and life.is_over(over)
+    )
+    found = (_row(life, at) for life in lives)
     rows = [
         row for row in found if all(row[name] == value for name, value in wanted.items() if value)
     ]

@@ -73,6 +73,10 @@ class KeyLife:
         states = [each.state for each in self.steps if time is None or each.time <= time]
         return states[-1] if states else None
 
+    def is_over(self, time: datetime | None) -> bool:
+        """Return whether its cryptoperiod is over at a time; so it is when none is asked for."""
+        return time is None or (self.valid_until is not None and self.valid_until <= time)
+
     @property
     def active_since(self) -> datetime | None:
         """When it became active first."""

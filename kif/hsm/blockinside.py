@@ -1,7 +1,7 @@
-"""Key blocks of version D inside the token, on one that concatenates, xors and extracts.
+"""Key blocks of versions D and B inside the token, on one that concatenates, xors and extracts.
 
 CMAC's last step by C_WrapKey: the payload ``length || key || padding`` is a token object, its last
-block xored with the subkey; wrapped by AES-CBC under the authentication key from the header's
+block xored with the subkey; wrapped by CBC under the authentication key from the header's
 chaining value, its last block is the MAC. The ciphertext is the payload wrapped from the MAC.
 """
 
@@ -37,16 +37,14 @@ _AFTER, _BEFORE, _XOR, _EXTRACT = map(
         Mechanism.EXTRACT_KEY_FROM_KEY,
     ),
 )
-_CBC = int(Mechanism.AES_CBC)
-_BLOCK, _LENGTH = 16, 2
+_LENGTH = 2
 NEEDED = frozenset((_AFTER, _BEFORE, _XOR, _EXTRACT))
 """What a token has to have."""
 
 
 def is_possible(protection: CmacMaster) -> bool:
     """Return whether the protection key's token does it inside."""
-    key = protection.key
-    return key.algorithm.cipher is Cipher.AES and key.calls.offered >= NEEDED
+    return protection.key.calls.offered >= NEEDED
 
 
 def wrap_inside(
@@ -99,24 +97,27 @@ class _BlockKeys:
     authentication: Key
 
     def mac(self, stack: ExitStack, text: str, payload: Key, size: int) -> bytes:
-        zero = encrypt_blocks(self.authentication, bytes(_BLOCK))
-        masked = _payload(stack, payload, _XOR, bytes(size - _BLOCK) + cmac.subkeys(zero)[0])
-        chain = encrypt_chain(self.authentication, text.encode())[-_BLOCK:]
+        cipher = self.authentication.algorithm.cipher
+        block = cipher.block
+        zero = encrypt_blocks(self.authentication, bytes(block))
+        masked = _payload(stack, payload, _XOR, bytes(size - block) + cmac.subkeys(zero)[0])
+        chain = encrypt_chain(self.authentication, text.encode())[-block:]
         key = self.authentication
         try:
-            return key.calls.wrap(key.handle, masked.handle, _CBC, chain)[-_BLOCK:]
+            return key.calls.wrap(key.handle, masked.handle, cipher.cbc, chain)[-block:]
         except PKCS11Error as exc:
             raise failure(exc, "computing a key block's MAC") from exc
 
     def wrapped(self, payload: Key, vector: bytes) -> bytes:
         key = self.encryption
         try:
-            return key.calls.wrap(key.handle, payload.handle, _CBC, vector)
+            return key.calls.wrap(key.handle, payload.handle, key.algorithm.cipher.cbc, vector)
         except PKCS11Error as exc:
             raise failure(exc, "wrapping a key block") from exc
 
     def unwrapped(self, stack: ExitStack, ciphertext: bytes, vector: bytes) -> Key:
-        key, how = self.encryption, Prepared(_CBC, vector)
+        key = self.encryption
+        how = Prepared(key.algorithm.cipher.cbc, vector)
         try:
             made = key.calls.unwrap(key.handle, ciphertext, how, _generic().attributes)
         except PKCS11Error as exc:

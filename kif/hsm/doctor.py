@@ -94,6 +94,7 @@ _NEEDS = (
         "version D alone is written and read",
         keyblock.ON_HOST,
         "the key that is transported is clear for a moment, its protection key never",
+        blockinside.NEEDED,
     ),
     _Need(
         "Visa's PIN change block",

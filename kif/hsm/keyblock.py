@@ -2,7 +2,7 @@
 
 Version E (ISO 20038) is read and not written. Encryption and authentication key are derived inside
 by CMAC. A block's MAC is over the *clear* key. A token that concatenates, xors and extracts does
-version D inside (:mod:`kif.hsm.blockinside`); on a plain one the key that is transported is clear
+it inside (:mod:`kif.hsm.blockinside`); on a plain one the key that is transported is clear
 on the host for a moment (``tr31-on-host``), the protection key and what is derived from it never.
 """
 
@@ -79,7 +79,7 @@ def open_block(token: Token, protection: CmacMaster, block: str, usage: Usage) -
     parsed = KeyBlock.parse(block)
     _require_header(protection, parsed.header)
     cipher = CIPHERS[parsed.header.algorithm]
-    if parsed.header.version is Version.D and is_possible(protection):
+    if parsed.header.version is not Version.E and is_possible(protection):
         found = open_inside(protection, parsed, cipher, usage)
     else:
         found = _opened_on_host(token, protection, parsed, usage)

@@ -306,10 +306,18 @@ def test_the_key_ring_is_listed_by_what_it_is_and_as_of_a_day(site: TestSite) ->
         ("--owner", "owner", "site"),
         ("--algorithm", "algorithm", "AES-256"),
         ("--state", "state", "active"),
+        ("--origin", "origin", "components"),
     ):
         found = kif(home, "key", "list", option, value, "--json").json()
         assert found == [row for row in whole if row[field] == value]
         assert len(found) > 0
+    assert kif(home, "key", "list", "--version", "1", "--json").json() == [
+        row for row in whole if row["key"].endswith("/1")
+    ]
+    year = datetime.now(UTC).year
+    over = kif(home, "key", "list", "--expired-on", f"{year + 4}-12-31", "--json").json()
+    assert [row["name"] for row in over] == ["card-manager"]
+    assert kif(home, "key", "list", "--expired-on", f"{year}-12-31", "--json").json() == []
     assert kif(home, "key", "list", "--as-of", "2020-01-01", "--json").json() == []
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert kif(home, "key", "list", "--as-of", today, "--json").json() == whole

@@ -195,28 +195,40 @@ def test_a_token_that_is_in_use_is_never_made_anew(softokn: Token) -> None:
     assert caught.value.control is Control.TOKEN_PRESENT
 
 
+PROTECTIONS = {"D": Algorithm.AES_256, "B": Algorithm.TDES_3}
+BLOCKS = [
+    (version, algorithm)
+    for version, protecting in PROTECTIONS.items()
+    for algorithm in Algorithm
+    if algorithm.strength <= protecting.strength
+]
+
+
 @contextmanager
-def protection(token: Token, value: bytes) -> Iterator[CmacMaster]:
-    """A key block protection key that may only DERIVE."""
-    deriving = imported_aes(token, Usage.CARD_DERIVATION, value)
-    public = imported_aes(token, Usage.PUBLIC_BLOCK, value)
+def protection(token: Token, version: str) -> Iterator[tuple[CmacMaster, bytes]]:
+    """A key block protection key that may only DERIVE, and its value."""
+    algorithm = PROTECTIONS[version]
+    value = secrets.token_bytes(algorithm.size)
+    deriving = imported(token, Usage.CARD_DERIVATION, algorithm, value)
+    public = imported(token, Usage.PUBLIC_BLOCK, algorithm, value)
     with released(deriving, public):
-        yield CmacMaster(deriving, encrypt_blocks(public, bytes(16)))
+        zero = encrypt_blocks(public, bytes(algorithm.cipher.block))
+        yield CmacMaster(deriving, zero), value
 
 
-LETTERS = {Algorithm.TDES_2: "T", Algorithm.TDES_3: "T", Algorithm.AES_192: "A"}
-LETTERS |= {Algorithm.AES_128: "A", Algorithm.AES_256: "A"}
+def letter(algorithm: Algorithm) -> str:
+    return "A" if algorithm.cipher is Cipher.AES else "T"
 
 
 @pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
-@pytest.mark.parametrize("algorithm", LETTERS)
+@pytest.mark.parametrize(("version", "algorithm"), BLOCKS)
 def test_softokn_wraps_a_key_block_inside_that_psec_opens(
-    softokn: Token, algorithm: Algorithm
+    softokn: Token, version: str, algorithm: Algorithm
 ) -> None:
-    kbpk, value = secrets.token_bytes(32), secrets.token_bytes(algorithm.size)
+    value = secrets.token_bytes(algorithm.size)
     key = imported(softokn, Usage.KEY_BLOCK_PAYLOAD, algorithm, value)
-    with released(key), nothing_left(softokn), protection(softokn, kbpk) as master:
-        header = Header(Version.D, "E0", LETTERS[algorithm], "X")
+    with released(key), nothing_left(softokn), protection(softokn, version) as (master, kbpk):
+        header = Header(Version[version], "E0", letter(algorithm), "X")
         block = wrap_block(softokn, master, key, header)  # nothing is permitted, nothing crosses
     assert not crossings()
     # softokn gives a DES key odd parity when it comes in.
@@ -225,37 +237,36 @@ def test_softokn_wraps_a_key_block_inside_that_psec_opens(
 
 
 @pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
-@pytest.mark.parametrize("algorithm", LETTERS)
+@pytest.mark.parametrize(("version", "algorithm"), BLOCKS)
 @pytest.mark.parametrize("hidden", [True, False])
 def test_softokn_opens_a_key_block_of_psec_inside(
-    softokn: Token, algorithm: Algorithm, hidden: bool
+    softokn: Token, version: str, algorithm: Algorithm, hidden: bool
 ) -> None:
-    kbpk, value = secrets.token_bytes(32), secrets.token_bytes(algorithm.size)
-    header = psec.Header("D", "E0", LETTERS[algorithm], "X", "00", "N")
-    longest = 32 if LETTERS[algorithm] == "A" else 24
-    block = psec.wrap(kbpk, header, value, longest if hidden else algorithm.size)
+    value = secrets.token_bytes(algorithm.size)
+    header = psec.Header(version, "E0", letter(algorithm), "X", "00", "N")
+    longest = 32 if algorithm.cipher is Cipher.AES else 24
     expected = imported(softokn, Usage.PUBLIC_BLOCK, algorithm, value)
-    with released(expected), nothing_left(softokn), protection(softokn, kbpk) as master:
+    with released(expected), nothing_left(softokn), protection(softokn, version) as (master, kbpk):
+        block = psec.wrap(kbpk, header, value, longest if hidden else algorithm.size)
         opened = open_block(softokn, master, block, Usage.PUBLIC_BLOCK)
         with released(opened.key):
             assert kcv_of(opened.key) == kcv_of(expected)
             assert opened.key.algorithm is algorithm
-    alike = LETTERS[algorithm] == "T" or algorithm is Algorithm.AES_256
+    alike = algorithm.size == longest or (version == "D" and algorithm.cipher is Cipher.TDEA)
     assert opened.obfuscated == (hidden or alike)
     assert not crossings()
 
 
 @pytest.mark.control("KIF-HSM-09")
-def test_softokn_opens_no_key_block_with_a_sign_changed(softokn: Token) -> None:
-    kbpk = secrets.token_bytes(32)
-    block = psec.wrap(kbpk, psec.Header("D", "E0", "A", "X", "00", "N"), bytes(16))
-    with protection(softokn, kbpk) as master:
+@pytest.mark.parametrize("version", PROTECTIONS)
+def test_softokn_opens_no_key_block_with_a_sign_changed(softokn: Token, version: str) -> None:
+    with protection(softokn, version) as (master, kbpk):
+        block = psec.wrap(kbpk, psec.Header(version, "E0", "T", "X", "00", "N"), bytes(range(16)))
         for at in range(5, len(block), 9):
             other = "1" if block[at] != "1" else "0"
+            changed = block[:at] + other + block[at + 1 :]
             with nothing_left(softokn), pytest.raises(KifError) as caught:
-                open_block(
-                    softokn, master, block[:at] + other + block[at + 1 :], Usage.PUBLIC_BLOCK
-                )
+                open_block(softokn, master, changed, Usage.PUBLIC_BLOCK)
             assert caught.value.control is Control.KEY_BLOCK
 
 
