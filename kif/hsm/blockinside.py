@@ -22,6 +22,7 @@ from kif.formats.tr31 import KeyBlock, Purpose
 from kif.hsm.calls import Calls
 from kif.hsm.cmac import CmacMaster, key_of_blocks
 from kif.hsm.crypt import encrypt_blocks, encrypt_chain
+from kif.hsm.derive import template_of
 from kif.hsm.key import Algorithm, Cipher, Key, confirm, released, template
 from kif.hsm.library import failure
 from kif.hsm.structs import Packed, Prepared
@@ -58,7 +59,7 @@ def wrap_inside(
         payload = _payload(stack, headed, _AFTER, token.random(padding))
         size = _LENGTH + key.algorithm.size + padding
         mac = keys.mac(stack, text, payload, size)
-        return keys.wrapped(payload, mac), mac
+        return _wrapped(keys.encryption, payload, mac), mac
 
 
 def open_inside(
@@ -75,14 +76,15 @@ def open_inside(
         payload = keys.unwrapped(stack, parsed.ciphertext, parsed.mac)
         if not hmac.compare_digest(keys.mac(stack, parsed.text, payload, size), parsed.mac):
             return None
-        wrapping = stack.enter_context(_derived(protection, Usage.KEY_BLOCK_WRAP))
+        wrapping = block_key(protection, Purpose.ENCRYPTION, Usage.KEY_BLOCK_WRAP)
+        stack.enter_context(released(wrapping))
         rest = _payload(stack, payload, _EXTRACT, _bit(_LENGTH), size - _LENGTH)
         for algorithm in (each for each in Algorithm if each.cipher is cipher):
             length = (8 * algorithm.size).to_bytes(_LENGTH, "big")
             again = _payload(stack, rest, _BEFORE, length)
             fits = algorithm.size <= size - _LENGTH
-            if fits and wrapping.wrapped(again, parsed.mac) == parsed.ciphertext:
-                made = _made(payload, _EXTRACT, _bit(_LENGTH), _of_usage(algorithm, usage))
+            if fits and _wrapped(wrapping, again, parsed.mac) == parsed.ciphertext:
+                made = _made(payload, _EXTRACT, _bit(_LENGTH), template_of(algorithm, usage))
                 key = Key(usage, algorithm, payload.calls, made)
                 confirm(key.native, RULES[usage], usage.value)
                 return key, size - _LENGTH - algorithm.size
@@ -108,13 +110,6 @@ class _BlockKeys:
         except PKCS11Error as exc:
             raise failure(exc, "computing a key block's MAC") from exc
 
-    def wrapped(self, payload: Key, vector: bytes) -> bytes:
-        key = self.encryption
-        try:
-            return key.calls.wrap(key.handle, payload.handle, key.algorithm.cipher.cbc, vector)
-        except PKCS11Error as exc:
-            raise failure(exc, "wrapping a key block") from exc
-
     def unwrapped(self, stack: ExitStack, ciphertext: bytes, vector: bytes) -> Key:
         key = self.encryption
         how = Prepared(key.algorithm.cipher.cbc, vector)
@@ -125,19 +120,27 @@ class _BlockKeys:
         return _kept(stack, key.calls, made)
 
 
+def block_key(protection: CmacMaster, purpose: Purpose, usage: Usage) -> Key:
+    """Derive what a protection key gives for a purpose (X9.143, 5.3.2.2)."""
+    algorithm = protection.key.algorithm
+    messages = tr31.derivation_messages(purpose, algorithm.cipher.value, algorithm.size)
+    return key_of_blocks(protection, messages, algorithm, usage)
+
+
 @contextmanager
 def _derived(protection: CmacMaster, usage: Usage) -> Iterator[_BlockKeys]:
-    algorithm = protection.key.algorithm
-
-    def derived(purpose: Purpose, usage: Usage) -> Key:
-        messages = tr31.derivation_messages(purpose, algorithm.cipher.value, algorithm.size)
-        return key_of_blocks(protection, messages, algorithm, usage)
-
-    encryption = derived(Purpose.ENCRYPTION, usage)
+    encryption = block_key(protection, Purpose.ENCRYPTION, usage)
     with released(encryption):
-        authentication = derived(Purpose.AUTHENTICATION, Usage.KEY_BLOCK_MAC)
+        authentication = block_key(protection, Purpose.AUTHENTICATION, Usage.KEY_BLOCK_MAC)
         with released(authentication):
             yield _BlockKeys(encryption, authentication)
+
+
+def _wrapped(key: Key, payload: Key, vector: bytes) -> bytes:
+    try:
+        return key.calls.wrap(key.handle, payload.handle, key.algorithm.cipher.cbc, vector)
+    except PKCS11Error as exc:
+        raise failure(exc, "wrapping a key block") from exc
 
 
 def _payload(
@@ -156,8 +159,8 @@ def _made(base: Key, mechanism: int, data: bytes, wanted: Packed) -> int:
 
 def _kept(stack: ExitStack, calls: Calls, handle: int) -> Key:
     key = Key(Usage.KEY_BLOCK_PAYLOAD, Algorithm.AES_256, calls, handle)
+    confirm(key.native, RULES[Usage.KEY_BLOCK_PAYLOAD], Usage.KEY_BLOCK_PAYLOAD.value)
     stack.enter_context(released(key))
-    confirm(key.native, RULES[Usage.KEY_BLOCK_PAYLOAD], "key-block-payload")
     return key
 
 
@@ -169,18 +172,6 @@ def _generic(size: int | None = None) -> Packed:
             Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
             **length,
             **template(Usage.KEY_BLOCK_PAYLOAD),
-        }
-    )
-
-
-def _of_usage(algorithm: Algorithm, usage: Usage) -> Packed:
-    length = {Attribute.VALUE_LEN: algorithm.size} if algorithm.cipher is Cipher.AES else {}
-    return Packed(
-        {
-            Attribute.CLASS: ObjectClass.SECRET_KEY,
-            Attribute.KEY_TYPE: algorithm.type,
-            **length,
-            **template(usage),
         }
     )
 

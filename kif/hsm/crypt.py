@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pkcs11 import GCMParams, Mechanism
 from pkcs11.exceptions import PKCS11Error
 
 from kif.hsm.key import Key
 from kif.hsm.library import failure
+from kif.hsm.structs import Prepared
+from kif.hsm.token import Token
+
+_NONCE, _TAG_BITS = 12, 128
 
 
 def encrypt_blocks(key: Key, blocks: bytes) -> bytes:
@@ -51,3 +56,25 @@ def mac_of(key: Key, message: bytes) -> bytes:
         return key.calls.sign(key.handle, key.algorithm.cipher.cmac, message)
     except PKCS11Error as exc:
         raise failure(exc, f"computing a MAC with a {key.usage.value} key") from exc
+
+
+def seal(token: Token, key: Key, clear: bytes, context: bytes) -> bytes:
+    """Return ``nonce(12) || ciphertext || tag(16)`` by AES-GCM; ``context`` is authenticated."""
+    nonce = token.random(_NONCE)
+    try:
+        return nonce + key.calls.encrypt(key.handle, _gcm(nonce, context), clear)
+    except PKCS11Error as exc:
+        raise failure(exc, f"sealing with a {key.usage.value} key") from exc
+
+
+def unseal(key: Key, sealed: bytes, context: bytes) -> bytes:
+    """Open what ``seal`` made. Raises ``DeviceFailed`` (TOKEN_CALL) when anything is different."""
+    how = _gcm(sealed[:_NONCE], context)
+    try:
+        return key.calls.decrypt(key.handle, how, sealed[_NONCE:])
+    except PKCS11Error as exc:
+        raise failure(exc, f"unsealing with a {key.usage.value} key") from exc
+
+
+def _gcm(nonce: bytes, context: bytes) -> Prepared:
+    return Prepared(Mechanism.AES_GCM, GCMParams(nonce, context, _TAG_BITS))

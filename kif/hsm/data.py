@@ -8,20 +8,17 @@ from the data-protection master for the moment it is used.
 
 import hashlib
 
-from pkcs11 import GCMParams, Mechanism, ObjectClass
+from pkcs11 import ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.secret import Secret
-from kif.hsm.crypt import mac_of
+from kif.hsm.crypt import mac_of, seal, unseal
 from kif.hsm.derive import derive
 from kif.hsm.key import Algorithm, Key, find, generate, released
-from kif.hsm.library import calling
-from kif.hsm.structs import Prepared
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
-_NONCE, _TAG_BITS = 12, 128
 SEED = 32
 
 
@@ -53,18 +50,13 @@ def batch_key(retention: Key, seed: bytes) -> Key:
 
 def protect(token: Token, key: Key, clear: Secret, context: bytes) -> bytes:
     """Return ``nonce(12) || ciphertext || tag(16)``; ``context`` is authenticated with it."""
-    nonce = token.random(_NONCE)
-    with calling("encrypting card data"):
-        sealed = key.calls.encrypt(key.handle, _gcm(nonce, context), clear.reveal())
-    return nonce + sealed
+    return seal(token, key, clear.reveal(), context)
 
 
 def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
     """Open what ``protect`` made. Raises ``CheckFailed`` (DATA_AT_REST) when it was altered."""
-    how = _gcm(sealed[:_NONCE], context)
     try:
-        with calling("decrypting card data"):
-            return Secret(key.calls.decrypt(key.handle, how, sealed[_NONCE:]))
+        return Secret(unseal(key, sealed, context))
     except DeviceFailed as exc:
         if exc.control is not Control.TOKEN_CALL:
             raise
@@ -73,10 +65,6 @@ def reveal(key: Key, sealed: bytes, context: bytes) -> Secret:
             f"Protected card data does not open ({exc.sentence}) It was altered, or it belongs to "
             "another card. Restore the database from a backup.",
         ) from exc
-
-
-def _gcm(nonce: bytes, context: bytes) -> Prepared:
-    return Prepared(Mechanism.AES_GCM, GCMParams(nonce, context, _TAG_BITS))
 
 
 def pseudonym(protection: Key, issuer: str, identity: Secret) -> str:

@@ -9,8 +9,7 @@ from functools import cache
 from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
-from kif.hsm.key import Algorithm, Cipher, Key, confirm
-from kif.hsm.key import template as template_of
+from kif.hsm.key import Algorithm, Cipher, Key, confirm, template
 from kif.hsm.library import failure
 from kif.hsm.native import Template
 from kif.hsm.structs import Packed
@@ -38,20 +37,20 @@ def derive_by_cbc(master: Key, blocks: bytes, usage: Usage) -> Key:
 
 
 def _derived(master: Key, mechanism: int, data: bytes, algorithm: Algorithm, usage: Usage) -> Key:
-    template = _template(algorithm, usage)
+    wanted = template_of(algorithm, usage)
     calls = master.calls
     try:
-        handle = calls.derive(master.handle, mechanism, data, template)
+        handle = calls.derive(master.handle, mechanism, data, wanted)
     except PKCS11Error as exc:
         raise failure(exc, f"deriving a {usage.value} key") from exc
     key = Key(usage, algorithm, calls, handle)
-    if calls.due(template):
+    if calls.due(wanted):
         confirm(key.native, RULES[usage], usage.value)
     return key
 
 
 @cache
-def _template(algorithm: Algorithm, usage: Usage) -> Packed:
+def template_of(algorithm: Algorithm, usage: Usage) -> Packed:
     """Return the template of a derived key; TDEA has no VALUE_LEN (PKCS#11 v2.40, 2.8)."""
     attributes: Template = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
@@ -59,4 +58,4 @@ def _template(algorithm: Algorithm, usage: Usage) -> Packed:
     }
     if algorithm.cipher is Cipher.AES:
         attributes[Attribute.VALUE_LEN] = algorithm.size
-    return Packed(attributes | template_of(usage))
+    return Packed(attributes | template(usage))

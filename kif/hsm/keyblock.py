@@ -19,10 +19,10 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
-from kif.hsm.blockinside import is_possible, open_inside, wrap_inside
+from kif.hsm.blockinside import block_key, is_possible, open_inside, wrap_inside
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
-from kif.hsm.cmac import CmacMaster, key_of_blocks, public_cmac
+from kif.hsm.cmac import CmacMaster, public_cmac
 from kif.hsm.crypt import decrypt_cbc, encrypt_blocks, encrypt_cbc, mac_of
 from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.token import Token
@@ -84,15 +84,20 @@ def open_block(token: Token, protection: CmacMaster, block: str, usage: Usage) -
     else:
         found = _opened_on_host(token, protection, parsed, usage)
     if found is None:
-        raise CheckFailed(
-            Control.KEY_BLOCK,
-            "The key block's MAC is not right: it is of another protection key, or not as its "
-            "sender made it. No key was taken. Compare the protection key's check value.",
-        )
+        raise wrong_mac()
     key, padding = found
     longest = _longest(key.algorithm)
     hiding = tr31.padding_size(key.algorithm.size, longest, parsed.header.version.block)
     return Opened(key, parsed.header, padding >= hiding)
+
+
+def wrong_mac() -> CheckFailed:
+    """Return the refusal of a block whose MAC is not right."""
+    return CheckFailed(
+        Control.KEY_BLOCK,
+        "The key block's MAC is not right: it is of another protection key, or not as its sender "
+        "made it. No key was taken. Compare the protection key's check value.",
+    )
 
 
 def _opened_on_host(
@@ -144,19 +149,13 @@ class _BlockKeys:
 @contextmanager
 def _derived(protection: CmacMaster, version: Version) -> Iterator[_BlockKeys]:
     """Derive the block's keys inside; they are destroyed when it is done with."""
-    algorithm = protection.key.algorithm
     counter = version is Version.E
-
-    def derived(purpose: Purpose, usage: Usage) -> Key:
-        messages = tr31.derivation_messages(purpose, algorithm.cipher.value, algorithm.size)
-        return key_of_blocks(protection, messages, algorithm, usage)
-
+    tdea = protection.key.algorithm.cipher is Cipher.TDEA
     encrypting = Purpose.COUNTER_ENCRYPTION if counter else Purpose.ENCRYPTION
-    encryption = derived(encrypting, Usage.KEY_BLOCK_ENCRYPTION)
+    encryption = block_key(protection, encrypting, Usage.KEY_BLOCK_ENCRYPTION)
     with released(encryption):
-        tdea = algorithm.cipher is Cipher.TDEA
         usage = Usage.PUBLIC_BLOCK if tdea else Usage.KEY_BLOCK_AUTHENTICATION
-        authentication = derived(Purpose.AUTHENTICATION, usage)
+        authentication = block_key(protection, Purpose.AUTHENTICATION, usage)
         with released(authentication):
             yield _BlockKeys(encryption, authentication, counter)
 

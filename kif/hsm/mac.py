@@ -47,14 +47,21 @@ class MacKey:
         self.left.destroy()
 
 
-@contextmanager
-def derived_mac_key(parent: Key, derivation: bytes) -> Iterator[MacKey]:
-    """Give the MAC key that 3DES-ECB over 16 bytes of data makes; it is destroyed afterwards.
+def mac_key(parent: Key, derivation: bytes) -> MacKey:
+    """Return the MAC key that 3DES-ECB over 16 bytes of data makes.
 
     The first half of ``derivation`` gives KL, so that the half twice gives ``KL || KL``.
     """
     with all_or_none() as made:
-        whole = made(derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK))
-        left = made(derive_2tdea(parent, derivation[:DES_BLOCK] * 2, Usage.PUBLIC_BLOCK))
-    with released(whole, left):
-        yield MacKey(whole, left)
+        return MacKey(
+            made(derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK)),
+            made(derive_2tdea(parent, derivation[:DES_BLOCK] * 2, Usage.PUBLIC_BLOCK)),
+        )
+
+
+@contextmanager
+def derived_mac_key(parent: Key, derivation: bytes) -> Iterator[MacKey]:
+    """Give such a key; it is destroyed afterwards."""
+    key = mac_key(parent, derivation)
+    with released(key.whole, key.left):
+        yield key

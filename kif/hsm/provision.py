@@ -40,6 +40,16 @@ def provision(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> No
         calls.CloseAllSessions(slot)
 
 
+def set_user_pin(library: Path, label: str, so_pin: Secret, user_pin: Secret) -> None:
+    """Give the token with this label, which was made already, its user PIN (C_InitPIN)."""
+    calls = Functions(library)
+    slot = ctypes.c_ulong(load(library).get_token(token_label=label).slot.slot_id)
+    try:
+        _set_user_pin(calls, slot, so_pin, user_pin)
+    finally:
+        calls.CloseAllSessions(slot)
+
+
 def _last_slot(calls: Functions) -> ctypes.c_ulong:
     count = ctypes.c_ulong()
     _check(calls.GetSlotList(ctypes.c_ubyte(0), None, ctypes.byref(count)), "C_GetSlotList")

@@ -17,25 +17,22 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
-from pkcs11 import GCMParams, Mechanism
-
 from kif.formats.canonical import encode
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
 from kif.hsm.clear import imported
+from kif.hsm.crypt import seal, unseal
 from kif.hsm.derive import derive
 from kif.hsm.form import derived_check_value, kcv_of
 from kif.hsm.key import Algorithm, Key, generate, released
-from kif.hsm.library import calling
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_kwp, wrap_kwp
 
 SHARE = 32
 _MOST_BLOBS = 1000
-_NONCE, _TAG_BITS = 12, 128
 _WRAPS, _SEALS = b"kif quorum: wrap".ljust(32), b"kif quorum: seal".ljust(32)
 Subset = tuple[int, ...]
 
@@ -78,11 +75,11 @@ def create(token: Token, name: str, shares: Sequence[Key], threshold: int) -> Qu
         stack.enter_context(released(seed))
         holders = {number: _Holder.of(share, stack) for number, share in enumerate(shares, start=1)}
         blobs = {
-            subset: _sealed(token, name, threshold, subset, holders, seed)
+            subset: _Bound(name, threshold, subset).sealed(token, holders, seed)
             for subset in combinations(holders, threshold)
         }
         first = next(iter(blobs))
-        kcv = _kcv(name, threshold, first, holders, blobs[first])
+        kcv = _Bound(name, threshold, first).kcv(holders, blobs[first])
         quorum = Quorum(name, threshold, checks, kcv, blobs)
         _prove(quorum, holders)
     return quorum
@@ -112,10 +109,10 @@ def combine(quorum: Quorum, shares: Mapping[int, Key], usage: Usage, label: str 
         holders = {number: _Holder.of(shares[number], stack) for number in subset}
         if subset not in quorum.blobs:
             raise CheckFailed(Control.QUORUM, f"There is no blob for the custodians {subset}.")
-        blob = quorum.blobs[subset]
-        if _kcv(quorum.name, quorum.threshold, subset, holders, blob) != quorum.kcv:
+        blob, bound = quorum.blobs[subset], _Bound(quorum.name, quorum.threshold, subset)
+        if bound.kcv(holders, blob) != quorum.kcv:
             raise CheckFailed(Control.QUORUM, f"The key that came back is not {quorum.name}.")
-        return _opened(quorum.name, quorum.threshold, subset, holders, blob, usage, label)
+        return bound.opened(holders, blob, usage, label)
 
 
 @dataclass(frozen=True)
@@ -134,71 +131,64 @@ class _Holder:
         return cls(wraps, seals)
 
 
-def _sealed(
-    token: Token,
-    name: str,
-    threshold: int,
-    subset: Subset,
-    holders: Mapping[int, _Holder],
-    seed: Key,
-) -> bytes:
-    blob = wrap_kwp(holders[subset[0]].wraps, seed)
-    for number in subset[1:]:
-        nonce = token.random(_NONCE)
-        with calling("sealing a quorum's blob"):
-            parameters = GCMParams(nonce, _bound(name, threshold, subset, number), _TAG_BITS)
-            blob = nonce + holders[number].seals.native.encrypt(
-                blob, mechanism=Mechanism.AES_GCM, mechanism_param=parameters
-            )
-    return blob
+@dataclass(frozen=True)
+class _Bound:
+    """What a blob is of: its layers open for this name, threshold and subset alone."""
 
+    name: str
+    threshold: int
+    subset: Subset
 
-def _opened(
-    name: str,
-    threshold: int,
-    subset: Subset,
-    holders: Mapping[int, _Holder],
-    blob: bytes,
-    usage: Usage,
-    label: str = "",
-) -> Key:
-    try:
-        for number in reversed(subset[1:]):
-            nonce, sealed = blob[:_NONCE], blob[_NONCE:]
-            parameters = GCMParams(nonce, _bound(name, threshold, subset, number), _TAG_BITS)
-            with calling("opening a quorum's blob"):
-                blob = holders[number].seals.native.decrypt(
-                    sealed, mechanism=Mechanism.AES_GCM, mechanism_param=parameters
-                )
-        return unwrap_kwp(holders[subset[0]].wraps, usage, Algorithm.AES_256, blob, label)
-    except DeviceFailed as exc:
-        if exc.control is not Control.TOKEN_CALL:
-            raise
-        raise CheckFailed(
-            Control.QUORUM,
-            f"The blob of {name} for the custodians {', '.join(map(str, subset))} does not open: "
-            "it is not as it was made, or of another set. Use another copy of it.",
-        ) from exc
+    def sealed(self, token: Token, holders: Mapping[int, _Holder], seed: Key) -> bytes:
+        blob = wrap_kwp(holders[self.subset[0]].wraps, seed)
+        for number in self.subset[1:]:
+            blob = seal(token, holders[number].seals, blob, self._layer(number))
+        return blob
 
+    def opened(
+        self, holders: Mapping[int, _Holder], blob: bytes, usage: Usage, label: str = ""
+    ) -> Key:
+        try:
+            for number in reversed(self.subset[1:]):
+                blob = unseal(holders[number].seals, blob, self._layer(number))
+            first = holders[self.subset[0]].wraps
+            return unwrap_kwp(first, usage, Algorithm.AES_256, blob, label)
+        except DeviceFailed as exc:
+            if exc.control is not Control.TOKEN_CALL:
+                raise
+            raise CheckFailed(
+                Control.QUORUM,
+                f"The blob of {self.name} for the custodians {', '.join(map(str, self.subset))} "
+                "does not open: it is not as it was made, or of another set. Use another copy of "
+                "it.",
+            ) from exc
 
-def _kcv(
-    name: str, threshold: int, subset: Subset, holders: Mapping[int, _Holder], blob: bytes
-) -> Kcv:
-    twin = _opened(name, threshold, subset, holders, blob, Usage.PUBLIC_BLOCK)
-    with released(twin):
-        return kcv_of(twin)
+    def kcv(self, holders: Mapping[int, _Holder], blob: bytes) -> Kcv:
+        twin = self.opened(holders, blob, Usage.PUBLIC_BLOCK)
+        with released(twin):
+            return kcv_of(twin)
+
+    def _layer(self, number: int) -> bytes:
+        return encode(
+            {
+                "layer": number,
+                "name": self.name,
+                "subset": list(self.subset),
+                "threshold": self.threshold,
+            }
+        )
 
 
 def _prove(quorum: Quorum, holders: Mapping[int, _Holder]) -> None:
     """Show that each subset gives the key, and that it does not when one of it is missing."""
-    name, threshold = quorum.name, quorum.threshold
     for subset, blob in quorum.blobs.items():
-        if _kcv(name, threshold, subset, holders, blob) != quorum.kcv:
+        bound = _Bound(quorum.name, quorum.threshold, subset)
+        if bound.kcv(holders, blob) != quorum.kcv:
             raise CheckFailed(Control.QUORUM, f"The custodians {subset} get another key.")
         for missing, present in zip(subset, _others(subset), strict=True):
             fewer = {**holders, missing: holders[present]}
             try:
-                _kcv(name, threshold, subset, fewer, blob)
+                bound.kcv(fewer, blob)
             except CheckFailed:
                 continue
             raise CheckFailed(Control.QUORUM, f"A blob opens without custodian {missing}.")
@@ -207,10 +197,6 @@ def _prove(quorum: Quorum, holders: Mapping[int, _Holder]) -> None:
 def _others(subset: Subset) -> Iterable[int]:
     """Give for each member of a subset another one of it."""
     return (*subset[1:], subset[0])
-
-
-def _bound(name: str, threshold: int, subset: Subset, number: int) -> bytes:
-    return encode({"layer": number, "name": name, "subset": list(subset), "threshold": threshold})
 
 
 def _require_possible(holders: int, threshold: int) -> None:

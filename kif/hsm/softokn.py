@@ -15,10 +15,10 @@ from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.formats.secret import Secret
 from kif.hsm.functions import Functions
 
 LABEL = "kif"
+"""Of its token, whose security officer has an empty PIN until one is set."""
 _PLACES = (
     Path("/usr/lib/x86_64-linux-gnu/libsoftokn3.so"),
     Path("/usr/lib/aarch64-linux-gnu/libsoftokn3.so"),
@@ -26,7 +26,6 @@ _PLACES = (
     Path("/usr/lib64/libsoftokn3.so"),
 )
 _OS_LOCKING = 2
-_RW_SESSION, _SECURITY_OFFICER = 6, 0
 _started: list[Functions] = []
 
 
@@ -84,22 +83,6 @@ def load(library: Path) -> Any:
             """Leave it as it is."""
 
     return Started(str(library))
-
-
-def set_user_pin(library: Path, pin: Secret) -> None:
-    """Give the database's token its user PIN (C_InitPIN); the security officer's is empty."""
-    functions = Functions(library)
-    slot = load(library).get_token(token_label=LABEL).slot.slot_id
-    session = c_ulong()
-    opened = functions.OpenSession(
-        c_ulong(slot), c_ulong(_RW_SESSION), None, None, ctypes.byref(session)
-    )
-    _check(opened)
-    try:
-        _check(functions.Login(session, c_ulong(_SECURITY_OFFICER), b"", c_ulong(0)))
-        _check(functions.InitPIN(session, pin.reveal(), c_ulong(len(pin))))
-    finally:
-        functions.CloseAllSessions(c_ulong(slot))
 
 
 def _check(result: int) -> None:

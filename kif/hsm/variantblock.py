@@ -10,8 +10,6 @@ from __future__ import annotations
 import hmac
 
 from kif.formats import tr31
-from kif.formats.control import Control
-from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
 from kif.formats.tr31 import KeyBlock, Version
 from kif.hsm.boundary import host_boundary
@@ -19,7 +17,7 @@ from kif.hsm.clear import imported
 from kif.hsm.component import Combination
 from kif.hsm.crypt import decrypt_cbc, encrypt_chain
 from kif.hsm.key import Algorithm, Key, released
-from kif.hsm.keyblock import CIPHERS, ON_HOST
+from kif.hsm.keyblock import CIPHERS, ON_HOST, wrong_mac
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 
@@ -53,11 +51,7 @@ def _decrypted(protection: Combination, size: int, parsed: KeyBlock) -> bytes:
         message = parsed.text.encode() + parsed.ciphertext
         mac = encrypt_chain(authentication, message)[-parsed.header.version.block :]
     if not hmac.compare_digest(mac[: len(parsed.mac)], parsed.mac):
-        raise CheckFailed(
-            Control.KEY_BLOCK,
-            "The key block's MAC is not right: it is of another protection key, or not as its "
-            "sender made it. No key was taken. Compare the protection key's check value.",
-        )
+        raise wrong_mac()
     protection.enter(Secret(bytes((_AUTHENTICATION ^ _ENCRYPTION,)) * size))
     encryption = protection.session_key(Usage.KEY_BLOCK_ENCRYPTION)
     with released(encryption):

@@ -23,7 +23,7 @@ from kif.hsm.kat.outcome import Leading, Outputs
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
 from kif.hsm.key import Cipher, Key
-from kif.hsm.mac import MacKey
+from kif.hsm.mac import MacKey, mac_key
 from kif.hsm.usage import Usage
 
 _OPTIONS: dict[str, Callable[[str, str], bytes]] = {"A": emv.option_a, "B": emv.option_b}
@@ -159,11 +159,9 @@ def _visa_session_key(stand: Stand, vector: Vector) -> Outputs:
 
 
 def _mac_key(stand: Stand, parent: Key, derivation: bytes) -> MacKey:
-    left = derivation[: emv.DES_BLOCK] * 2
-    return MacKey(
-        stand.kept(derive_2tdea(parent, derivation, Usage.PUBLIC_BLOCK)),
-        stand.kept(derive_2tdea(parent, left, Usage.PUBLIC_BLOCK)),
-    )
+    key = mac_key(parent, derivation)
+    stand.keep(key.whole, key.left)
+    return key
 
 
 def _arpc(vector: Vector, key: MacKey, arqc: bytes) -> str:

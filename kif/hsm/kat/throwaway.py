@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kif.formats.secret import Secret
 from kif.hsm import kryoptic, softhsm, softokn
-from kif.hsm.provision import provision
+from kif.hsm.provision import provision, set_user_pin
 from kif.hsm.token import Token, TokenPlace
 
 _LABEL = "kif known answers"
@@ -28,7 +28,7 @@ def throwaway_token(library: Path) -> Iterator[Token]:
     user, officer = (Secret(secrets.token_hex(8).encode()) for _ in range(2))
     with started(library):
         if softokn.is_softokn(library):
-            softokn.set_user_pin(library, user)
+            set_user_pin(library, softokn.LABEL, Secret(b""), user)
             place = TokenPlace(library, softokn.LABEL)
         else:
             provision(library, _LABEL, officer, user)
