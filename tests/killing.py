@@ -60,6 +60,16 @@ def _vendor_keys(home: Path, armed: Callable[[], None]) -> None:
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
 
 
+def _resume(home: Path, armed: Callable[[], None]) -> None:
+    from kif.ceremony.hold import resume
+    from kif.oracle.home import Home
+
+    site = TestSite(Home(home), rehearsing_people(home))
+    with site.oracle() as oracle:
+        armed()
+        resume(oracle.ceremonies, site.people)
+
+
 def _erase(home: Path, armed: Callable[[], None]) -> None:
     from kif.oracle.home import Home
 
@@ -79,5 +89,11 @@ def _admit(home: Path, armed: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     folder, chosen, spot, moment = sys.argv[1:]
-    works = {"genesis": _genesis, "vendor-keys": _vendor_keys, "admit": _admit, "erase": _erase}
+    works = {
+        "genesis": _genesis,
+        "vendor-keys": _vendor_keys,
+        "resume": _resume,
+        "admit": _admit,
+        "erase": _erase,
+    }
     works[chosen](Path(folder), lambda: arm(spot, moment))

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from kif.ceremony.genesis import USER_PIN, hold_genesis
-from kif.ceremony.keys import hold_key_ceremony
+from kif.ceremony.hold import hold
 from kif.ceremony.people import Component
-from kif.ceremony.plan import GenesisPlan, KeyPlan, load_plan
+from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import Destination, unseal
 from kif.formats import canonical
@@ -26,6 +26,7 @@ from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
+from kif.ledger.plan import Plan
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject
 from kif.oracle.local import LocalOracle, open_oracle
@@ -62,7 +63,7 @@ class TestSite:
 
     def load_keys(self, oracle: LocalOracle, plan: str, owner: str) -> Sequence[KeyRef]:
         """Hold a key ceremony for an owner."""
-        return hold_key_ceremony(oracle.custody, *key_plan(plan), owner, self.people)
+        return hold(oracle.ceremonies, shipped(plan), owner, self.people)
 
     def signed_release(self, oracle: LocalOracle, batch: str, person: str) -> tuple[bytes, str]:
         """Return the statement of a batch's release, and a person's signature over it."""
@@ -85,25 +86,16 @@ def components(key: KeyRef) -> list[Component]:
     return [Component(Secret(bytes.fromhex(value)), check) for value, check in test_sheets(key)]
 
 
-def genesis_plan() -> tuple[GenesisPlan, str]:
-    """Return the shipped plan of a genesis, and its digest."""
-    plan, digest = load_plan(PLAN)
-    assert isinstance(plan, GenesisPlan)
-    return plan, digest
-
-
-def key_plan(name: str) -> tuple[KeyPlan, str]:
-    """Return a shipped key plan by its name, and its digest."""
-    plan, digest = load_plan(PLAN.with_name(f"{name}.yaml"))
-    assert isinstance(plan, KeyPlan)
-    return plan, digest
+def shipped(name: str) -> Plan:
+    """Return a shipped plan by its name."""
+    return load_plan(PLAN.with_name(f"{name}.yaml"))
 
 
 def make_bare_site(folder: Path) -> TestSite:
     """Hold a genesis ceremony."""
     home, people = Home(folder), rehearsing_people(folder)
     with home.alone():
-        hold_genesis(home, *genesis_plan(), "kif-test-site", people)
+        hold_genesis(home, shipped("genesis"), "kif-test-site", people)
     return TestSite(home, people)
 
 

@@ -1,152 +1,174 @@
-"""The genesis ceremony: a site out of nothing, or nothing at all.
+"""The genesis ceremony: a site out of nothing.
 
 Everything is made in ``HOME/site.partial``; the last act is one rename to ``HOME/site``. Whatever
-ends the ceremony before it leaves no site: the folder goes with it, after a power cut with the next
-run; no key without a record, no record without a key. An attempt that ended leaves a record of
-itself in ``HOME/attempts``, and the next genesis takes it into its log.
+ends the ceremony before it leaves no site, but the draft of its record: ``resume_genesis`` goes on
+at the step where it stood. ``abort_genesis`` removes what it made, and leaves a record of the
+attempt in ``HOME/attempts`` which the next genesis takes into its log.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
-from sqlalchemy import insert
-
-from kif.ceremony.attempt import Attempt, earlier_attempts, forget_attempts
-from kif.ceremony.making import close_token, generate, make_token
+from kif.ceremony.attempt import earlier_attempts, forget_attempts, leave_attempt
+from kif.ceremony.draft import Draft
+from kif.ceremony.founding import found
+from kif.ceremony.making import certify, generate, make_token
 from kif.ceremony.people import People, until_right
-from kif.ceremony.plan import AnyStep, Generate, GenesisPlan, in_words
-from kif.ceremony.room import Machinery, Room
-from kif.ceremony.seal import Destination, require_passphrase, seal
+from kif.ceremony.plan import in_words
+from kif.ceremony.room import Room
+from kif.ceremony.seal import Destination, holders, require_passphrase, seal, unseal
+from kif.ceremony.steps import go_through
 from kif.formats.control import Control
-from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
 from kif.formats.text import is_name
 from kif.hsm import library
-from kif.hsm.certificate import ca_certificate, recipient_certificate
-from kif.hsm.memory import LogMemory
-from kif.hsm.token import TokenPlace
+from kif.hsm.token import Token, TokenPlace
 from kif.ledger.approval import CEREMONY
-from kif.ledger.event import Event
 from kif.ledger.events.ceremony import (
-    CeremonyClosed,
-    CertificateIssued,
+    CeremonyResumed,
+    GenesisBegun,
     PersonAppointed,
     PinSealed,
     PlanApproved,
     Role,
+    StepDone,
 )
-from kif.ledger.genesis import plan_statement
-from kif.ledger.note import encode_verifier
-from kif.ledger.tail import Tail
-from kif.oracle.cache import rows_of
-from kif.oracle.group import Step
-from kif.oracle.home import Home, sync, sync_tree, write_token_place
-from kif.oracle.keys import CA, RECIPIENT
-from kif.oracle.record import Record
-from kif.store.engine import make_store
-from kif.store.models import Base
+from kif.ledger.plan import Plan, Step
+from kif.ledger.running import Running
+from kif.oracle.home import Home, sync, sync_tree
 
 USER_PIN, SO_PIN = "user-pin", "so-pin"
+_HOLDERS = ((USER_PIN, Role.OPERATOR), (SO_PIN, Role.CUSTODIAN))
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,30}[A-Za-z0-9-])?")
 
 
-def hold_genesis(home: Home, plan: GenesisPlan, digest: str, site: str, people: People) -> None:
+def hold_genesis(home: Home, plan: Plan, site: str, people: People) -> None:
     """Hold the ceremony in a home that this process holds (``home.alone()``).
 
     1. Nothing stands yet; 2. earlier attempts are told; 3. step by step along the plan; 4. the
     token is closed; 5. everything is on the disk; 6. one rename. Raises ``Refused`` (SITE) when
-    there is a site already, ``BadInput`` (SITE) for its name; after any error there is none.
+    there is a site already or a genesis that stands, ``BadInput`` (SITE) for its name.
     """
-    if home.exists:
-        raise Refused(
-            Control.SITE, f"There is a site in {home.path} already. A site has one genesis."
-        )
+    _require_nothing(home)
     if not (_NAME.fullmatch(site) and is_name(site)):
         raise BadInput(
             Control.SITE,
             "A site's name has 1 to 32 letters, digits, dots and hyphens, and no number as long as "
             "a card's: it is the token's label and the log's name. Choose another.",
         )
-    folder = home.path / "site.partial"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    place = TokenPlace(library.softhsm_library(), site, folder / "token")
-    room = Room(people, plan, digest, site, folder, place, _now)
-    for each in earlier_attempts(home.attempts):
+    attempts = earlier_attempts(home.attempts)
+    shutil.rmtree(home.partial_site, ignore_errors=True)
+    for folder in (home.partial_site, home.attempts):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.draft.unlink(missing_ok=True)
+    room = _room(home, Draft(home.draft), site, people)
+    for each in attempts:
         room.note(each)
-    attempt = Attempt.begin(home.attempts, site, plan.ceremony, digest, _now())
-    try:
-        _go(room, attempt)
-    except BaseException as exc:
-        attempt.fail(exc.sentence if isinstance(exc, KifError) else f"{type(exc).__name__}.")
-        shutil.rmtree(folder, ignore_errors=True)
-        people.tell(f"The ceremony has ended: there is no site. Its record is {attempt.path}.")
-        raise
-    sync_tree(folder)
-    folder.rename(home.site)
-    sync(home.path)
-    forget_attempts(home.attempts)
+    room.note(GenesisBegun(site, plan.text))
+    _go_on(home, room)
+
+
+def resume_genesis(home: Home, people: People) -> None:
+    """Go on with a genesis that stands, at the beginning of its step."""
+    draft = Draft.read(home.draft)
+    draft.write_anew()
+    running = draft.state.ceremonies.require_running()
+    people.tell(f"The genesis of {running.site} goes on.")
+    room = _room(home, draft, running.site, people)
+    room.note(CeremonyResumed(running.done + 1, ()))
+    made = [step.action for step in running.plan.steps[: running.done]]
+    if "make-token" in made:
+        room.user_pin = _unlock(room, USER_PIN)
+        room.token = Token.open(room.place, room.user_pin)
+    elif "seal" in made:
+        room.user_pin, room.so_pin = _unlock(room, USER_PIN), _unlock(room, SO_PIN)
+    _go_on(home, room)
+
+
+def abort_genesis(home: Home, reason: str) -> Path:
+    """End a genesis that stands; return the record of the attempt."""
+    draft = Draft.read(home.draft)
+    path = leave_attempt(home.attempts, draft, reason)
+    shutil.rmtree(home.partial_site, ignore_errors=True)
+    home.draft.unlink()
+    sync(home.attempts)
+    return path
+
+
+def standing_genesis(home: Home) -> Running | None:
+    """Return the genesis that stands in a home, if one does. Raises ``Refused`` (SITE)."""
+    if home.exists or not home.draft.is_file():
+        return None
+    return Draft.read(home.draft).state.ceremonies.running
+
+
+def _require_nothing(home: Home) -> None:
+    if home.exists:
+        raise Refused(
+            Control.SITE, f"There is a site in {home.path} already. A site has one genesis."
+        )
+    standing = standing_genesis(home)
+    if standing is not None:
+        raise Refused(
+            Control.SITE,
+            f"A genesis of {standing.site} stands at step {standing.done + 1}. 'kif ceremony "
+            "resume' goes on with it, 'kif ceremony abort' ends it.",
+        )
+
+
+def _room(home: Home, draft: Draft, site: str, people: People) -> Room:
+    folder = home.partial_site
+    place = TokenPlace(library.softhsm_library(), site, folder / "token")
+    return Room(people, folder, place, draft, _now)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _go(room: Room, attempt: Attempt) -> None:
-    machinery: Machinery | None = None
+def _go_on(home: Home, room: Room) -> None:
     try:
-        for number, step in enumerate(room.plan.steps, start=1):
-            attempt.reach(number, list(room.state.people.appointed))
-            room.people.tell(
-                f"Step {number} of {len(room.plan.steps)}: {' '.join(step.text.split())}"
-            )
-            machinery = _act(room, machinery, step)
+        go_through(
+            room.people,
+            lambda: room.running,
+            lambda step: FOUNDING[step.action](room, step),
+            lambda number: room.note(StepDone(number)),
+        )
     finally:
-        if machinery is not None:
-            close_token(machinery)
+        if room.token is not None:
+            room.token.close()
+    sync_tree(home.partial_site)
+    home.partial_site.rename(home.site)
+    sync(home.path)
+    forget_attempts(home.attempts)
 
 
-def _act(room: Room, machinery: Machinery | None, step: AnyStep) -> Machinery | None:
-    match step:
-        case Generate() if machinery:
-            generate(room, machinery, step.keys)
-        case _ if step.action == "make-token":
-            return make_token(room)
-        case _ if step.action == "appoint":
-            _appoint(room)
-        case _ if step.action == "approve":
-            _approve(room)
-        case _ if step.action == "certify" and machinery:
-            _certify(room, machinery)
-        case _ if step.action == "seal":
-            _seal(room)
-        case _ if step.action == "close" and machinery:
-            _close(room, machinery)
-    return machinery
-
-
-def _appoint(room: Room) -> None:
-    roles = room.plan.roles
-    for role, count in ((Role.CUSTODIAN, roles.custodian), (Role.OPERATOR, roles.operator)):
-        for number in range(1, count + 1):
-            until_right(room.people, partial(_appoint_one, room, role, number))
+def _appoint(room: Room, step: Step) -> None:
+    for role, count in room.running.plan.roles.items():
+        for number in range(len(room.of_role(role)) + 1, count + 1):
+            one = partial(_appoint_one, room, role, number)
+            until_right(room.people, one, partial(room.miss, f"{role.value} {number}"))
 
 
 def _appoint_one(room: Room, role: Role, number: int) -> None:
     person = room.people.appoint(role.value, number)
-    room.note(PersonAppointed(person.name, role, person.public_key))
+    room.note(PersonAppointed(person.name, role, person.public_key, person.manager))
 
 
-def _approve(room: Room) -> None:
-    statement = plan_statement(room.site, room.plan.ceremony, room.plan_digest)
-    room.people.tell(in_words(room.plan, room.plan_digest))
-    for person in list(room.state.people.appointed):
-        until_right(room.people, partial(_approve_one, room, person, statement))
+def _approve(room: Room, step: Step) -> None:
+    room.people.tell(in_words(room.running.plan))
+    statement = room.running.statement()
+    for person in room.running.everyone:
+        if person not in room.running.approved:
+            one = partial(_approve_one, room, person, statement)
+            until_right(room.people, one, partial(room.miss, person))
 
 
 def _approve_one(room: Room, person: str, statement: bytes) -> None:
@@ -154,25 +176,13 @@ def _approve_one(room: Room, person: str, statement: bytes) -> None:
     room.note(PlanApproved(person, statement.decode(), signature))
 
 
-def _certify(room: Room, machinery: Machinery) -> None:
-    if machinery.ca is None or machinery.recipient is None:
-        raise Refused(Control.PLAN, "The plan certifies before the key pairs are made.")
-    now = room.clock()
-    ca = ca_certificate(machinery.ca, room.site, now)
-    recipient = recipient_certificate(machinery.ca, machinery.recipient, room.site, now)
-    room.note(CertificateIssued(CA, ca))
-    room.note(CertificateIssued(RECIPIENT, recipient))
-
-
-def _seal(room: Room) -> None:
+def _seal(room: Room, step: Step) -> None:
     folder, to = room.folder / "seal", Destination.of(room.place)
-    for purpose, role, pin in (
-        (USER_PIN, Role.OPERATOR, room.user_pin),
-        (SO_PIN, Role.CUSTODIAN, room.so_pin),
-    ):
+    for (purpose, role), pin in zip(_HOLDERS, (room.user_pin, room.so_pin), strict=True):
         given: dict[str, Secret] = {}
         for name in room.of_role(role)[:2]:
-            until_right(room.people, partial(_choose, room, name, purpose, given))
+            one = partial(_choose, room, name, purpose, given)
+            until_right(room.people, one, partial(room.miss, name))
         halves = seal(folder, purpose, pin, given, to)
         room.note(PinSealed(purpose, tuple(given), tuple(halves)))
 
@@ -184,31 +194,20 @@ def _choose(room: Room, person: str, purpose: str, given: dict[str, Secret]) -> 
     given[person] = chosen
 
 
-def _close(room: Room, machinery: Machinery) -> None:
-    """Write the database whole: the log of the day, and the tables that follow from it."""
-    signer = machinery.log_signer
-    if signer is None:
-        raise Refused(Control.PLAN, "The plan closes before the log's signer is made.")
-    write_token_place(room.folder, room.place)
-    closing = CeremonyClosed(room.site, room.plan.ceremony, room.plan_digest, signer.public_key)
-    verifier = encode_verifier(room.site, signer.public_key)
-    store = make_store(room.folder / "kif.sqlite")
-    try:
-        tail = Tail.of(verifier)
-        memory = LogMemory.create(machinery.token)
-        record = Record(store, tail, signer, memory, (), room.clock, os.urandom)
-        events: list[tuple[Event, datetime]] = [*room.events, (closing, room.clock())]
-        record.write(lambda step: _write(step, events, verifier))
-    finally:
-        store.close()
-    room.people.tell(f"Note the log's key: {verifier}")
-    root = tail.frontier.root().hex()
-    room.people.tell(f"The record has {tail.size} entries; its root is {root}.")
+def _unlock(room: Room, purpose: str) -> Secret:
+    """Have the holders of a sealed PIN open it again."""
+    folder = room.folder / "seal"
+    given = room.people.unlock(purpose, holders(folder, purpose), 2)
+    return unseal(folder, purpose, given, Destination.of(room.place))
 
 
-def _write(step: Step, events: list[tuple[Event, datetime]], verifier: str) -> None:
-    for event, time in events:
-        step.record(event, time)
-    for table, rows in rows_of(step.state, verifier).items():
-        if rows:
-            step.session.execute(insert(Base.metadata.tables[table]), rows)
+FOUNDING: dict[str, Callable[[Room, Step], None]] = {
+    "appoint": _appoint,
+    "approve": _approve,
+    "seal": _seal,
+    "make-token": lambda room, step: make_token(room),
+    "generate": lambda room, step: generate(room, step.values["keys"]),
+    "certify": lambda room, step: certify(room),
+    "close": lambda room, step: found(room),
+}
+"""What is done in each step of a genesis, by the name of its action."""

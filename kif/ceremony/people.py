@@ -1,6 +1,6 @@
 """The people of a ceremony, as the ceremony sees them: at the terminal, or rehearsing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,8 @@ class Appointment:
     name: str
     role: str
     public_key: str
+    manager: str | None
+    """Whom he or she reports to, if to anybody."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class People(Protocol):
     """Whoever is in the room."""
 
     def appoint(self, role: str, number: int) -> Appointment:
-        """Ask the n-th person of a role (from 1) for name and public key."""
+        """Ask the n-th person of a role (from 1) for name, public key and manager."""
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Have a person sign a statement; return the armoured SSH signature."""
@@ -48,23 +50,32 @@ class People(Protocol):
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Have a person choose a passphrase, at least 12 characters."""
 
+    def unlock(self, purpose: str, holders: Sequence[str], count: int) -> Mapping[str, Secret]:
+        """Have so many holders of a seal give their passphrases."""
+
     def tell(self, text: str) -> None:
         """Say something to the room; never a secret."""
 
 
 TRIES = 3
+Missed = Callable[[KifError], None]
 
 
 def until_right(
     people: People,
     step: Callable[[], None],
+    missed: Missed,
     slips: tuple[type[KifError], ...] = (BadInput, Refused),
 ) -> None:
-    """Have people do something until it is taken, three times at most. Raises the last slip."""
+    """Have people do something until it is taken, three times at most. Raises the last slip.
+
+    ``missed`` puts each slip on the record.
+    """
     for left in reversed(range(TRIES)):
         try:
             step()
         except slips as slip:
+            missed(slip)
             if not left:
                 raise
             people.tell(f"{slip.sentence} Once more, please.")

@@ -1,220 +1,123 @@
-"""A ceremony's plan: reviewed YAML without secrets and without slot numbers, read strictly.
+"""A plan's file: reviewed YAML, read into the canonical JSON that people sign and the log keeps.
 
-Two kinds: a genesis makes a site; a key plan forms keys of an issuer or a card vendor on a site.
+Comments, quotes and line breaks of the file are not part of the plan; every word of its texts is.
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.purpose import PURPOSES, Owner
-from kif.formats.text import is_name
-from kif.hsm.key import Algorithm
-from kif.oracle.keys import SITE_KEYS
+from kif.ledger.plan import Impossible, Place, Plan, Step
+from kif.ledger.possible import check
+
+_ROOT: Place = ()
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Step(_Strict):
-    """What every step has: its text for the script, who acts, and its time budget in minutes."""
-
-    text: str
-    who: Literal["custodians", "operators", "everyone", "hsm"]
-    minutes: Annotated[int, Field(ge=1)]
-
-
-class Plain(Step):
-    """A step that its action says all of."""
-
-    action: Literal["appoint", "approve", "make-token", "certify", "seal", "open", "close"]
-
-
-class Generate(Step):
-    """Master keys and key pairs are generated inside the token."""
-
-    action: Literal["generate"]
-    keys: tuple[str, ...]
-
-
-class Form(Step):
-    """A master key is combined inside the token from one component of each custodian."""
-
-    action: Literal["form"]
-    key: str
-    algorithm: Algorithm
-    years: Annotated[int, Field(ge=1, le=30)] | None = None
-    """The key's cryptoperiod from the ceremony; without one it is valid until it is deactivated."""
-
-
-AnyStep = Annotated[Plain | Generate | Form, Field(discriminator="action")]
-
-
-class Roles(_Strict):
-    """How many different people of each role take part."""
-
-    custodian: Annotated[int, Field(ge=2)]
-    operator: Annotated[int, Field(ge=2)]
-
-
-class KeyRoles(_Strict):
-    """How many custodians enter components; two operators open the token, as always."""
-
-    custodian: Annotated[int, Field(ge=2)]
-    operator: Literal[2]
-
-
-class _Plan(_Strict):
-    ceremony: str
-    purpose: str
-    clauses: tuple[str, ...]
-    author: str
-    steps: tuple[AnyStep, ...]
-
-
-class GenesisPlan(_Plan):
-    """A plan that makes a site."""
-
-    makes: Literal["site"]
-    roles: Roles
-
-
-class KeyPlan(_Plan):
-    """A plan that forms keys of an issuer or a card vendor."""
-
-    makes: Literal["issuer-keys", "vendor-keys"]
-    roles: KeyRoles
-
-    @property
-    def owner(self) -> Owner:
-        """Whose the keys are."""
-        return Owner.ISSUER if self.makes == "issuer-keys" else Owner.VENDOR
-
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """The steps that form a key."""
-        return tuple(step for step in self.steps if isinstance(step, Form))
-
-
-Plan = GenesisPlan | KeyPlan
-_ANY: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="makes")])
-_GENESIS = ("appoint", "approve", "make-token", "certify", "seal", "close")
-_KEYS = ("open", "approve", "close")
-
-
-def load_plan(path: Path) -> tuple[Plan, str]:
-    """Read and check a plan; return it with the SHA-256 of its bytes (hex).
-
-    Raises ``BadInput`` (PLAN) with a sentence that names the place.
-    """
+def load_plan(path: Path) -> Plan:
+    """Read and check a plan. Raises ``BadInput`` (PLAN) with a sentence that names the line."""
+    value, lines = _read(path)
     try:
-        raw = path.read_bytes()
-        plan = _ANY.validate_python(yaml.safe_load(raw))
+        plan = Plan.decode(canonical.encode(value).decode())
+        check(plan)
+    except Impossible as wrong:
+        line = _line(lines, wrong.place)
+        raise BadInput(Control.PLAN, f"{path}, line {line}: {wrong.sentence}") from None
+    except (BadInput, TypeError, ValueError):
+        raise BadInput(
+            Control.PLAN, f"The plan {path} has a value that is no text, whole number or list."
+        ) from None
+    return plan
+
+
+def _read(path: Path) -> tuple[Any, dict[Place, int]]:
+    """Return the value of a YAML file, and the line of each place in it."""
+    try:
+        text = path.read_text()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise BadInput(Control.PLAN, f"The plan {path} refers to itself (*); write it out.")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
     except OSError as exc:
         raise BadInput(Control.PLAN, f"The plan {path} can't be read: {exc.strerror}.") from exc
-    except yaml.YAMLError as exc:
-        raise BadInput(Control.PLAN, f"The plan {path} is not YAML: {exc}.") from exc
-    except ValidationError as exc:
-        raise BadInput(Control.PLAN, f"The plan {path}: {_first(exc)}.") from exc
-    check_plan(plan)
-    return plan, hashlib.sha256(raw).hexdigest()
+    except UnicodeDecodeError:
+        raise BadInput(Control.PLAN, f"The plan {path} is not text in UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as exc:
+        raise BadInput(Control.PLAN, f"The plan {path} is not YAML: {_one_line(exc)}.") from exc
+    lines: dict[Place, int] = {_ROOT: 1}
+    if node is not None:
+        _collect(node, _ROOT, lines, path)
+    return _one_space(value), lines
 
 
-def in_words(plan: Plan, digest: str) -> str:
+def _collect(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            inner = (*place, str(name.value))
+            if inner in lines:
+                raise BadInput(
+                    Control.PLAN,
+                    f"{path}, line {name.start_mark.line + 1}: '{name.value}' is there twice.",
+                )
+            _collect(value, inner, lines, path)
+            lines[inner] = name.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for at, value in enumerate(node.value):
+            _collect(value, (*place, at), lines, path)
+
+
+def _line(lines: dict[Place, int], place: Place) -> int:
+    """Return the line of a place, or of the nearest one around it."""
+    while place not in lines:
+        place = place[:-1]
+    return lines[place]
+
+
+def _one_space(value: Any) -> Any:
+    """Return a value whose texts have one space wherever the file breaks or indents them."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, list):
+        return [_one_space(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _one_space(each) for name, each in value.items()}
+    return value
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
+
+
+def in_words(plan: Plan) -> str:
     """Return a plan as the people read it who sign its digest."""
-    roles = plan.roles
+    roles = ", ".join(f"{count} {role.plural}" for role, count in plan.roles.items() if count)
     steps = [
-        f"  {number}. {' '.join(step.text.split())}"
-        + (f" [{', '.join(step.keys)}]" if isinstance(step, Generate) else "")
-        + (f" [{_formed(step)}]" if isinstance(step, Form) else "")
-        for number, step in enumerate(plan.steps, start=1)
+        f"  {number}. {step.text}{_values(step)}" for number, step in enumerate(plan.steps, start=1)
     ]
+    materials = [f"  In the room: {each.count} {each.what}." for each in plan.materials]
     return "\n".join(
         (
-            f"The plan '{plan.ceremony}', by {plan.author}: {' '.join(plan.purpose.split())}",
-            f"  {roles.custodian} custodians, {roles.operator} operators. It follows "
-            f"{'; '.join(plan.clauses)}.",
+            f"The plan '{plan.ceremony}', by {plan.author}, reviewed by {plan.approver}: "
+            f"{plan.purpose}",
+            f"  {roles}; {plan.minutes} minutes. It follows {'; '.join(plan.clauses)}.",
+            *materials,
             *steps,
-            f"  SHA-256 of the plan's file: {digest}",
+            f"  SHA-256 of the plan: {plan.digest}",
         )
     )
 
 
-def _formed(step: Form) -> str:
-    valid = "" if step.years is None else f", valid for {step.years} years"
-    return f"{step.key}, {step.algorithm.value}{valid}"
-
-
-def _first(invalid: ValidationError) -> str:
-    first: Any = invalid.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else str(first["msg"])
-
-
-def check_plan(plan: Plan) -> None:
-    """Refuse a plan that can't work: steps out of order, a key missing or made twice."""
-    if not is_name(plan.ceremony):
-        raise _impossible(
-            f"The plan's name '{plan.ceremony:.70}' is none: it has 1 to 64 letters, digits, "
-            "spaces and . _ @ -."
-        )
-    if isinstance(plan, GenesisPlan):
-        _check_order(plan, _GENESIS, "make-token", "certify")
-        made = [key for step in plan.steps for key in getattr(step, "keys", ())]
-        if sorted(made) != sorted(SITE_KEYS) or any(isinstance(s, Form) for s in plan.steps):
-            raise _impossible(
-                f"The plan makes the keys {', '.join(sorted(made)) or 'none'}; a site generates "
-                f"exactly {', '.join(sorted(SITE_KEYS))}. Keys of issuers and vendors have "
-                "ceremonies of their own."
-            )
-    else:
-        _check_order(plan, _KEYS, "approve", "close")
-        _check_forms(plan)
-
-
-def _check_order(plan: Plan, order: tuple[str, ...], first: str, last: str) -> None:
-    actions: list[str] = [step.action for step in plan.steps]
-    once = [action for action in actions if action not in ("generate", "form")]
-    if tuple(once) != order:
-        raise _impossible(
-            f"The plan's steps come as {', '.join(once)}; it has each of {', '.join(order)} once, "
-            "in this order."
-        )
-    for number, action in enumerate(actions, start=1):
-        after, before = actions.index(first) + 1, actions.index(last) + 1
-        if action in ("generate", "form") and not after < number < before:
-            raise _impossible(
-                f"Step {number} ({action}) is not between {first} and {last}, where keys are made."
-            )
-
-
-def _check_forms(plan: KeyPlan) -> None:
-    keys = [step.key for step in plan.forms]
-    if not keys or len(set(keys)) != len(keys):
-        raise _impossible("The plan forms at least one key, and each once.")
-    for step in plan.forms:
-        row = PURPOSES.get(step.key)
-        if row is None or row.owner is not plan.owner or not row.formed:
-            known = ", ".join(n for n, p in PURPOSES.items() if p.owner is plan.owner and p.formed)
-            raise _impossible(
-                f"'{step.key}' is none of the keys of {plan.owner.value}s, which are: {known}."
-            )
-        if step.algorithm.value not in row.algorithms:
-            raise _impossible(
-                f"{step.key} with {step.algorithm.value} is not one of "
-                f"{', '.join(sorted(row.algorithms))}."
-            )
-    if any(isinstance(step, Generate) for step in plan.steps):
-        raise _impossible("A key of an issuer or a vendor is formed of its components.")
-
-
-def _impossible(sentence: str) -> BadInput:
-    return BadInput(Control.PLAN, sentence)
+def _values(step: Step) -> str:
+    """Return what a step's action takes, as the plan has it."""
+    told = [
+        f"{name} {', '.join(value) if isinstance(value, tuple) else value}"
+        for name, value in step.values.items()
+        if value is not None
+    ]
+    return f" [{'; '.join(told)}]" if told else ""

@@ -6,7 +6,7 @@ For rehearsals and the demo. Everything here is public on purpose and says TEST.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,8 @@ class RehearsalPeople:
         if not key.with_suffix(".pub").exists():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_key(key, f"TEST {name}")
-        return Appointment(name, role, key.with_suffix(".pub").read_text().strip())
+        line = key.with_suffix(".pub").read_text().strip()
+        return Appointment(name, role, line, f"manager-of-{name}")
 
     def key(self, person: str) -> Path:
         """Return where a person's TEST private key is."""
@@ -53,6 +54,10 @@ class RehearsalPeople:
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Return the person's TEST passphrase, the same every time."""
         return Secret.of_text(f"TEST ONLY passphrase of {person} for {purpose}")
+
+    def unlock(self, purpose: str, holders: Sequence[str], count: int) -> Mapping[str, Secret]:
+        """Give the TEST passphrases of the first of them."""
+        return {name: self.passphrase(name, purpose) for name in holders[:count]}
 
     def tell(self, text: str) -> None:
         """Pass what is said on."""

@@ -1,4 +1,4 @@
-"""The ceremony room: who is there, what was made so far, and the record that grows with it."""
+"""The room of a genesis: who is there, what was made so far, and the draft of its record."""
 
 from __future__ import annotations
 
@@ -7,57 +7,58 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
+from kif.ceremony.draft import Draft
 from kif.ceremony.people import People
-from kif.ceremony.plan import GenesisPlan
 from kif.ceremony.seal import new_pin
+from kif.formats.control import Control
+from kif.formats.error import KifError, Refused
 from kif.formats.secret import Secret
-from kif.hsm.keypair import LogSigner, SiteCa
+from kif.formats.text import for_the_record
 from kif.hsm.token import Token, TokenPlace
-from kif.ledger.event import Event, checked
-from kif.ledger.events.ceremony import Role
-from kif.ledger.state import State
-
-_NO_KEY = b""
-"""The log's key is not made yet when the ceremony begins; the closing compares it."""
+from kif.ledger.approval import CEREMONY
+from kif.ledger.event import Event
+from kif.ledger.events.ceremony import Role, StepMissed
+from kif.ledger.running import Running
 
 
 @dataclass
 class Room:
-    """What the genesis has made; it stands on disk only under its partial folder.
-
-    Every event is admitted by the log's own state machine as it happens.
-    """
+    """What a genesis works with; everything that it makes stands under ``folder``."""
 
     people: People
-    plan: GenesisPlan
-    plan_digest: str
-    site: str
     folder: Path
     place: TokenPlace
+    draft: Draft
     clock: Callable[[], datetime]
-    events: list[tuple[Event, datetime]] = field(default_factory=list)
-    state: State = field(default_factory=lambda: State(_NO_KEY))
     user_pin: Secret = field(default_factory=new_pin)
     so_pin: Secret = field(default_factory=new_pin)
+    token: Token | None = None
+    """The token, once it is open."""
+
+    @property
+    def running(self) -> Running:
+        """Return the ceremony as it stands."""
+        return self.draft.state.ceremonies.require_running()
+
+    def require_token(self) -> Token:
+        """Return the open token. Raises ``Refused`` (SITE) when there is none yet."""
+        if self.token is None:
+            raise Refused(Control.SITE, "There is no open token yet.")
+        return self.token
 
     def of_role(self, role: Role) -> list[str]:
         """Return the names of the people of a role, in the order of their appointment."""
-        return self.state.people.of_role(role)
+        return self.draft.state.people.of_role(role)
+
+    def verify(self, person: str, statement: bytes, signature: str) -> None:
+        """Verify somebody's signature. Raises ``Refused`` or ``BadInput`` (APPROVAL_SIGNATURE)."""
+        self.draft.state.people.verify(person, CEREMONY, statement.decode(), signature)
 
     def note(self, event: Event) -> None:
         """Put an event on the record. Raises what the state machine says of it."""
-        time = self.clock()
-        self.state.admit(checked(event), time)
-        self.events.append((event, time))
+        self.draft.note(event, self.clock())
 
-
-@dataclass
-class Machinery:
-    """The open token, and what its key pairs are needed for before the site stands."""
-
-    token: Token
-    log_signer: LogSigner | None = None
-    ca: SiteCa | None = None
-    recipient: rsa.RSAPublicKey | None = None
+    def miss(self, person: str, wrong: KifError) -> None:
+        """Put an attempt that was not taken on the record."""
+        at, sentence = self.running.done + 1, for_the_record(wrong.sentence)
+        self.note(StepMissed(person, at, wrong.control, sentence))

@@ -1,20 +1,26 @@
-"""``kif ceremony``: check a plan, hold a ceremony."""
+"""``kif ceremony``: check a plan, hold a ceremony, go on with one, end one."""
 
 from pathlib import Path
 
 import click
 
-from kif.ceremony.genesis import hold_genesis
-from kif.ceremony.keys import hold_key_ceremony
-from kif.ceremony.plan import GenesisPlan, load_plan
+from kif.ceremony.genesis import abort_genesis, hold_genesis, resume_genesis, standing_genesis
+from kif.ceremony.hold import deviate as record_deviation
+from kif.ceremony.hold import hold
+from kif.ceremony.hold import resume as go_on
+from kif.ceremony.plan import load_plan
+from kif.ceremony.steps import standing_at
 from kif.cli.app import App, pass_app
 from kif.console.terminal import TerminalPeople
 from kif.formats.control import Control
-from kif.formats.error import BadInput
-from kif.formats.purpose import Owner
+from kif.formats.error import BadInput, Refused
+from kif.formats.keyref import KeyRef
+from kif.ledger.plan import About, Plan
+from kif.oracle.audit import state_of
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
 _SITE = "kif-site"
+_REASON = click.option("--reason", required=True, help="Why; it stands on the record.")
 
 
 @click.group()
@@ -26,40 +32,104 @@ def ceremony() -> None:
 @_PLAN
 def check(plan: Path) -> None:
     """Check that PLAN is complete and possible."""
-    checked, digest = load_plan(plan)
-    minutes = sum(step.minutes for step in checked.steps)
+    checked = load_plan(plan)
+    roles = ", ".join(f"{count} {role.plural}" for role, count in checked.roles.items() if count)
     click.echo(
         f"The plan '{checked.ceremony}' is possible: {len(checked.steps)} steps, "
-        f"{minutes} minutes, {checked.roles.custodian} custodians, "
-        f"{checked.roles.operator} operators.\n"
-        f"Digest (SHA-256): {digest}"
+        f"{checked.minutes} minutes, {roles}.\n"
+        f"Digest (SHA-256): {checked.digest}"
     )
 
 
 @ceremony.command()
 @_PLAN
-@click.option("--site", help=f"Genesis: the name of the new site; {_SITE} by default.")
-@click.option("--owner", help="Key plans: the issuer or the card vendor whose keys they are.")
+@click.option("--for", "subject", help="The site to make, or the issuer or vendor it is about.")
 @pass_app
-def run(app: App, plan: Path, site: str | None, owner: str | None) -> None:
+def run(app: App, plan: Path, subject: str | None) -> None:
     """Hold the ceremony of PLAN with the people in the room."""
-    checked, digest = load_plan(plan)
-    if isinstance(checked, GenesisPlan):
-        if owner is not None:
-            raise BadInput(Control.USAGE, "A genesis takes --site, not --owner.")
-        name = site or _SITE
+    checked = load_plan(plan)
+    if checked.founds:
         with app.home.alone():
-            hold_genesis(app.home, checked, digest, name, TerminalPeople())
-        click.echo(f"The site '{name}' stands in {app.home.site}.")
+            hold_genesis(app.home, checked, subject or _SITE, TerminalPeople())
+        click.echo(f"The site '{subject or _SITE}' stands in {app.home.site}.")
         return
-    if owner is None or site is not None:
-        raise BadInput(
-            Control.USAGE,
-            f"This plan forms keys of one {checked.owner.value}: name it with --owner. The site is "
-            "the one in the home.",
-        )
-    if checked.owner is Owner.ISSUER:
-        app.require_issuer(owner)
+    name = _subject(app, checked, subject)
     with app.oracle() as oracle:
-        keys = hold_key_ceremony(oracle.custody, checked, digest, owner, TerminalPeople())
-    click.echo(f"Active: {', '.join(map(str, keys))}.")
+        keys = hold(oracle.ceremonies, checked, name, TerminalPeople())
+    click.echo(_closed(keys))
+
+
+@ceremony.command()
+@pass_app
+def status(app: App) -> None:
+    """Say whether a ceremony stands, and at which step."""
+    genesis = standing_genesis(app.home)
+    running = genesis or state_of(app.home).ceremonies.running
+    click.echo("No ceremony stands." if running is None else standing_at(running))
+
+
+@ceremony.command()
+@pass_app
+def resume(app: App) -> None:
+    """Go on with the ceremony that stands, at the beginning of its step."""
+    if standing_genesis(app.home) is not None:
+        with app.home.alone():
+            resume_genesis(app.home, TerminalPeople())
+        click.echo(f"The site stands in {app.home.site}.")
+        return
+    with app.oracle() as oracle:
+        keys = go_on(oracle.ceremonies, TerminalPeople())
+    click.echo(_closed(keys))
+
+
+@ceremony.command()
+@_REASON
+@pass_app
+def abort(app: App, reason: str) -> None:
+    """End the ceremony that stands; what it made is destroyed."""
+    if standing_genesis(app.home) is not None:
+        with app.home.alone():
+            path = abort_genesis(app.home, reason)
+        click.echo(f"The genesis is aborted. Its record is {path}; the next one takes it in.")
+        return
+    with app.oracle() as oracle:
+        name = oracle.ceremonies.running().name
+        oracle.ceremonies.abort(reason)
+    click.echo(f"The ceremony '{name}' is aborted.")
+
+
+@ceremony.command()
+@click.argument("people", nargs=2)
+@_REASON
+@pass_app
+def deviate(app: App, people: tuple[str, str], reason: str) -> None:
+    """Record that something did not go by the plan; two PEOPLE who take part sign it."""
+    if standing_genesis(app.home) is not None:
+        raise Refused(
+            Control.CEREMONY,
+            "A genesis has no log yet that could hold a deviation. Abort it with the reason, and "
+            "begin again.",
+        )
+    with app.oracle() as oracle:
+        record_deviation(oracle.ceremonies, reason, people, TerminalPeople())
+    click.echo("The deviation is on the record.")
+
+
+def _subject(app: App, plan: Plan, subject: str | None) -> str:
+    """Return whom a ceremony is about. Raises ``BadInput`` (USAGE) when that is not said."""
+    if plan.about is About.SITE:
+        if subject is not None:
+            raise BadInput(Control.USAGE, "This plan is about the site itself; leave --for out.")
+        return About.SITE.value
+    if subject is None:
+        raise BadInput(
+            Control.USAGE, f"This plan is about one {plan.about.value}: name it with --for."
+        )
+    if plan.about is About.ISSUER:
+        app.require_issuer(subject)
+    return subject
+
+
+def _closed(keys: tuple[KeyRef, ...]) -> str:
+    made = ", ".join(map(str, keys))
+    return f"The ceremony is closed. Active: {made}." if made else "The ceremony is closed."

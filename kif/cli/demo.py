@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from kif.ceremony.genesis import USER_PIN, hold_genesis
-from kif.ceremony.keys import hold_key_ceremony
+from kif.ceremony.genesis import USER_PIN, hold_genesis, resume_genesis, standing_genesis
+from kif.ceremony.hold import hold, resume
 from kif.ceremony.people import Component
-from kif.ceremony.plan import GenesisPlan, KeyPlan, load_plan
+from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import Destination, unseal
 from kif.cli.app import App, pass_app
@@ -101,10 +101,11 @@ def _sheets(key: KeyRef) -> list[Component]:
 
 
 def _hold_genesis(home: Home, people: RehearsalPeople) -> None:
-    plan, digest = load_plan(_PLANS / "genesis.yaml")
-    if isinstance(plan, GenesisPlan):
-        people.tell("Genesis ceremony, with two simulated custodians and two operators")
-        hold_genesis(home, plan, digest, _SITE, people)
+    if standing_genesis(home) is not None:
+        return resume_genesis(home, people)
+    people.tell("Genesis ceremony, with two simulated custodians and two operators")
+    hold_genesis(home, load_plan(_PLANS / "genesis.yaml"), _SITE, people)
+    return None
 
 
 def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeople) -> None:
@@ -112,13 +113,14 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     if _ISSUER not in [each.name for each in oracle.gateway.issuers()]:
         issuer = TestIssuer(home.path / "test-issuer")
         oracle.supervision.register_issuer(_ISSUER, issuer.certificate.encode())
+    if oracle.ceremonies.standing() is not None:
+        resume(oracle.ceremonies, people)
     there = [each for each in oracle.custody.inventory() if each.state is not KeyState.DESTROYED]
     owners = {each.key.owner for each in there if each.usage == MASTER_DERIVATION}
     for name, owner in (("vendor-keys", TEST_VENDOR.name), ("issuer-keys", _ISSUER)):
-        plan, digest = load_plan(_PLANS / f"{name}.yaml")
-        if owner not in owners and isinstance(plan, KeyPlan):
+        if owner not in owners:
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
-            hold_key_ceremony(oracle.custody, plan, digest, owner, people)
+            hold(oracle.ceremonies, load_plan(_PLANS / f"{name}.yaml"), owner, people)
 
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:

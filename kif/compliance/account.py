@@ -14,8 +14,9 @@ from kif.ledger.batch import Outcome
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import ApprovalGiven
 from kif.ledger.events.card import CardVerified
-from kif.ledger.events.ceremony import CeremonyClosed, KeyGenerated
-from kif.ledger.events.key import KeyCeremonyBegun, KeyFormed
+from kif.ledger.events.ceremony import CeremonyBegun, GenesisBegun, KeyGenerated
+from kif.ledger.events.key import KeyFormed
+from kif.ledger.plan import Plan
 from kif.ledger.verify import LogReport
 
 CHECKS = (
@@ -73,20 +74,16 @@ def account_of(batch: str, log: LogReport, entries: Iterable[Entry]) -> Account:
     kinds: Counter[str] = Counter()
     origins: dict[KeyRef, str] = {}
     releases: list[Release] = []
-    ceremony, generated = "", list[KeyRef]()
+    ceremony = ""
     for entry in entries:
         event = entry.event
         kinds[event.kind] += getattr(event, "batch", None) == batch
         match event:
             case ApprovalGiven() if event.batch == batch:
                 releases.append(Release(event.person, entry.time, event.statement))
-            case KeyGenerated():
-                generated.append(event.key)
-            case CeremonyClosed():
-                origins |= dict.fromkeys(generated, event.ceremony)
-            case KeyCeremonyBegun():
-                ceremony = event.ceremony
-            case KeyFormed():
+            case GenesisBegun() | CeremonyBegun():
+                ceremony = Plan.decode(event.plan).ceremony
+            case KeyGenerated() | KeyFormed():
                 origins[event.key] = ceremony
     keys = [
         KeyLine(str(key), each.usage, each.algorithm, each.kcv or "none", origins.get(key, "none"))

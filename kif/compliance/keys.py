@@ -15,15 +15,16 @@ from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
 from kif.ledger.event import Entry, Event
 from kif.ledger.events.batch import BatchReceived, WindowErased
-from kif.ledger.events.ceremony import CeremonyClosed, KeyGenerated
-from kif.ledger.events.key import (
-    ComponentEntered,
-    KeyCeremonyAborted,
-    KeyCeremonyBegun,
-    KeyCeremonyClosed,
-    KeyFormed,
-    KeyStateChanged,
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyBegun,
+    CeremonyClosed,
+    CeremonyResumed,
+    GenesisBegun,
+    KeyGenerated,
 )
+from kif.ledger.events.key import ComponentEntered, KeyFormed, KeyStateChanged
+from kif.ledger.plan import Plan
 
 GENERATED, COMPONENTS = "generated", "components"
 _KINDS = (
@@ -32,9 +33,10 @@ _KINDS = (
     CeremonyClosed,
     KeyGenerated,
     ComponentEntered,
-    KeyCeremonyAborted,
-    KeyCeremonyBegun,
-    KeyCeremonyClosed,
+    CeremonyAborted,
+    CeremonyBegun,
+    CeremonyResumed,
+    GenesisBegun,
     KeyFormed,
     KeyStateChanged,
 )
@@ -115,13 +117,17 @@ class _Told:
                 self.lives[event.key].valid_until = event.valid_until
             case BatchReceived() if event.retention not in self.lives:
                 self._retain(entry, event)
-            case KeyCeremonyBegun():
-                self._ceremony, self._entered = event.ceremony, {}
+            case GenesisBegun() | CeremonyBegun():
+                self._ceremony, self._entered = Plan.decode(event.plan).ceremony, {}
+            case CeremonyResumed():
+                self._entered = {}
+                for key in event.undone:
+                    del self.lives[key]
             case ComponentEntered():
                 self._entered.setdefault(event.key, []).append(event.person)
-            case CeremonyClosed() | KeyCeremonyClosed():
+            case CeremonyClosed():
                 self._move_all(entry, KeyState.ACTIVE, "its ceremony was closed")
-            case KeyCeremonyAborted():
+            case CeremonyAborted():
                 self._move_all(entry, KeyState.DESTROYED, event.reason or "its ceremony ended")
             case KeyStateChanged():
                 self._move(entry, event.key, event.state, event.reason or "")
@@ -145,7 +151,7 @@ class _Told:
             event.derived,
             public_key,
             origin,
-            self._ceremony or "genesis",
+            self._ceremony,
             tuple(self._entered.get(key, ())),
         )
         self._move(

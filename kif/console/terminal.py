@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class TerminalPeople:
 
     def __init__(self) -> None:
         self._keys: dict[str, Path] = {}
+        """The key file that each person signed with last."""
 
     def appoint(self, role: str, number: int) -> Appointment:
         """Ask for name and public key file, until both are what they should be."""
@@ -41,8 +42,10 @@ class TerminalPeople:
                 break
             except (BadInput, OSError) as wrong:
                 click.echo(f"  {getattr(wrong, 'sentence', 'It is not a file.')} Try again.")
-        self._keys[name] = path
-        return Appointment(name, role, line)
+        self._keys[name] = path.with_suffix("")
+        while not is_name(manager := click.prompt("  reports to (a name, or nobody)")):
+            click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
+        return Appointment(name, role, line, None if manager == "nobody" else manager)
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Show the statement and have ssh-keygen sign it."""
@@ -51,15 +54,15 @@ class TerminalPeople:
             key = click.prompt(
                 "  private key file, or public key file when the key is in the agent",
                 type=click.Path(path_type=Path, exists=True),
-                default=self._default_key(person),
+                default=self._keys.get(person),
             )
             try:
-                return sign(key, namespace, statement)
+                signature = sign(key, namespace, statement)
             except BadInput as wrong:
                 click.echo(f"  {wrong.sentence} Try again, or end the ceremony with Ctrl-C.")
-
-    def _default_key(self, person: str) -> Path | None:
-        return self._keys[person].with_suffix("") if person in self._keys else None
+            else:
+                self._keys[person] = key
+                return signature
 
     def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
         """Ask for the names, where there is a choice."""
@@ -99,6 +102,11 @@ class TerminalPeople:
             if len(typed) >= SHORTEST:
                 return Secret.of_text(typed)
             click.echo(f"  It has {len(typed)} characters; choose one of at least {SHORTEST}.")
+
+    def unlock(self, purpose: str, holders: Sequence[str], count: int) -> Mapping[str, Secret]:
+        """Ask so many of them for their passphrases."""
+        click.echo(f"\n{count} of these open the seal ({purpose}): {', '.join(holders)}.")
+        return dict(_holder() for _ in range(count))
 
     def tell(self, text: str) -> None:
         """Print it."""

@@ -73,7 +73,13 @@ def generate_site_ca(token: Token, label: str) -> SiteCa:
     """Generate the site's CA key on P-256."""
     curve = encode_named_curve_parameters("secp256r1")
     _generate_curve(token, label, Usage.SITE_CA, KeyType.EC, curve)
+    return find_site_ca(token, label)
+
+
+def find_site_ca(token: Token, label: str) -> SiteCa:
+    """Return the site's CA."""
     native = token.find(label, ObjectClass.PRIVATE_KEY)
+    recognise(native, RULES[Usage.SITE_CA], label)
     point = public_key(token, label)
     return SiteCa(native, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
 
@@ -81,16 +87,29 @@ def generate_site_ca(token: Token, label: str) -> SiteCa:
 def generate_recipient(token: Token, label: str) -> rsa.RSAPublicKey:
     """Generate the RSA key that issuers envelope to; it may UNWRAP and nothing else."""
     with calling(f"generating {label}"):
-        public, _ = token.session.generate_keypair(
+        token.session.generate_keypair(
             KeyType.RSA,
             RSA_BITS,
             public_template=_public(label) | {Attribute.WRAP: True},
             private_template=template(Usage.ENVELOPE_RECIPIENT, label),
         )
-        modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]
     confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[Usage.ENVELOPE_RECIPIENT], label)
+    return recipient_key(token, label)
+
+
+def recipient_key(token: Token, label: str) -> rsa.RSAPublicKey:
+    """Return the public key that issuers envelope to."""
+    native = token.find(label, ObjectClass.PUBLIC_KEY)
+    with calling(f"reading the public key of {label}"):
+        modulus, exponent = native[Attribute.MODULUS], native[Attribute.PUBLIC_EXPONENT]
     numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
     return numbers.public_key()
+
+
+def destroy_pair(token: Token, label: str) -> None:
+    """Destroy both halves of a pair; what is not there is no error."""
+    token.destroy_all(label, ObjectClass.PRIVATE_KEY)
+    token.destroy_all(label, ObjectClass.PUBLIC_KEY)
 
 
 def _generate_curve(

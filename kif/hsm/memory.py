@@ -60,6 +60,13 @@ class LogMemory:
         memory._turns = [memory._make() for _ in range(_OBJECTS)]
         return memory
 
+    @classmethod
+    def forget(cls, token: Token) -> None:
+        """Destroy the objects, for a log that was never finished."""
+        with calling("destroying what the HSM remembers of the log"):
+            for native in token.data_objects({Attribute.APPLICATION: _APPLICATION}):
+                native.destroy()
+
     def recall(self) -> Head:
         """Return what is remembered. Raises ``DeviceFailed`` (LEDGER_ROLLBACK) when nothing is.
 

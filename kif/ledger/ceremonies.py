@@ -1,199 +1,329 @@
-"""Key ceremonies on the record: begun by two operators, approved and filled by custodians, closed.
+"""Ceremonies on the record: begun by a plan, gone through step by step, attested, closed.
 
-1. Two operators open the token for a plan and the keys that it forms; 2. custodians sign exactly
-that; 3. each enters one component of each key; 4. a key is formed of them; 5. the closing makes all
-of them active. A ceremony that ends before takes what it formed with it.
+1. Two operators open the token for a plan that can work, and name who takes part; 2. its steps come
+in their order, and in each only what its action is about; 3. a step is done when everything that it
+asks for has happened; 4. at the end everyone signs the head of the log, and the keys that were made
+become active. Misses, deviations and interruptions stay on the record. A ceremony that is aborted
+takes what it made with it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import Owner, purpose_of
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
-from kif.ledger.events.ceremony import PlanApproved, Role
-from kif.ledger.events.key import (
-    ComponentEntered,
-    Deviation,
-    KeyCeremonyAborted,
-    KeyCeremonyBegun,
-    KeyCeremonyClosed,
-    KeyFormed,
+from kif.ledger.event import Event
+from kif.ledger.events import ceremony as of_ceremony
+from kif.ledger.events import key as of_key
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyAttested,
+    CeremonyBegun,
+    CeremonyClosed,
+    CeremonyDeviated,
+    CeremonyResumed,
+    GenesisBegun,
+    PlanApproved,
+    Role,
+    StepDone,
+    StepMissed,
 )
+from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.people import People, same_statement
+from kif.ledger.plan import About, Plan, Step
+from kif.ledger.possible import check
+from kif.ledger.running import Head, Running
 
 _COMPONENTS = 2
+_ACTION_OF: dict[type[Event], str] = {
+    of_ceremony.PersonAppointed: "appoint",
+    of_ceremony.PlanApproved: "approve",
+    of_ceremony.PinSealed: "seal",
+    of_ceremony.TokenMade: "make-token",
+    of_ceremony.KeyGenerated: "generate",
+    of_ceremony.CertificateIssued: "certify",
+    of_key.ComponentEntered: "form",
+    of_key.KeyFormed: "form",
+    of_ceremony.SiteFounded: "close",
+    of_ceremony.CeremonyAttested: "close",
+    of_ceremony.CeremonyClosed: "close",
+}
+"""The action in whose step an event may stand; others are not bound to a ceremony."""
 
 
-@dataclass(frozen=True)
-class Running:
-    """A ceremony that is not closed."""
-
-    name: str
-    plan: str
-    keys: tuple[KeyRef, ...]
-    site: str
-    approved: tuple[str, ...] = ()
-    """The custodians who signed it."""
-    entered: tuple[tuple[KeyRef, int, str], ...] = ()
-    """Which component of which key came from whom."""
-    formed: tuple[KeyRef, ...] = ()
-
-    def statement(self) -> bytes:
-        """Return exactly what each custodian signs (canonical JSON)."""
-        return key_statement(self.site, self.name, self.plan, self.keys)
-
-
-class KeyCeremonies:
+class Ceremonies:
     """The ceremony that is running, if one is: one at a time."""
 
     def __init__(self, journal: Journal, people: People, keys: Keys, issuers: Issuers) -> None:
         self._journal, self._people, self._keys, self._issuers = journal, people, keys, issuers
         self.running: Running | None = None
 
-    def begin(self, event: KeyCeremonyBegun, site: str) -> None:
-        """Begin a ceremony for keys that come next in their lines."""
+    def begin_genesis(self, event: GenesisBegun) -> None:
+        """Begin the ceremony that makes the site: nobody is appointed yet."""
+        plan = Plan.decode(event.plan)
+        _require(plan.founds, f"The plan '{plan.ceremony}' makes no site.")
+        check(plan)
+        self._set(Running(plan, event.site, event.site))
+
+    def begin(self, event: CeremonyBegun, site: str) -> None:
+        """Begin a ceremony on the site, with those who take part, for keys that come next."""
         if self.running is not None:
             raise Refused(
-                Control.CEREMONY, f"The ceremony '{self.running.name}' is running; one at a time."
+                Control.CEREMONY,
+                f"The ceremony '{self.running.name}' is running, at step {self.running.done + 1}; "
+                "one at a time. Go on with it, or abort it.",
             )
-        _require(len(set(event.keys)) == len(event.keys), "A ceremony forms each key once.")
-        for key in event.keys:
-            self._require_owner(key)
-            following = self._keys.next_version(key.owner, key.purpose)
-            _require(key == following, f"{key} does not come next: {following} does.")
-        self._set(Running(event.ceremony, event.plan, event.keys, site))
+        plan = Plan.decode(event.plan)
+        _require(not plan.founds, "A site has one genesis.")
+        check(plan)
+        self._require_subject(plan, event.subject)
+        people = self._taking_part(plan, event)
+        expected = self.next_keys(plan, event.subject)
+        _require(
+            event.keys == expected,
+            f"The plan makes {', '.join(map(str, expected)) or 'no key'} next, not "
+            f"{', '.join(map(str, event.keys)) or 'none'}.",
+        )
+        self._set(Running(plan, site, event.subject, event.keys, people))
+
+    def next_keys(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
+        """Return the keys that a plan would make now, in its order."""
+        return tuple(self._keys.next_version(subject, purpose) for _, purpose in plan.made())
+
+    def take_step(self, kind: type[Event]) -> None:
+        """Require that an event of a kind may stand in the open step, and count it."""
+        action = _ACTION_OF.get(kind)
+        if action is None:
+            return
+        running = self.require_running()
+        if running.open is None or running.open.action != action:
+            at = "is at its end" if running.open is None else f"is at {_step(running)}"
+            raise Refused(
+                Control.CEREMONY,
+                f"The ceremony '{running.name}' {at}; {kind.kind} belongs to '{action}'.",
+            )
+        self._change(running, happened=running.happened + 1)
+
+    def appointed(self, name: str, role: Role) -> None:
+        """Note that somebody was appointed in the genesis, and so takes part in it."""
+        running = self.require_running()
+        self._change(running, people=(*running.people, (name, role.value)))
 
     def approve(self, event: PlanApproved) -> None:
-        """Take a custodian's signature over the plan and its keys, before any component."""
+        """Take a signature of somebody who takes part over the plan."""
         running = self.require_running()
-        self._people.require(event.person, Role.CUSTODIAN)
+        self._require_part(running, event.person)
         _require(event.person not in running.approved, f"{event.person} has signed it already.")
-        _require(not running.entered, "Nobody signs the plan after a component was entered.")
         same_statement(event.statement, running.statement(), "this ceremony")
         self._people.verify(event.person, CEREMONY, event.statement, event.signature)
-        self._set(dataclasses.replace(running, approved=(*running.approved, event.person)))
+        self._change(running, approved=(*running.approved, event.person))
 
     def component(self, event: ComponentEntered) -> None:
-        """Note a component: each of a key has another custodian, who signed the plan."""
-        running = self._for(event.key, event.person)
-        others = [(n, who) for key, n, who in running.entered if key == event.key]
-        if event.component in dict(others) or event.person in dict(others).values():
+        """Note a component: each of a key has another custodian."""
+        running = self._making(event.key)
+        if event.person not in running.of_role(Role.CUSTODIAN):
             raise Refused(
-                Control.CUSTODIANS,
-                f"Component {event.component} of {event.key} was entered before, or by "
-                f"{event.person}, who has entered another. Each has a custodian of its own.",
+                Control.CUSTODIANS, f"{event.person} is no custodian who takes part in this."
             )
+        for key, number, person in running.entered:
+            if key == event.key and (number == event.component or person == event.person):
+                raise Refused(
+                    Control.CUSTODIANS,
+                    f"Component {event.component} of {event.key} was entered before, or by "
+                    f"{event.person}, who has entered another. Each has a custodian of its own.",
+                )
         entered = (*running.entered, (event.key, event.component, event.person))
-        self._set(dataclasses.replace(running, entered=entered))
-
-    def deviate(self, event: Deviation) -> None:
-        """Note a slip of a custodian of this ceremony."""
-        self._for(event.key, event.person)
+        self._change(running, entered=entered)
 
     def form(self, event: KeyFormed) -> None:
-        """Enter a key that has its components."""
-        running = self.require_running()
+        """Enter a key that has the components of all custodians who take part."""
+        running = self._making(event.key)
         count = sum(key == event.key for key, _, _ in running.entered)
-        if count < _COMPONENTS or event.key not in running.keys:
+        needed = max(_COMPONENTS, len(running.of_role(Role.CUSTODIAN)))
+        if count < needed:
             raise Refused(
                 Control.COMPONENT,
-                f"{event.key} is formed of {count} components; it takes at least {_COMPONENTS}.",
+                f"{event.key} is formed of {count} components; here it takes {needed}.",
             )
         self._keys.formed(event)
-        self._set(dataclasses.replace(running, formed=(*running.formed, event.key)))
+        self.made(event.key)
 
-    def close(self, event: KeyCeremonyClosed) -> None:
-        """Close the ceremony when every key stands: they are active from here on."""
+    def made(self, key: KeyRef) -> None:
+        """Note that the open step made a key."""
+        running = self.require_running()
+        self._change(running, made=(*running.made, key), made_here=(*running.made_here, key))
+
+    def miss(self, event: StepMissed) -> None:
+        """Note an attempt that was not taken, of somebody who takes part in the open step."""
+        running = self._at(event.step)
+        if running.open is not None and running.open.action == "appoint":
+            return  # whoever could not be appointed is nobody yet
+        self._require_part(running, event.person)
+
+    def deviate(self, event: CeremonyDeviated) -> None:
+        """Note a deviation that two different people who take part have signed."""
+        running = self._at(event.step)
+        if len(set(event.people)) < len(event.people):
+            raise Refused(Control.CUSTODIANS, "Two different people sign a deviation.")
+        statement = running.deviation(event.step, event.reason).decode()
+        for person, signature in zip(event.people, event.signatures, strict=True):
+            self._require_part(running, person)
+            self._people.verify(person, CEREMONY, statement, signature)
+
+    def done(self, event: StepDone) -> None:
+        """Take a step as done when everything that it asks for has happened."""
+        running = self._at(event.step)
+        step = running.plan.steps[running.done]
+        missing = list(self._missing(running, step))
+        _require(not missing, f"{_step(running).capitalize()} is not done: {'; '.join(missing)}.")
+        self._change(running, done=running.done + 1, entered=(), made_here=(), happened=0)
+
+    def resume(self, event: CeremonyResumed) -> None:
+        """Go on at the beginning of the open step; what it had made is taken back."""
+        running = self._at(event.step)
+        _require(
+            event.undone == running.made_here,
+            "What is made again is exactly what the interrupted step had made.",
+        )
+        self._keys.unmade(event.undone)
+        left = tuple(key for key in running.made if key not in event.undone)
+        self._change(running, made=left, made_here=(), entered=(), attested=(), happened=0)
+
+    def attest(self, event: CeremonyAttested, head: Head) -> None:
+        """Take a signature of somebody who takes part over the head of the log."""
+        running = self.require_running()
+        self._require_part(running, event.person)
+        attested = running.attested if running.head == head else ()
+        _require(event.person not in attested, f"{event.person} has signed the end already.")
+        same_statement(event.statement, running.attestation(head), "the end of this ceremony")
+        self._people.verify(event.person, CEREMONY, event.statement, event.signature)
+        self._change(running, attested=(*attested, event.person), head=head)
+
+    def close(self, event: CeremonyClosed) -> None:
+        """Close the ceremony when everyone has signed its end: its keys are active."""
         running = self._named(event.ceremony)
-        missing = [str(key) for key in running.keys if key not in running.formed]
-        _require(not missing, f"The ceremony has not formed {', '.join(missing)} yet.")
-        self._keys.step_all(running.keys, KeyState.ACTIVE)
+        missing = [name for name in running.everyone if name not in running.attested]
+        _require(not missing, f"{', '.join(missing)} did not sign the end of the ceremony.")
+        self._keys.step_all(running.made, KeyState.ACTIVE)
         self._set(None)
 
-    def abort(self, event: KeyCeremonyAborted) -> None:
-        """End the ceremony; the keys that it formed are never used."""
+    def abort(self, event: CeremonyAborted) -> None:
+        """End the ceremony; the keys that it made are never used."""
         running = self._named(event.ceremony)
-        self._keys.step_all(running.formed, KeyState.DESTROYED)
+        self._at(event.step)
+        self._keys.step_all(running.made, KeyState.DESTROYED)
         self._set(None)
 
     def require_running(self) -> Running:
         """Return the running ceremony, or raise ``Refused`` (CEREMONY)."""
         if self.running is None:
-            raise Refused(Control.CEREMONY, "No key ceremony is running; begin it first.")
+            raise Refused(Control.CEREMONY, "No ceremony is running; begin it first.")
         return self.running
+
+    def _missing(self, running: Running, step: Step) -> Iterator[str]:
+        """Yield what a step still asks for."""
+        match step.action:
+            case "appoint":
+                for role in Role:
+                    count = len(running.of_role(role))
+                    if count != running.plan.roles[role]:
+                        yield f"{count} {role.plural} are appointed of {running.plan.roles[role]}"
+            case "approve":
+                left = [name for name in running.everyone if name not in running.approved]
+                yield from (f"{name} has not signed" for name in left)
+            case "generate":
+                made = [key.purpose for key in running.made]
+                yield from (
+                    f"{name} is not there" for name in step.values["keys"] if name not in made
+                )
+            case "form":
+                key = running.key(step.values["key"])
+                if key not in running.made:
+                    yield f"{key} is not formed"
+            case "close":
+                yield "it is done by the closing itself"
+            case _ if not running.happened and step.action != "open":
+                yield "nothing has happened in it"
+
+    def _taking_part(self, plan: Plan, event: CeremonyBegun) -> tuple[tuple[str, str], ...]:
+        """Return everyone who takes part, each in one role and as many as the plan has."""
+        people = []
+        for role, names in (
+            (Role.CUSTODIAN, event.custodians),
+            (Role.OPERATOR, event.by),
+            (Role.WITNESS, event.witnesses),
+        ):
+            if len(set(names)) != len(names):
+                raise Refused(Control.CUSTODIANS, f"Somebody is named twice as {role.value}.")
+            if role is not Role.OPERATOR and len(names) != plan.roles[role]:
+                raise Refused(
+                    Control.CUSTODIANS,
+                    f"The plan has {plan.roles[role]} {role.plural}, and {len(names)} take part.",
+                )
+            people += [(self._people.require(name, role).name, role.value) for name in names]
+        return tuple(people)
+
+    def _require_subject(self, plan: Plan, subject: str) -> None:
+        if plan.about is About.ISSUER:
+            self._issuers.require(subject)
+        _require(
+            (plan.about is About.SITE) == (subject == "site"),
+            f"A plan about {plan.about.value} is not held for {subject}.",
+        )
+
+    def _require_part(self, running: Running, person: str) -> None:
+        if person not in running.everyone:
+            raise Refused(
+                Control.CUSTODIANS,
+                f"{person} does not take part in the ceremony '{running.name}'.",
+            )
+
+    def _making(self, key: KeyRef) -> Running:
+        running = self.require_running()
+        wanted = running.open and running.key(running.open.values["key"])
+        _require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
+        return running
 
     def _named(self, name: str) -> Running:
         running = self.require_running()
         _require(running.name == name, f"The ceremony '{running.name}' is running, not '{name}'.")
         return running
 
-    def _for(self, key: KeyRef, person: str) -> Running:
+    def _at(self, step: int) -> Running:
         running = self.require_running()
-        _require(key in running.keys, f"The ceremony '{running.name}' does not form {key}.")
         _require(
-            len(running.approved) >= _COMPONENTS,
-            "Two custodians sign the plan before a component is entered.",
+            step == running.done + 1 <= len(running.plan.steps),
+            f"The ceremony '{running.name}' is at {_step(running)}, not at step {step}.",
         )
-        if person not in running.approved:
-            raise Refused(Control.CUSTODIANS, f"{person} is not a custodian who signed the plan.")
         return running
 
-    def _require_owner(self, key: KeyRef) -> None:
-        row = purpose_of(key)
-        _require(row.formed, f"{key} is not formed of components; the site makes it by itself.")
-        if row.owner is Owner.ISSUER:
-            self._issuers.require(key.owner)
+    def _change(self, running: Running, **fields: Any) -> None:
+        self._set(dataclasses.replace(running, **fields))
 
     def _set(self, running: Running | None) -> None:
         self._journal.set(self, "running", running)
 
     def encode(self) -> dict[str, Any] | None:
         """Return the running ceremony as JSON values."""
-        if self.running is None:
-            return None
-        return vars(self.running) | {
-            "keys": [str(key) for key in self.running.keys],
-            "formed": [str(key) for key in self.running.formed],
-            "entered": [[str(key), number, who] for key, number, who in self.running.entered],
-        }
+        return None if self.running is None else self.running.encode()
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
-        if fields is not None:
-            self.running = Running(
-                **fields
-                | {
-                    "keys": tuple(map(KeyRef.parse, fields["keys"])),
-                    "formed": tuple(map(KeyRef.parse, fields["formed"])),
-                    "approved": tuple(fields["approved"]),
-                    "entered": tuple((KeyRef.parse(k), n, who) for k, n, who in fields["entered"]),
-                }
-            )
+        self.running = None if fields is None else Running.restore(fields)
 
 
-def key_statement(site: str, ceremony: str, plan: str, keys: Sequence[KeyRef]) -> bytes:
-    """Return exactly what a custodian signs: canonical JSON; ``plan`` is its SHA-256, hex."""
-    return canonical.encode(
-        {
-            "approve": CEREMONY,
-            "ceremony": ceremony,
-            "keys": [str(key) for key in keys],
-            "plan": plan,
-            "site": site,
-        }
-    )
+def _step(running: Running) -> str:
+    action = "" if running.open is None else f" ({running.open.action})"
+    return f"step {running.done + 1}{action}"
 
 
 def _require(holds: bool, sentence: str) -> None:

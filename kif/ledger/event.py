@@ -153,6 +153,15 @@ def fields_of(event: Event) -> dict[str, Any]:
     return public_fields(event) | {name: v for name, v in committed.items() if v is not None}
 
 
+def read_event(kind: str, fields: dict[str, Any]) -> Event:
+    """Return an event from what ``fields_of`` gave of all its fields. Raises ``BadInput``."""
+    try:
+        shape = _shape(KINDS[kind])
+        return KINDS[kind](**_values({**shape.public, **shape.committed}, fields))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise BadInput(Control.BYTES, "This is not an event of this log.") from None
+
+
 def committed_payload(event: Event) -> bytes | None:
     """Return the canonical JSON of an event's committed fields; None when its kind has none."""
     committed = _shape(type(event)).committed

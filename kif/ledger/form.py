@@ -29,6 +29,7 @@ class _Mark(Enum):
 
 
 COMMITTED: Final = _Mark.COMMITTED
+_LONGEST_PLAN = 40_000
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00:00"
 ).fullmatch
@@ -142,6 +143,10 @@ def _read_check_values(value: Any) -> dict[KeyRef, str]:
     return {_read_key(key): KCV_FORM.read(kcv) for key, kcv in value.items()}
 
 
+def _is_plan(text: str) -> bool:
+    return text.isprintable() and text.startswith("{") and len(text) <= _LONGEST_PLAN
+
+
 NAME_FORM = satisfying(is_name)
 KEY_FORM = Form(_read_key, str)
 KCV_FORM = matching(r"[a-z0-9-]{1,24}:[0-9A-F]{6,16}")
@@ -167,7 +172,7 @@ Chip = Annotated[str, matching(r"[0-9A-F]{20}")]
 Key = Annotated[KeyRef, KEY_FORM]
 Kcv = Annotated[str, KCV_FORM]
 """A check value with its method by name: ``gp-aes-01:504A77``."""
-Keys = Annotated[tuple[KeyRef, ...], list_of(KEY_FORM, 1, 20)]
+KeysIfAny = Annotated[tuple[KeyRef, ...], list_of(KEY_FORM, 0, 40)]
 CheckValues = Annotated[
     dict[KeyRef, str],
     Form(_read_check_values, lambda value: {str(key): kcv for key, kcv in value.items()}),
@@ -182,6 +187,8 @@ Armour = Annotated[str, matching(r"[ -~\n]{1,4000}")]
 """A certificate or an SSH signature in its text form."""
 Statement = Annotated[str, matching(r"\{[ -~]{1,4000}\}")]
 """What a person signed: canonical JSON, ASCII."""
+PlanText = Annotated[str, satisfying(_is_plan)]
+"""A ceremony's plan: canonical JSON, at most 40,000 characters; what is in it is read later."""
 Instant = Annotated[datetime, Form(read_time, write_time)]
 Pair = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 2)]
 """The two people who opened the token for this."""

@@ -1,13 +1,10 @@
-"""The genesis on the record: the order in which a site comes to be, and what closes it.
+"""What a genesis leaves on the record: the token, the certificates, the seal, and the log's key.
 
-1. People are appointed; 2. each signs the plan; 3. the token is made; 4. the site's keys are
-generated; 5. the site's CA certifies; 6. the PINs are sealed to two people each; 7. the
-closing names the key that signs this log. After it nobody is appointed and no key is made here.
+Its steps are those of its plan (:mod:`kif.ledger.ceremonies`); here is what each of them has to be.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from cryptography import x509
@@ -15,28 +12,23 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kif.formats import canonical
 from kif.formats.certificate import read_certificate
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import of_site
 from kif.formats.purpose import LOG_SIGNER as _LOG_SIGNER
 from kif.formats.purpose import SITE_CA as _SITE_CA
-from kif.formats.state import KeyState
-from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import (
-    CeremonyClosed,
     CertificateIssued,
-    PersonAppointed,
     PinSealed,
-    PlanApproved,
     Role,
+    SiteFounded,
     TokenMade,
 )
 from kif.ledger.events.site import LibraryAccepted
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
-from kif.ledger.people import People, same_statement
+from kif.ledger.people import People
 
 LOG_SIGNER, SITE_CA = of_site(_LOG_SIGNER), of_site(_SITE_CA)
 _HOLDERS = {"user-pin": Role.OPERATOR, "so-pin": Role.CUSTODIAN}
@@ -50,9 +42,10 @@ class Genesis:
         self._journal, self._people, self._keys = journal, people, keys
         self._log_key = log_key
         self.closed = False
-        self.plan: dict[str, str] = {}
-        """The statement that everyone signed: site, ceremony, plan."""
-        self.approved: dict[str, None] = {}
+        self.site = ""
+        """The site's name, once it is founded."""
+        self.plan = ""
+        """The SHA-256 of the plan that it was made by, hex."""
         self.token: dict[str, str] = {}
         """Label, library and its digest, as now in force."""
         self.certificates: dict[str, str] = {}
@@ -60,41 +53,10 @@ class Genesis:
         self.sealed: dict[str, list[str]] = {}
         """Digests of the sealed halves by purpose, each after its holder: name, digest, …"""
 
-    @property
-    def site(self) -> str:
-        """The site's name."""
-        return self.plan.get("site", "")
-
-    def appoint(self, event: PersonAppointed) -> None:
-        """Appoint somebody, before anyone has signed."""
-        self._before_closing(event.kind)
-        _require(not self.approved, "Nobody is appointed after the plan was signed.")
-        self._people.appoint(event)
-
-    def approve(self, event: PlanApproved) -> None:
-        """Take a person's signature; everyone signs the same plan for the same site."""
-        self._before_closing(event.kind)
-        _require(event.person not in self.approved, f"{event.person} has signed the plan already.")
-        if self.plan:
-            expected = canonical.encode(self.plan)
-        else:
-            expected = plan_statement(*_plan_of(event.statement))
-        same_statement(event.statement, expected, "this ceremony")
-        self._people.verify(event.person, CEREMONY, event.statement, event.signature)
-        self._journal.set(self, "plan", json.loads(expected))
-        self._journal.put(self.approved, event.person, None)
-
     def make_token(self, event: TokenMade) -> None:
-        """Note the token, once, when everybody has signed and there are two of each role."""
-        self._before_closing(event.kind)
+        """Note the token, once, when its PINs are sealed."""
         _require(not self.token, "The token is made once.")
-        for role in Role:
-            count = len(self._people.of_role(role))
-            _require(count >= _LEAST, f"There are {count} {role.value}s; a site has at least two.")
-        _require(
-            self._people.appointed.keys() == self.approved.keys(),
-            "Not everybody who was appointed has signed the plan.",
-        )
+        _require(self.sealed.keys() == _HOLDERS.keys(), "Not every PIN is sealed.")
         token = {
             "label": event.label,
             "library": event.library,
@@ -104,7 +66,6 @@ class Genesis:
 
     def require_token(self, kind: str) -> None:
         """Require that keys can be made now."""
-        self._before_closing(kind)
         _require(bool(self.token), f"There is no token yet; {kind} comes after it.")
 
     def certify(self, event: CertificateIssued) -> None:
@@ -124,7 +85,6 @@ class Genesis:
 
     def seal(self, event: PinSealed) -> None:
         """Note a sealed PIN: two holders of the role that it is for."""
-        self.require_token(event.kind)
         _require(event.purpose not in self.sealed, f"The {event.purpose} is sealed already.")
         _require(len(set(event.holders)) == _LEAST, "A PIN is split between two people.")
         for name in event.holders:
@@ -141,32 +101,31 @@ class Genesis:
         self._journal.set(self, "token", self.token | library)
         self._journal.put(self.sealed, "user-pin", _pairs(event.by, event.halves))
 
-    def close(self, event: CeremonyClosed) -> None:
-        """Close the genesis when it is complete, and its log is signed by its own key."""
+    def found(self, event: SiteFounded, site: str, plan: str) -> None:
+        """Note that the site is whole, and that its log is signed by its own key."""
         self.require_token(event.kind)
-        _require(
-            plan_statement(event.site, event.ceremony, event.plan) == canonical.encode(self.plan),
-            "The closing names another site, ceremony or plan than was signed.",
-        )
-        _require(self.sealed.keys() == _HOLDERS.keys(), "Not every PIN is sealed.")
+        _require(event.site == site, f"The genesis is one of {site}, not of {event.site}.")
         signer = self._keys.public_key(LOG_SIGNER)
         _require(
             event.log_key == signer == self._log_key,
             "The key that signs this log is not the one that the genesis made for it.",
         )
-        self._keys.step_all(list(self._keys.known), KeyState.ACTIVE)
+        self._journal.set(self, "site", site)
+        self._journal.set(self, "plan", plan)
+
+    def close(self) -> None:
+        """Close the genesis: everyone has signed its end."""
+        _require(bool(self.site), "The site is not founded yet.")
         self._journal.set(self, "closed", True)
 
     def require_site(self) -> None:
         """Require that the genesis is closed (SITE)."""
         _require(self.closed, "The genesis is not closed; nothing else happens before.")
 
-    def _before_closing(self, kind: str) -> None:
-        _require(not self.closed, f"The genesis is closed; {kind} belongs to a ceremony.")
-
     def encode(self) -> dict[str, Any]:
         """Return what a closed genesis leaves as JSON values."""
         return {
+            "site": self.site,
             "plan": self.plan,
             "token": self.token,
             "certificates": self.certificates,
@@ -176,18 +135,8 @@ class Genesis:
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.closed = True
-        self.plan, self.token = fields["plan"], fields["token"]
+        self.site, self.plan, self.token = fields["site"], fields["plan"], fields["token"]
         self.certificates, self.sealed = fields["certificates"], fields["sealed"]
-
-
-def plan_statement(site: str, ceremony: str, plan: str) -> bytes:
-    """Return exactly what everyone signs: canonical JSON; ``plan`` is the plan's SHA-256, hex."""
-    return canonical.encode({"approve": CEREMONY, "ceremony": ceremony, "plan": plan, "site": site})
-
-
-def _plan_of(statement: str) -> tuple[str, str, str]:
-    fields = canonical.decode(statement.encode())
-    return tuple(str(fields.get(name)) for name in ("site", "ceremony", "plan"))  # type: ignore[return-value]
 
 
 def _pairs(holders: tuple[str, ...], halves: tuple[str, ...]) -> list[str]:

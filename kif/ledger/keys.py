@@ -66,6 +66,13 @@ class Keys:
         )
         self._enter(event.key, entry)
 
+    def unmade(self, keys: Iterable[KeyRef]) -> None:
+        """Forget keys that an interrupted step had made: their references are made again."""
+        for key in keys:
+            if self.require(key).state is not KeyState.PRE_ACTIVE:
+                raise Refused(Control.KEY_STATE, f"{key} is in use; it is not made again.")
+            self._journal.drop(self.known, key)
+
     def retained(self, key: KeyRef, derived: str) -> None:
         """Take the retention key of a batch: made with the first of its window, then the same."""
         if key not in self.known:

@@ -19,6 +19,7 @@ class Person:
     name: str
     role: Role
     public_key: str
+    manager: str | None
 
 
 class People:
@@ -40,7 +41,7 @@ class People:
                     f"{event.person} and {other.name} are one person, by name or by key; each "
                     "role needs somebody else.",
                 )
-        person = Person(event.person, event.role, event.public_key)
+        person = Person(event.person, event.role, event.public_key, event.manager)
         self._journal.put(self.appointed, event.person, person)
 
     def of_role(self, role: Role) -> list[str]:
@@ -77,13 +78,18 @@ class People:
             raise Refused(Control.CUSTODIANS, f"{name} was not appointed, so can't sign.")
         verify_approval(person.public_key, namespace, statement.encode(), signature)
 
-    def encode(self) -> list[list[str]]:
+    def encode(self) -> list[list[str | None]]:
         """Return everyone as JSON values."""
-        return [[each.name, each.role.value, each.public_key] for each in self.appointed.values()]
+        return [
+            [each.name, each.role.value, each.public_key, each.manager]
+            for each in self.appointed.values()
+        ]
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
-        self.appointed = {name: Person(name, Role(role), key) for name, role, key in fields}
+        self.appointed = {
+            name: Person(name, Role(role), key, manager) for name, role, key, manager in fields
+        }
 
 
 def same_statement(found: str, expected: bytes, what: str) -> None:

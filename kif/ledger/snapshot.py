@@ -18,7 +18,7 @@ from kif.ledger.form import write_time
 from kif.ledger.merkle import Frontier
 from kif.ledger.tail import Tail
 
-_FORMAT = "kif-snapshot-2"
+_FORMAT = "kif-snapshot-3"
 
 
 def encode_snapshot(tail: Tail) -> bytes:

@@ -5,8 +5,9 @@ admits the same events afterwards, by this same code, from the log and its verif
 
 Invariants:
 
-- the first events are a genesis: people, their signatures over one plan, a token, its keys; its
-  closing names the key that signs this log, and nothing of it happens afterwards;
+- the first events are a genesis, the ceremony that makes the site: people, their signatures over
+  its plan, a token, its keys, and the key that signs this log;
+- a ceremony goes step by step along a plan that can work, by people who signed it, to its end;
 - whatever is done is done by two different operators whom the genesis appointed;
 - a batch is released by two operators' signatures over one statement, and a card is claimed by a
   station of those terms, before they end;
@@ -30,7 +31,7 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.state import JobState
 from kif.ledger.batches import Batches
-from kif.ledger.ceremonies import KeyCeremonies
+from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.chips import Chips
 from kif.ledger.event import Event
 from kif.ledger.events import batch as of_batch
@@ -43,8 +44,10 @@ from kif.ledger.genesis import Genesis
 from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
+from kif.ledger.merkle import EMPTY_ROOT
 from kif.ledger.people import People
 from kif.ledger.retention import Retention
+from kif.ledger.running import Head
 from kif.ledger.stations import Stations
 
 _Rule = Callable[[Any, datetime], None]
@@ -57,18 +60,20 @@ class State:
         self.journal = Journal()
         self.time: datetime | None = None
         """The time of the last event."""
+        self.head: Head = (0, EMPTY_ROOT.hex())
+        """The last head of the log that was signed: its size, and its root (hex)."""
         self.people = People(self.journal)
         self.keys = Keys(self.journal)
         self.genesis = Genesis(self.journal, self.people, self.keys, log_key)
         self.issuers = Issuers(self.journal)
-        self.ceremonies = KeyCeremonies(self.journal, self.people, self.keys, self.issuers)
+        self.ceremonies = Ceremonies(self.journal, self.people, self.keys, self.issuers)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
         self.stations = Stations(self.journal)
         self.chips = Chips()
         ceremony = self._ceremony_rules()
         self._of_genesis = frozenset(ceremony)
-        """Kinds of the genesis, whose own rules say when they may happen."""
+        """Kinds that a genesis has as well, so that they come before there is a site."""
         self._rules: dict[type[Event], _Rule] = {
             **ceremony,
             **self._key_rules(),
@@ -83,6 +88,7 @@ class State:
         try:
             self._check_time(event, time)
             self._check_hands(event)
+            self.ceremonies.take_step(type(event))
             self._rules[type(event)](event, time)
             self.journal.set(self, "time", time)
         except BaseException:
@@ -107,49 +113,68 @@ class State:
 
     def _check_hands(self, event: Event) -> None:
         """Require that whoever does something may: a site stands, and two operators opened it."""
-        if type(event) in self._of_genesis:
-            return
-        self.genesis.require_site()
+        if type(event) not in self._of_genesis:
+            self.genesis.require_site()
         by = getattr(event, "by", None)
         if by is not None:
             self.people.require_pair(by)
 
     def _ceremony_rules(self) -> dict[type[Event], _Rule]:
-        genesis = self.genesis
+        genesis, ceremonies = self.genesis, self.ceremonies
         return {
-            of_ceremony.CeremonyAborted: lambda e, _: self._before_people(),
-            of_ceremony.PersonAppointed: lambda e, _: genesis.appoint(e),
-            of_ceremony.PlanApproved: lambda e, _: self._approved(e),
+            of_ceremony.GenesisAborted: lambda e, _: self._before_genesis(),
+            of_ceremony.GenesisBegun: lambda e, _: self._begin_genesis(e),
+            of_ceremony.PersonAppointed: lambda e, _: self._appointed(e),
+            of_ceremony.PlanApproved: lambda e, _: ceremonies.approve(e),
+            of_ceremony.PinSealed: lambda e, _: genesis.seal(e),
             of_ceremony.TokenMade: lambda e, _: genesis.make_token(e),
             of_ceremony.KeyGenerated: lambda e, _: self._generated(e),
             of_ceremony.CertificateIssued: lambda e, _: genesis.certify(e),
-            of_ceremony.PinSealed: lambda e, _: genesis.seal(e),
-            of_ceremony.CeremonyClosed: lambda e, _: genesis.close(e),
+            of_ceremony.SiteFounded: lambda e, _: self._founded(e),
+            of_ceremony.StepDone: lambda e, _: ceremonies.done(e),
+            of_ceremony.StepMissed: lambda e, _: ceremonies.miss(e),
+            of_ceremony.CeremonyDeviated: lambda e, _: ceremonies.deviate(e),
+            of_ceremony.CeremonyResumed: lambda e, _: ceremonies.resume(e),
+            of_ceremony.CeremonyAttested: lambda e, _: ceremonies.attest(e, self.head),
+            of_ceremony.CeremonyClosed: lambda e, _: self._closed(e),
         }
 
-    def _before_people(self) -> None:
-        if self.people.appointed:
+    def _before_genesis(self) -> None:
+        if self.ceremonies.running is not None or self.genesis.closed:
             raise Refused(
-                Control.SITE, "Earlier attempts are told before anyone is appointed, not later."
+                Control.SITE, "Earlier attempts are told before the genesis begins, not later."
             )
+
+    def _begin_genesis(self, event: of_ceremony.GenesisBegun) -> None:
+        self._before_genesis()
+        self.ceremonies.begin_genesis(event)
+
+    def _appointed(self, event: of_ceremony.PersonAppointed) -> None:
+        self.people.appoint(event)
+        self.ceremonies.appointed(event.person, event.role)
 
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)
         self.keys.generated(event)
+        self.ceremonies.made(event.key)
 
-    def _approved(self, event: of_ceremony.PlanApproved) -> None:
-        ceremony = self.ceremonies if self.genesis.closed else self.genesis
-        ceremony.approve(event)
+    def _founded(self, event: of_ceremony.SiteFounded) -> None:
+        running = self.ceremonies.require_running()
+        self.genesis.found(event, running.site, running.plan.digest)
+
+    def _closed(self, event: of_ceremony.CeremonyClosed) -> None:
+        founds = self.ceremonies.require_running().plan.founds
+        self.ceremonies.close(event)
+        if founds:
+            self.genesis.close()
 
     def _key_rules(self) -> dict[type[Event], _Rule]:
         ceremonies = self.ceremonies
         return {
-            of_key.KeyCeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
+            of_ceremony.CeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
+            of_ceremony.CeremonyAborted: lambda e, _: ceremonies.abort(e),
             of_key.ComponentEntered: lambda e, _: ceremonies.component(e),
-            of_key.Deviation: lambda e, _: ceremonies.deviate(e),
             of_key.KeyFormed: lambda e, _: ceremonies.form(e),
-            of_key.KeyCeremonyClosed: lambda e, _: ceremonies.close(e),
-            of_key.KeyCeremonyAborted: lambda e, _: ceremonies.abort(e),
             of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
         }
 

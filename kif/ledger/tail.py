@@ -91,6 +91,7 @@ class Tail:
             )
         self.state.settle()
         self._signed = self.size
+        self.state.head = (checkpoint.size, checkpoint.root.hex())
         self.groups, self.note = self.groups + 1, checkpoint.note
         self.notes = with_note(self.notes, checkpoint.note)
 
@@ -101,6 +102,7 @@ class Tail:
         if open_checkpoint(note, self.verifier).root != frontier.root():
             raise ValueError("the checkpoint is not over this tree")
         self.frontier, self._signed = frontier, frontier.size
+        self.state.head = (frontier.size, frontier.root().hex())
         self.groups, self.note, self.notes, self.last_leaf = groups, note, notes, last_leaf
 
     def mark(self) -> tuple[int, Frontier, bytes]:

@@ -38,7 +38,7 @@ def rows_of(state: State, verifier: str) -> dict[str, list[Row]]:
                 "ca_certificate": certificates[str(SITE_CA)],
                 "recipient_certificate": certificates[str(RECIPIENT)],
                 "log_verifier": verifier,
-                "plan_digest": state.genesis.plan["plan"],
+                "plan_digest": state.genesis.plan,
             }
         ],
         "person": [

@@ -1,7 +1,8 @@
 """A home: the folder in which an embedded site lives, and who may work in it.
 
 HOME/lock           held by the one process that works here
-HOME/attempts/      records of ceremonies that ended before their closing
+HOME/attempts/      records of geneses that were aborted, or stand at a step
+HOME/site.partial/  what a genesis that is not closed has made
 HOME/dispatch/      the dispatch lists
 HOME/report/        report pages
 HOME/site/          made whole by the genesis ceremony, by one rename
@@ -45,6 +46,16 @@ class Home:
         return self.path / "site"
 
     @property
+    def partial_site(self) -> Path:
+        """Where a genesis makes the site, until it is whole."""
+        return self.path / "site.partial"
+
+    @property
+    def draft(self) -> Path:
+        """The record of a genesis that is not closed."""
+        return self.attempts / "standing.jsonl"
+
+    @property
     def database(self) -> Path:
         """The embedded database."""
         return self.site / "kif.sqlite"
@@ -56,7 +67,7 @@ class Home:
 
     @property
     def attempts(self) -> Path:
-        """The records of ceremonies that ended before their closing."""
+        """The records of geneses that were aborted."""
         return self.path / "attempts"
 
     @property

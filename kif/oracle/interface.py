@@ -13,8 +13,6 @@ from datetime import date, datetime
 from typing import Protocol
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput
-from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
@@ -302,54 +300,10 @@ class FulfilmentOracle(Protocol):
 
 
 class CustodyOracle(Protocol):
-    """What a key ceremony asks for, and whoever changes the state of a key."""
-
-    def custodians(self) -> Sequence[str]:
-        """Return the names of the site's custodians."""
+    """The keys, for whoever lists them or changes the state of one."""
 
     def inventory(self) -> Sequence[KeyView]:
         """Return every key, by reference."""
-
-    def begin(
-        self, ceremony: str, plan: str, owner: str, purposes: Sequence[str]
-    ) -> tuple[Sequence[KeyRef], bytes]:
-        """Begin a ceremony for the next versions of these purposes of an owner.
-
-        Return the keys, and the statement that each custodian signs (canonical JSON). ``plan`` is
-        the SHA-256 of the plan, hex. Raises ``Refused`` (CEREMONY) while another is running.
-        """
-
-    def approve(self, person: str, statement: bytes, signature: str) -> None:
-        """Take a custodian's SSH signature over the statement."""
-
-    def enter(
-        self,
-        key: KeyRef,
-        algorithm: str,
-        person: str,
-        number: int,
-        component: Secret,
-        check_value: str,
-    ) -> Kcv:
-        """Fold a component in, whose check value (hex) is its sheet's; return that.
-
-        Raises ``BadInput`` (COMPONENT) when it is not; the slip is on the record then.
-        """
-
-    def slip(self, key: KeyRef, person: str, wrong: BadInput) -> None:
-        """Record that a custodian's entry was not one."""
-
-    def form(self, key: KeyRef, algorithm: str, years: int | None = None) -> Kcv:
-        """Form a key of its components inside the token; return its check value.
-
-        ``years`` is its cryptoperiod from now, if it has one.
-        """
-
-    def close(self, ceremony: str) -> None:
-        """Close the ceremony: its keys are active."""
-
-    def abort(self, reason: str) -> None:
-        """End the running ceremony, if one is; what it formed is destroyed."""
 
     def change_state(self, key: KeyRef, to: KeyState, reason: str) -> KeyView:
         """Move a key of an issuer or a vendor along its states (NIST SP 800-57 part 1, 7).

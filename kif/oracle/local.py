@@ -21,6 +21,7 @@ from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
 from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import require_tables
+from kif.oracle.ceremony import Ceremonies
 from kif.oracle.chip import Chip
 from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
@@ -51,6 +52,7 @@ class LocalOracle:
     preparation: Preparation
     supervision: Supervision
     custody: Custody
+    ceremonies: Ceremonies
     privacy: Privacy
     chip: Chip
     graphics: Graphics
@@ -69,9 +71,8 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
 
     1. Database and token open; 2. the log is followed to its end, which is not behind what the HSM
     remembers; 3. the tables say what the log says; 4. each key of the record is the token's; 5. the
-    opening is on the record; 6. cards that were on the line, and a ceremony that was running, are
-    accounted for. Raises ``Refused`` (SITE) without a site, ``DeviceFailed`` for the HSM,
-    ``CheckFailed`` naming what differs.
+    opening is on the record; 6. cards that were on the line are accounted for. Raises ``Refused``
+    (SITE) without a site, ``DeviceFailed`` for the HSM, ``CheckFailed`` naming what differs.
     """
     with open_record(home, pin, by) as (keys, record):
         record.write(lambda step: step.record(TokenOpened(step.by)))
@@ -82,6 +83,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
             Preparation(desk),
             Supervision(desk),
             Custody(desk),
+            Ceremonies(desk),
             Privacy(desk),
             Chip(desk),
             Graphics(desk),

@@ -1,12 +1,12 @@
 """After any end, also a kill: every card that was on the line is accounted for.
 
 A claimed job whose keys never left the oracle is ready again. A job whose script had left is
-suspect, however far it came: nobody can say what the card did with it. A key ceremony that was
-running is aborted. Nothing is destroyed because the database does not know it.
+suspect, however far it came: nobody can say what the card did with it. A ceremony that was running
+stands at its step until people resume or abort it. Nothing is destroyed because the database does
+not know it.
 """
 
 from kif.formats.control import Control
-from kif.oracle.custody import aborted
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef
@@ -17,14 +17,10 @@ _INTERRUPTED = (
     "chip: the card goes to the reject box."
 )
 
-_NO_WORD = "It ended without a word: it was killed, or the power was lost."
-
 
 def recover(desk: Desk) -> None:
     """Bring every job to a state that holds without the process that ended."""
     desk.record.write(_account)
-    for key in desk.record.write(lambda step: aborted(step, _NO_WORD)):
-        desk.keys.destroy(key)
 
 
 def _account(step: Step) -> None:

@@ -7,7 +7,18 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Executable, LargeBinary, Text, Update, bindparam, cast, func, select, update
+from sqlalchemy import (
+    Executable,
+    LargeBinary,
+    Text,
+    Update,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -200,3 +211,9 @@ def move_keys(step: Step, keys: Iterable[KeyRef]) -> None:
         state = step.state.keys.require(key).state.value
         this = KeyRecord.key == str(key)
         step.session.execute(update(KeyRecord).where(this).values(state=state))
+
+
+def forget_keys(step: Step, keys: Iterable[KeyRef]) -> None:
+    """Take the rows of keys out that an interrupted step had made."""
+    for key in keys:
+        step.session.execute(delete(KeyRecord).where(KeyRecord.key == str(key)))

@@ -24,7 +24,7 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
         subprocess.run(command, check=True)
     program = [sys.executable, "-m", "kif.cli.main", "--home", str(home)]
-    room = Terminal([*program, "ceremony", "run", str(PLAN), "--site", "terminal-site"])
+    room = Terminal([*program, "ceremony", "run", str(PLAN), "--for", "terminal-site"])
     for name in PEOPLE:
         if name == "alpha":  # slips are asked again
             room.answer("name: ", "../alpha")
@@ -34,6 +34,7 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
             room.answer("public key file: ", str(PLAN))
             room.expect("Try again.")
         room.answer("public key file: ", str(keys / f"{name}.pub"))
+        room.answer("or nobody): ", f"manager of {name}")
     room.answer("agent", str(PLAN))  # not a key at all
     room.expect("could not sign")
     for _ in PEOPLE:
@@ -44,6 +45,8 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     for name in ("gamma", "delta", "alpha", "beta"):
         room.answer("passphrase: ", PASSPHRASE.format(name))
         room.answer("again: ", PASSPHRASE.format(name))
+    for _ in PEOPLE:
+        room.answer("agent", "")
     room.expect("The site 'terminal-site' stands in")
     assert room.process.wait(10) == 0
     for secret in (PASSPHRASE.format(name) for name in PEOPLE):
@@ -59,33 +62,36 @@ def test_two_custodians_load_a_vendors_key_at_the_terminal(tmp_path: Path) -> No
     home, people = site.home.path, site.people
     program = [sys.executable, "-m", "kif.cli.main", "--home", str(home)]
     plan = PLAN.with_name("vendor-keys.yaml")
-    room = Terminal([*program, "ceremony", "run", str(plan), "--owner", "test-vendor"])
+    room = Terminal([*program, "ceremony", "run", str(plan), "--for", "test-vendor"])
     for name in OPERATORS:
         room.answer("name: ", name)
         room.answer("passphrase: ", people.passphrase(name, USER_PIN).reveal().decode())
     for number in (1, 2):
         room.answer("agent: ", str(people.key(f"custodian-{number}")))
+    for name in OPERATORS:
+        room.answer("agent: ", str(people.key(name)))
     first, second = TEST_VENDOR.sheets(1)
     room.answer("(not shown): ", "not hex")  # refused at once: no check value is asked
     for component, check in ((first[0], "000000"), first, second):
         room.answer("(not shown): ", component)
         room.answer("sheet, hex: ", check)
     room.expect("gp-aes-01:504A77")
+    for _ in range(4):
+        room.answer("agent", "")  # the same key as at the beginning
     room.expect("Active: test-vendor/card-manager/1")
     assert room.process.wait(10) == 0
     assert not [secret for secret, _ in (first, second) if secret in room.seen]
     listed = {key["key"]: key["kcv"] for key in kif(home, "key", "list", "--json").json()}
     assert listed["test-vendor/card-manager/1"] == "gp-aes-01:504A77"
     kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
-    assert kinds.count("deviation") == 2
+    assert kinds.count("step-missed") == 2
 
 
 @pytest.mark.parametrize(
     ("plan", "options", "words"),
     [
-        ("vendor-keys", [], "name it with --owner"),
-        ("issuer-keys", ["--owner", "bank", "--site", "x"], "The site is the one in the home"),
-        ("genesis", ["--owner", "bank"], "A genesis takes --site"),
+        ("vendor-keys", [], "about one vendor: name it with --for"),
+        ("issuer-keys", [], "about one issuer: name it with --for"),
     ],
 )
 def test_a_ceremony_is_run_for_what_its_plan_makes(

@@ -113,7 +113,7 @@ def test_names_that_are_not_there_are_said_before_a_passphrase_is_asked(site: Te
     withdraw = ("issuer", "withdraw", "nobody", "--reason", "x")
     told(kif(home, *withdraw), 2, "There is no issuer 'nobody'")
     plan = PLAN.with_name("issuer-keys.yaml")
-    told(kif(home, "ceremony", "run", plan, "--owner", "nobody"), 2, "There is no issuer 'nobody'")
+    told(kif(home, "ceremony", "run", plan, "--for", "nobody"), 2, "There is no issuer 'nobody'")
     told(kif(home, "log", "show", "--batch", "nowhere"), 2, "There is no batch nowhere")
     assert "is not one of" in kif(home, "log", "show", "--kind", "nothing").err
 

@@ -11,7 +11,8 @@ from kif.formats.purpose import LOG_SIGNER
 from kif.formats.state import KeyState
 from kif.ledger.event import Boundary, Entry
 from kif.ledger.events.batch import WindowErased
-from kif.ledger.events.key import KeyCeremonyAborted, KeyStateChanged
+from kif.ledger.events.ceremony import CeremonyAborted, CeremonyResumed, StepDone
+from kif.ledger.events.key import KeyStateChanged
 from tests.ledger.history import (
     BY,
     CUSTODIANS,
@@ -73,15 +74,36 @@ def test_a_ceremony_that_is_aborted_takes_its_keys_with_it() -> None:
     world = site()
     world.admit(
         ceremony_begun(SECOND),
+        StepDone(1),
         keys_approved(SECOND),
+        StepDone(2),
         components_entered(SECOND),
         key_formed(SECOND),
-        KeyCeremonyAborted(BY, "vendor-keys", "The power was lost."),
+        CeremonyAborted(BY, "vendor-keys", 3, "The power was lost."),
     )
     lives = key_lives(entries(world))
     assert lives[SECOND].steps[-1].why == "The power was lost."
     assert lives[SECOND].state_at(None) is KeyState.DESTROYED
     assert lives[MASTER].state_at(None) is KeyState.ACTIVE
+
+
+def test_a_key_that_is_made_again_after_an_interruption_lives_once() -> None:
+    world = site()
+    world.admit(
+        ceremony_begun(SECOND),
+        StepDone(1),
+        keys_approved(SECOND),
+        StepDone(2),
+        components_entered(SECOND),
+        key_formed(SECOND),
+        CeremonyResumed(3, (SECOND,)),
+        components_entered(SECOND),
+        key_formed(SECOND),
+    )
+    told = entries(world)
+    life = key_lives(told)[SECOND]
+    assert [each.index for each in life.steps] == [len(told) - 1]
+    assert life.custodians == tuple(each.name for each in CUSTODIANS)
 
 
 def test_a_retention_key_begins_with_its_first_batch_and_ends_with_its_window() -> None:
@@ -98,7 +120,9 @@ def test_a_cryptoperiod_is_over_at_its_end() -> None:
     world = World(
         site().events,
         ceremony_begun(SECOND),
+        StepDone(1),
         keys_approved(SECOND),
+        StepDone(2),
         components_entered(SECOND),
         replace(key_formed(SECOND), valid_until=START + timedelta(days=9)),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -14,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.keyref import KeyRef, of_site
 from kif.ledger.approval import CEREMONY, RELEASE
 from kif.ledger.batch import Terms, release_statement
-from kif.ledger.ceremonies import key_statement
 from kif.ledger.event import Event
 from kif.ledger.events.batch import (
     ApprovalGiven,
@@ -38,35 +39,39 @@ from kif.ledger.events.card import (
     JobClaimed,
 )
 from kif.ledger.events.ceremony import (
+    CeremonyAttested,
+    CeremonyBegun,
     CeremonyClosed,
     CertificateIssued,
+    GenesisBegun,
     KeyGenerated,
     PersonAppointed,
     PinSealed,
     PlanApproved,
     Role,
+    SiteFounded,
+    StepDone,
     TokenMade,
 )
-from kif.ledger.events.key import (
-    ComponentEntered,
-    KeyCeremonyBegun,
-    KeyCeremonyClosed,
-    KeyFormed,
-)
+from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.events.site import IssuerRegistered, TokenOpened
-from kif.ledger.genesis import LOG_SIGNER, SITE_CA, plan_statement
+from kif.ledger.genesis import LOG_SIGNER, SITE_CA
+from kif.ledger.merkle import EMPTY_ROOT
 from kif.ledger.note import encode_verifier
+from kif.ledger.plan import Plan
+from kif.ledger.running import Head, Running
 from kif.ledger.state import State
 from tests.certificate import issuer_certificate
 from tests.ledger.people import SoftwarePerson
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EXPIRES = START + timedelta(days=30)
-SITE, PLAN = "kif.test", "ab" * 32
+SITE = "kif.test"
 CUSTODIANS = tuple(SoftwarePerson(f"custodian-{number}") for number in (1, 2))
 OPERATORS = tuple(SoftwarePerson(f"operator-{number}") for number in (1, 2))
 BY = ("operator-1", "operator-2")
 ISSUER, STATION = "bank", "station-1"
+PROTECTION, KCV = of_site("data-protection"), "gp-aes-01:ABCDEF"
 RECIPIENT, MASTER = of_site("envelope-recipient"), KeyRef("vendor", "card-manager", 1)
 KEYS: dict[KeyRef, str] = {MASTER: "gp-aes-01:504A77"}
 DIGEST = "cd" * 32
@@ -147,19 +152,92 @@ def recipient_certificate(by: ec.EllipticCurvePrivateKey | None = None) -> str:
     return certificate(_recipient().public_key(), by)
 
 
+EMPTY_HEAD: Head = (0, EMPTY_ROOT.hex())
+PEOPLE = (*CUSTODIANS, *OPERATORS)
+
+
+def step(action: str, who: str, **values: Any) -> dict[str, Any]:
+    """Return a step of a plan as JSON values."""
+    return {"action": action, "who": who, "minutes": 5, "text": f"TEST {action}"} | values
+
+
+def plan_fields(name: str, about: str, *steps: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as JSON values."""
+    return {
+        "ceremony": name,
+        "about": about,
+        "purpose": "TEST",
+        "author": "an author",
+        "approver": "a reviewer",
+        "clauses": ["PCI PIN Security 6-1"],
+        "roles": {"custodian": 2, "operator": 2},
+        "steps": list(steps),
+    }
+
+
+def plan_of(fields: dict[str, Any]) -> Plan:
+    """Return a plan from its JSON values."""
+    return Plan.decode(canonical.encode(fields).decode())
+
+
+@cache
+def genesis_plan() -> Plan:
+    keys = ["log-signer", "site-ca", "envelope-recipient", "data-protection"]
+    steps = [
+        step("appoint", "everyone"),
+        step("approve", "everyone"),
+        step("seal", "everyone"),
+        step("make-token", "hsm"),
+        step("generate", "hsm", keys=keys),
+        step("certify", "hsm"),
+        step("close", "everyone"),
+    ]
+    return plan_of(plan_fields("genesis", "new-site", *steps))
+
+
+@cache
+def key_plan(*keys: KeyRef) -> Plan:
+    """Return the plan that forms these keys, which have one owner."""
+    of_issuer = keys[0].purpose.startswith("emv")
+    algorithm = "2TDEA" if of_issuer else "AES-128"
+    forms = [step("form", "custodians", key=key.purpose, algorithm=algorithm) for key in keys]
+    steps = [step("open", "operators"), step("approve", "everyone")]
+    name = "issuer-keys" if of_issuer else "vendor-keys"
+    about = "issuer" if of_issuer else "vendor"
+    return plan_of(plan_fields(name, about, *steps, *forms, step("close", "everyone")))
+
+
+def genesis_begun() -> GenesisBegun:
+    return GenesisBegun(SITE, genesis_plan().text)
+
+
 def appointed() -> list[Event]:
     people = [(each, Role.CUSTODIAN) for each in CUSTODIANS]
     people += [(each, Role.OPERATOR) for each in OPERATORS]
-    return [PersonAppointed(each.name, role, each.public_key) for each, role in people]
+    return [
+        PersonAppointed(each.name, role, each.public_key, f"manager-of-{each.name}")
+        for each, role in people
+    ]
 
 
-def plan_approved(person: SoftwarePerson, statement: bytes | None = None) -> PlanApproved:
-    told = statement or plan_statement(SITE, "genesis", PLAN)
-    return PlanApproved(person.name, told.decode(), person.sign(CEREMONY, told))
+def signed(person: SoftwarePerson, statement: bytes) -> PlanApproved:
+    return PlanApproved(person.name, statement.decode(), person.sign(CEREMONY, statement))
 
 
 def approved() -> list[Event]:
-    return [plan_approved(each) for each in (*CUSTODIANS, *OPERATORS)]
+    statement = Running(genesis_plan(), SITE, SITE).statement()
+    return [signed(each, statement) for each in PEOPLE]
+
+
+def attested(
+    running: Running, head: Head = EMPTY_HEAD, by: tuple[SoftwarePerson, ...] = PEOPLE
+) -> list[Event]:
+    """Return everyone's signature over the end of a ceremony."""
+    statement = running.attestation(head)
+    return [
+        CeremonyAttested(each.name, statement.decode(), each.sign(CEREMONY, statement))
+        for each in by
+    ]
 
 
 def token_made() -> TokenMade:
@@ -172,16 +250,24 @@ def keys_made() -> list[Event]:
         KeyGenerated(LOG_SIGNER, "log-signer", "Ed25519", None, None, SIGNER.public_key.hex()),
         KeyGenerated(SITE_CA, "site-ca", "P-256", None, None, ca_point().hex()),
         KeyGenerated(RECIPIENT, "envelope-recipient", "RSA-2048", None, None, modulus),
+        KeyGenerated(PROTECTION, "master-derivation", "AES-256", KCV, f"derived-{KCV}", None),
     ]
 
 
-def ceremony_begun(*keys: KeyRef, name: str = "vendor-keys") -> KeyCeremonyBegun:
-    return KeyCeremonyBegun(BY, name, PLAN, keys or (MASTER,))
+def ceremony_begun(*keys: KeyRef) -> CeremonyBegun:
+    made = keys or (MASTER,)
+    names = tuple(each.name for each in CUSTODIANS)
+    return CeremonyBegun(BY, key_plan(*made).text, made[0].owner, names, (), made)
 
 
-def keys_approved(*keys: KeyRef, name: str = "vendor-keys") -> list[Event]:
-    statement = key_statement(SITE, name, PLAN, keys or (MASTER,))
-    return [plan_approved(each, statement) for each in CUSTODIANS]
+def running_for(*keys: KeyRef) -> Running:
+    made = keys or (MASTER,)
+    return Running(key_plan(*made), SITE, made[0].owner, made)
+
+
+def keys_approved(*keys: KeyRef) -> list[Event]:
+    statement = running_for(*keys).statement()
+    return [signed(each, statement) for each in PEOPLE]
 
 
 def components_entered(key: KeyRef = MASTER) -> list[Event]:
@@ -199,13 +285,18 @@ def key_formed(key: KeyRef = MASTER) -> KeyFormed:
 
 
 @cache
-def key_ceremony(*keys: KeyRef, name: str = "vendor-keys") -> tuple[Event, ...]:
-    """Return the events of a whole key ceremony."""
+def key_ceremony(*keys: KeyRef) -> tuple[Event, ...]:
+    """Return the events of a whole key ceremony, closed over the head of an empty log."""
+    made = keys or (MASTER,)
     formed = [
-        each for key in keys or (MASTER,) for each in (*components_entered(key), key_formed(key))
+        each
+        for number, key in enumerate(made, start=3)
+        for each in (*components_entered(key), key_formed(key), StepDone(number))
     ]
-    begun, closed = ceremony_begun(*keys, name=name), KeyCeremonyClosed(BY, name)
-    return tuple(flat(begun, keys_approved(*keys, name=name), formed, closed))
+    begun = [ceremony_begun(*made), StepDone(1), *keys_approved(*made), StepDone(2)]
+    running = running_for(*made)
+    closed = CeremonyClosed(BY, running.name)
+    return tuple(flat(begun, formed, attested(running), closed))
 
 
 def certified() -> list[Event]:
@@ -222,15 +313,27 @@ def sealed() -> list[Event]:
     ]
 
 
-def ceremony_closed() -> CeremonyClosed:
-    return CeremonyClosed(SITE, "genesis", PLAN, SIGNER.public_key)
+def founded() -> SiteFounded:
+    return SiteFounded(SITE, SIGNER.public_key)
 
 
 @cache
 def genesis() -> tuple[Event, ...]:
-    """Return the events of a whole genesis."""
-    steps = (appointed(), approved(), token_made(), keys_made(), certified(), sealed())
-    return tuple(flat(*steps, ceremony_closed()))
+    """Return the events of a whole genesis, closed over the head of an empty log."""
+    steps: tuple[Event | list[Event], ...] = (
+        appointed(),
+        approved(),
+        sealed(),
+        token_made(),
+        keys_made(),
+        certified(),
+    )
+    done: list[Event] = []
+    for number, events in enumerate(steps, start=1):
+        done += flat(events, StepDone(number))
+    running = Running(genesis_plan(), SITE, SITE)
+    closed = CeremonyClosed(BY, "genesis")
+    return tuple(flat(genesis_begun(), done, founded(), attested(running), closed))
 
 
 def opened() -> TokenOpened:

@@ -9,17 +9,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from kif.ledger.event import Boundary, Event, commitment, committed_payload
+from kif.ledger.events.ceremony import CeremonyClosed
 from kif.ledger.note import sign_checkpoint
 from kif.ledger.tail import Tail
 from kif.ledger.verify import LogReport, verify_log
 from kif.store.engine import Store, make_store
 from kif.store.ledger import LedgerTables
 from tests.ledger.history import (
+    BY,
     OPERATORS,
     SIGNER,
     Clock,
     SoftwareSigner,
     approval,
+    attested,
     closed,
     dispatched,
     flat,
@@ -30,6 +33,7 @@ from tests.ledger.history import (
     prepared,
     received,
     registered,
+    running_for,
     suspect,
 )
 
@@ -46,10 +50,19 @@ def approvals(tail: Tail) -> list[Event]:
     return [*given, BatchReleased(B, 3)]
 
 
+def rest_of_ceremony(tail: Tail) -> list[Event]:
+    """Return the ceremony from its components on, whose end is signed as it is then."""
+    return [
+        *key_ceremony()[7:11],
+        *attested(running_for(), tail.state.head),
+        CeremonyClosed(BY, "vendor-keys"),
+    ]
+
+
 GROUPS: list[Group] = [
     genesis(),
-    [opened(), *key_ceremony()[:6]],
-    key_ceremony()[6:],
+    [opened(), *key_ceremony()[:7]],
+    rest_of_ceremony,
     [registered(), received(3)],
     [prepared()],
     approvals,
@@ -61,7 +74,7 @@ GROUPS: list[Group] = [
 _CEREMONY = len(key_ceremony())
 SIZES = [
     GENESIS,
-    GENESIS + 7,
+    GENESIS + 8,
     *(GENESIS + _CEREMONY + each for each in (1, 3, 4, 7, 12, 18, 19, 20)),
 ]
 """Where the checkpoints of these groups stand."""

@@ -37,8 +37,14 @@ from kif.ledger.events.batch import (
     WindowErased,
 )
 from kif.ledger.events.card import CardRejected, ClaimWithdrawn
-from kif.ledger.events.ceremony import CeremonyAborted
-from kif.ledger.events.key import Deviation, KeyCeremonyAborted, KeyStateChanged
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyDeviated,
+    CeremonyResumed,
+    GenesisAborted,
+    StepMissed,
+)
+from kif.ledger.events.key import KeyStateChanged
 from kif.ledger.events.site import (
     ClockCorrected,
     IssuerRenewed,
@@ -56,7 +62,6 @@ from tests.ledger.history import (
     ISSUER,
     MASTER,
     OPERATORS,
-    PLAN,
     START,
     WINDOW,
     B,
@@ -97,9 +102,11 @@ def every_kind() -> dict[str, Event]:
         KeysChecked(BY, 9, 1),
         LibraryTested(BY, "/usr/lib/hsm.so", DIGEST, DIGEST, 104, 0, 2),
         approval(world.state, OPERATORS[0]),
-        CeremonyAborted("kif.test", "genesis", PLAN, START, (), 0, reason),
-        Deviation("custodian-1", MASTER, Control.COMPONENT, reason),
-        KeyCeremonyAborted(BY, "vendor-keys", reason),
+        GenesisAborted("kif.test", "genesis", DIGEST, START, (), 0, reason),
+        StepMissed("custodian-1", 3, Control.COMPONENT, reason),
+        CeremonyDeviated(3, reason, ("custodian-1", "operator-1"), ("SIGNED", "SIGNED")),
+        CeremonyResumed(3, (MASTER,)),
+        CeremonyAborted(BY, "vendor-keys", 3, reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
         ApprovalRefused("who?", "which?", Control.DUAL_CONTROL, reason),
@@ -185,7 +192,11 @@ def test_no_field_may_be_missing_added_or_of_another_form(kind: str) -> None:
 
 
 FREE = {
-    ("ceremony-aborted", "people"),  # a list of any length
+    ("genesis-aborted", "people"),  # lists of any length
+    ("ceremony-begun", "custodians"),
+    ("ceremony-begun", "witnesses"),
+    ("ceremony-begun", "keys"),
+    ("ceremony-resumed", "undone"),
     ("key-generated", "kcv"),  # null where there is none
     ("key-generated", "public_key"),
     ("token-made", "make"),  # what a device says of itself

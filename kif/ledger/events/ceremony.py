@@ -1,4 +1,4 @@
-"""What happens in a ceremony: people, the token, keys, certificates, the seal."""
+"""What happens in a ceremony: people, its plan and steps, the token, certificates, the seal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from kif.formats.control import Control
 from kif.ledger.event import Event
 from kif.ledger.form import KCV_FORM as _KCV
+from kif.ledger.form import NAME_FORM as _NAME
 from kif.ledger.form import (
     Armour,
     Count,
@@ -15,15 +17,19 @@ from kif.ledger.form import (
     Halves,
     Instant,
     Key,
+    KeysIfAny,
     Label,
     Line,
     Name,
     Names,
     Pair,
     Place,
+    PlanText,
     Reason,
+    Sentence,
     Statement,
     encoded,
+    list_of,
     matching,
     one_of,
     optional,
@@ -35,11 +41,18 @@ class Role(StrEnum):
 
     CUSTODIAN = "custodian"
     OPERATOR = "operator"
+    WITNESS = "witness"
+    """Of compliance or of an issuer: watches, and holds nothing."""
+
+    @property
+    def plural(self) -> str:
+        """Return the word for several."""
+        return f"{self.value}es" if self is Role.WITNESS else f"{self.value}s"
 
 
 @dataclass(frozen=True)
-class CeremonyAborted(Event, kind="ceremony-aborted"):
-    """An earlier attempt ended before its closing; told by the record that it left."""
+class GenesisAborted(Event, kind="genesis-aborted"):
+    """An earlier attempt at a genesis ended before its closing; told by the record it left."""
 
     site: Name
     ceremony: Name
@@ -53,12 +66,102 @@ class CeremonyAborted(Event, kind="ceremony-aborted"):
 
 
 @dataclass(frozen=True)
+class GenesisBegun(Event, kind="genesis-begun"):
+    """The ceremony that makes the site begins, by this plan."""
+
+    site: Name
+    plan: PlanText
+
+
+@dataclass(frozen=True)
+class CeremonyBegun(Event, kind="ceremony-begun"):
+    """Two operators opened the token for a ceremony on a site that stands."""
+
+    by: Pair
+    plan: PlanText
+    subject: Name
+    """What it is about: the site, an issuer, a vendor."""
+    custodians: Names
+    """Those who take part, in the order of their components."""
+    witnesses: Names
+    keys: KeysIfAny
+    """The keys that it makes, in the order of the plan."""
+
+
+@dataclass(frozen=True)
+class StepDone(Event, kind="step-done"):
+    """Everything that a step of the plan asks for has happened."""
+
+    step: Count
+    """From 1."""
+
+
+@dataclass(frozen=True)
+class StepMissed(Event, kind="step-missed"):
+    """Somebody's attempt in a step was not taken, and may be tried again."""
+
+    person: Name
+    step: Count
+    control: Annotated[Control, one_of(Control)]
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class CeremonyDeviated(Event, kind="ceremony-deviated"):
+    """Something did not go by the plan; two of those present signed what and why."""
+
+    step: Count
+    reason: Sentence
+    people: Pair
+    signatures: Annotated[tuple[str, ...], list_of(matching(r"[ -~\n]{1,4000}"), 2, 2)]
+
+
+@dataclass(frozen=True)
+class CeremonyResumed(Event, kind="ceremony-resumed"):
+    """A ceremony that was interrupted goes on at the beginning of its step."""
+
+    step: Count
+    undone: KeysIfAny
+    """What the step had made: it was destroyed, and is made again."""
+
+
+@dataclass(frozen=True)
+class CeremonyAttested(Event, kind="ceremony-attested"):
+    """Somebody who took part signed the head of the log at the end of the ceremony."""
+
+    person: Name
+    statement: Statement
+    signature: Armour
+
+
+@dataclass(frozen=True)
+class CeremonyClosed(Event, kind="ceremony-closed"):
+    """Every step is done and everyone has signed: the ceremony's keys are active."""
+
+    by: Pair
+    ceremony: Name
+
+
+@dataclass(frozen=True)
+class CeremonyAborted(Event, kind="ceremony-aborted"):
+    """The ceremony ended before its closing: what it made is destroyed."""
+
+    by: Pair
+    ceremony: Name
+    step: Count
+    """The step at which it ended, from 1."""
+    reason: Reason
+
+
+@dataclass(frozen=True)
 class PersonAppointed(Event, kind="person-appointed"):
     """A person is appointed to a role with an OpenSSH public key."""
 
     person: Name
     role: Annotated[Role, one_of(Role)]
     public_key: Line
+    manager: Annotated[str | None, optional(_NAME)]
+    """Whom he or she reports to, if to anybody."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +218,9 @@ class PinSealed(Event, kind="pin-sealed"):
 
 
 @dataclass(frozen=True)
-class CeremonyClosed(Event, kind="ceremony-closed"):
+class SiteFounded(Event, kind="site-founded"):
     """The genesis is complete: from here on the log obeys the people that it appointed."""
 
     site: Name
-    ceremony: Name
-    plan: Digest
     log_key: Annotated[bytes, encoded(32)]
     """The Ed25519 public key that signs this log."""

@@ -1,0 +1,77 @@
+"""What is done in each step of a ceremony on a site that stands, by the name of its action.
+
+An act asks the people and calls the desk; what it leaves on the record is for the state machine to
+judge. Every action of :mod:`kif.ledger.actions` has its act here, or one of the genesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from kif.ceremony.ending import Ending
+from kif.ceremony.people import People, until_right
+from kif.ceremony.plan import in_words
+from kif.formats.error import BadInput
+from kif.hsm.key import Algorithm
+from kif.ledger.approval import CEREMONY
+from kif.ledger.events.ceremony import Role
+from kif.ledger.plan import Step
+from kif.ledger.running import Running
+from kif.oracle.ceremony import Ceremonies
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A step that is open: the desk, the people, the ceremony as it stood when it began."""
+
+    desk: Ceremonies
+    people: People
+    running: Running
+    step: Step
+
+
+Act = Callable[[Scene], None]
+
+
+def _open(scene: Scene) -> None:
+    """The token was opened before the ceremony could begin."""
+    scene.people.tell(f"Opened by {' and '.join(scene.running.of_role(Role.OPERATOR))}.")
+
+
+def _approve(scene: Scene) -> None:
+    scene.people.tell(in_words(scene.running.plan))
+    statement = scene.running.statement()
+    for person in scene.running.everyone:
+        if person not in scene.running.approved:
+            approve = partial(_approve_one, scene, person, statement)
+            until_right(scene.people, approve, partial(scene.desk.miss, person))
+
+
+def _approve_one(scene: Scene, person: str, statement: bytes) -> None:
+    scene.desk.approve(person, scene.people.sign(person, CEREMONY, statement))
+
+
+def _form(scene: Scene) -> None:
+    key = scene.running.key(scene.step.values["key"])
+    algorithm = Algorithm(scene.step.values["algorithm"])
+    for number, person in enumerate(scene.running.of_role(Role.CUSTODIAN), start=1):
+
+        def enter(person: str = person, number: int = number) -> None:
+            component = scene.people.component(person, key, number)
+            given = (component.value, component.check_value)
+            scene.desk.enter(key, algorithm, person, number, *given)
+
+        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))
+    kcv = scene.desk.form(key, algorithm, scene.step.values["years"])
+    scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
+
+
+def _close(scene: Scene) -> None:
+    desk, people = scene.desk, scene.running.everyone
+    ending = Ending.ask(scene.people, people, desk.attestation(), desk.verify)
+    desk.close(ending.signed, ending.misses)
+
+
+ACTS: dict[str, Act] = {"open": _open, "approve": _approve, "form": _form, "close": _close}

@@ -1,0 +1,71 @@
+"""Holding a ceremony on a site that stands: from its beginning, or on from where it was left.
+
+>>> with app.oracle() as oracle:
+...     hold(oracle.ceremonies, load_plan(path), "bank", people)
+
+Whatever ends it, it stands at its step: ``resume`` goes on there, ``abort`` ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kif.ceremony.acts import ACTS, Scene
+from kif.ceremony.people import People
+from kif.ceremony.steps import go_through
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.formats.keyref import KeyRef
+from kif.ledger.approval import CEREMONY
+from kif.ledger.events.ceremony import Role
+from kif.ledger.plan import Plan, Step
+from kif.oracle.ceremony import Ceremonies
+
+
+def hold(desk: Ceremonies, plan: Plan, subject: str, people: People) -> tuple[KeyRef, ...]:
+    """Hold a ceremony to its end; return the keys that it made, which are active then.
+
+    Raises ``Refused`` (CUSTODIANS) when the site has not as many people as the plan needs.
+    """
+    custodians, witnesses = (
+        _taking_part(desk, plan, role, people) for role in (Role.CUSTODIAN, Role.WITNESS)
+    )
+    desk.begin(plan, subject, custodians, witnesses)
+    return _go_on(desk, people)
+
+
+def resume(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
+    """Go on with the ceremony that stands, at the beginning of its step."""
+    running = desk.running()
+    people.tell(f"The ceremony '{running.name}' goes on.")
+    desk.resume()
+    return _go_on(desk, people)
+
+
+def deviate(desk: Ceremonies, reason: str, names: Sequence[str], people: People) -> None:
+    """Record a deviation from the plan at the open step; two of those present sign it."""
+    running = desk.running()
+    statement = running.deviation(running.done + 1, reason)
+    desk.deviate(reason, {name: people.sign(name, CEREMONY, statement) for name in names})
+
+
+def _go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
+    made: list[KeyRef] = []
+
+    def act(step: Step) -> None:
+        running = desk.running()
+        made[:] = running.made
+        ACTS[step.action](Scene(desk, people, running, step))
+
+    go_through(people, desk.running, act, lambda number: desk.done())
+    return tuple(made)
+
+
+def _taking_part(desk: Ceremonies, plan: Plan, role: Role, people: People) -> Sequence[str]:
+    there, count = desk.of_role(role), plan.roles[role]
+    if len(there) < count:
+        raise Refused(
+            Control.CUSTODIANS,
+            f"The plan needs {count} {role.plural}; the site has {len(there)}.",
+        )
+    return people.present(role.value, there, count) if count else ()

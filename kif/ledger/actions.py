@@ -1,0 +1,141 @@
+"""The actions that a plan's steps are made of: what each takes, needs and leaves.
+
+What an action needs has to be left by a step before it, or to be there from the beginning; nothing
+is made twice. These are facts about the room, the token and the ledger, in the words that a person
+is told::
+
+    "form" needs "signatures over the plan" and leaves "the key emv-ac"
+
+Which code acts on an action is :mod:`kif.ceremony.acts`; an action without code is an error there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kif.formats.purpose import PURPOSES, Owner
+from kif.ledger.events.ceremony import Role
+from kif.ledger.field import Field, list_field, number_field
+
+SIGNATURES, TOKEN = "signatures over the plan", "an open token"
+PEOPLE, SEALED, CERTIFICATES = "people with their keys", "sealed PINs", "the site's certificates"
+SITE = "a site"
+ALGORITHMS = ("2TDEA", "3TDEA", "AES-128", "AES-192", "AES-256")
+
+
+@dataclass(frozen=True)
+class Action:
+    """A row of the table. Facts may name a parameter: ``the key {key}``; of a list, each."""
+
+    who: tuple[str, ...]
+    """Who may act in it."""
+    does: str
+    """What the HSM, or the program, does in it."""
+    takes: Mapping[str, Field] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+    hands: Mapping[Role, int] = field(default_factory=dict)
+    """How many different people of a role it takes at least; fewer would be single-handed."""
+    makes: bool = False
+    """Whether it makes a key of the ceremony's subject, of the purpose ``key``."""
+    founding: bool | None = None
+    """Whether it is for the plan of a new site alone, or never for it; None: both."""
+
+
+def facts(named: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield facts with the values of a step's parameters in them."""
+    for fact in named:
+        lists = [name for name in values if isinstance(values[name], tuple) and name in fact]
+        if lists:
+            yield from (fact.format(**{lists[0]: each}) for each in values[lists[0]])
+        else:
+            yield fact.format(**values)
+
+
+def _purpose(owners: set[Owner], what: str) -> Field:
+    known = [name for name, row in PURPOSES.items() if row.owner in owners]
+    return Field(lambda value: value in known, f"{what}: one of {', '.join(known)}")
+
+
+_SITE_KEY = _purpose({Owner.SITE}, "a key of the site")
+_KEY = _purpose({Owner.ISSUER, Owner.VENDOR}, "a key of an issuer or a vendor")
+_ALGORITHM = Field(lambda value: value in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
+_TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
+_TWO_OPERATORS = {Role.OPERATOR: 2}
+
+ACTIONS: dict[str, Action] = {
+    "open": Action(
+        ("operators",),
+        "The token is open: two operators gave their passphrases.",
+        needs=(SITE,),
+        leaves=(TOKEN,),
+        hands=_TWO_OPERATORS,
+        founding=False,
+    ),
+    "appoint": Action(
+        ("everyone",),
+        "Names, roles and public keys are noted.",
+        leaves=(PEOPLE,),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        founding=True,
+    ),
+    "approve": Action(
+        ("everyone",),
+        "Each signature is verified under the key that the person was appointed with.",
+        needs=(PEOPLE,),
+        leaves=(SIGNATURES,),
+        hands=_TWO_OPERATORS,
+    ),
+    "seal": Action(
+        ("everyone",),
+        "PINs are drawn at random and sealed to their holders.",
+        needs=(SIGNATURES,),
+        leaves=(SEALED,),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        founding=True,
+    ),
+    "make-token": Action(
+        ("hsm",),
+        "A token is initialised with the PINs that were drawn.",
+        needs=(SEALED,),
+        leaves=(TOKEN,),
+        founding=True,
+    ),
+    "generate": Action(
+        ("hsm",),
+        "Keys are generated inside the token.",
+        takes={"keys": list_field(_SITE_KEY, 1, 10, "keys of the site")},
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {keys}",),
+        founding=True,
+    ),
+    "certify": Action(
+        ("hsm",),
+        "The site's CA signs its own certificate and the recipient's.",
+        needs=("the key site-ca", "the key envelope-recipient"),
+        leaves=(CERTIFICATES,),
+        founding=True,
+    ),
+    "form": Action(
+        ("custodians",),
+        "The components are combined inside the token; the sum is never outside.",
+        takes={
+            "key": _KEY,
+            "algorithm": _ALGORITHM,
+            "years": number_field(1, 30).optional(),
+        },
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {key}",),
+        hands=_TWO_CUSTODIANS,
+        makes=True,
+        founding=False,
+    ),
+    "close": Action(
+        ("everyone",),
+        "Everyone signs the end of the record; the keys become active.",
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_OPERATORS,
+    ),
+}

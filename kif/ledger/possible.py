@@ -1,0 +1,115 @@
+"""Whether a plan can work: its steps are gone through on a model of room, token and ledger.
+
+1. Its author is not its approver; 2. each step is for this kind of plan, and whoever may acts; 3.
+no step is single-handed; 4. what a step needs is there by then, and nothing is made twice; 5. it
+ends with its only closing, and a site is whole then; 6. keys are of the owner that the plan is for.
+
+>>> check(Plan.decode(text))
+
+The state machine asks this before it lets a ceremony begin, ``kif ceremony check`` before anyone
+meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kif.formats.purpose import PURPOSES, Owner
+from kif.ledger.actions import CERTIFICATES, PEOPLE, SEALED, SITE, facts
+from kif.ledger.events.ceremony import Role
+from kif.ledger.plan import About, Impossible, Plan, Step
+
+_OPERATORS = 2
+_OWNERS = {About.ISSUER: Owner.ISSUER, About.VENDOR: Owner.VENDOR}
+_SITE_KEYS = tuple(name for name, row in PURPOSES.items() if row.owner is Owner.SITE)
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan that can't work. Raises ``Impossible`` for the first thing that is wrong."""
+    if plan.author == plan.approver:
+        raise Impossible(
+            ("approver",),
+            f"{plan.author} is author and approver; a plan is reviewed by somebody else.",
+        )
+    if plan.roles[Role.OPERATOR] < _OPERATORS:
+        raise Impossible(("roles", "operator"), "A token is opened by two operators at least.")
+    there = _at_the_beginning(plan)
+    for at, step in enumerate(plan.steps):
+        place = ("steps", at)
+        _check_kind(plan, step, at)
+        _check_hands(plan, step, at)
+        for fact in facts(step.does.needs, step.values):
+            if fact not in there:
+                raise Impossible(
+                    place, f"{_named(step, at)} needs {fact}, which nothing before it leaves."
+                )
+        for fact in facts(step.does.leaves, step.values):
+            if fact in there:
+                raise Impossible(place, f"{_named(step, at)} leaves {fact}, which is there before.")
+            there.add(fact)
+    _check_end(plan, there)
+
+
+def _at_the_beginning(plan: Plan) -> set[str]:
+    return set() if plan.founds else {SITE, PEOPLE, SEALED, CERTIFICATES}
+
+
+def _check_kind(plan: Plan, step: Step, at: int) -> None:
+    action = step.does
+    if action.founding not in (None, plan.founds):
+        kind = "that makes a site" if action.founding else "on a site that stands"
+        raise Impossible(("steps", at, "action"), f"{_named(step, at)} is for a plan {kind} alone.")
+    if step.who.value not in action.who:
+        raise Impossible(
+            ("steps", at, "who"),
+            f"{_named(step, at)} is done by {' or '.join(action.who)}, not by {step.who.value}.",
+        )
+    key = step.values.get("key")
+    if action.makes and key is not None:
+        _check_key(plan, step, at, key)
+
+
+def _check_key(plan: Plan, step: Step, at: int, purpose: str) -> None:
+    row, owner = PURPOSES[purpose], _OWNERS.get(plan.about)
+    if row.owner is not owner or not row.formed:
+        whose = f"a plan about {plan.about.value}"
+        raise Impossible(
+            ("steps", at, "key"), f"{_named(step, at)} makes {purpose}, which is no key of {whose}."
+        )
+    algorithm = step.values["algorithm"]
+    if algorithm not in row.algorithms:
+        raise Impossible(
+            ("steps", at, "algorithm"),
+            f"{_named(step, at)} makes {purpose} with {algorithm}; it is "
+            f"{' or '.join(sorted(row.algorithms))}.",
+        )
+
+
+def _check_hands(plan: Plan, step: Step, at: int) -> None:
+    for role, least in step.does.hands.items():
+        if plan.roles[role] < least:
+            raise Impossible(
+                ("steps", at),
+                f"{_named(step, at)} would be single-handed: it takes {least} {role.plural}, and "
+                f"the plan has {plan.roles[role]}.",
+            )
+
+
+def _check_end(plan: Plan, there: set[str]) -> None:
+    closings = [at for at, step in enumerate(plan.steps) if step.action == "close"]
+    if closings != [len(plan.steps) - 1]:
+        raise Impossible(("steps",), "A plan ends with 'close', and has it once.")
+    if not plan.founds:
+        return
+    for fact in _whole_site():
+        if fact not in there:
+            raise Impossible(("steps",), f"The site would be without {fact} at the end.")
+
+
+def _whole_site() -> Iterator[str]:
+    yield from (PEOPLE, SEALED, CERTIFICATES)
+    yield from (f"the key {name}" for name in _SITE_KEYS)
+
+
+def _named(step: Step, at: int) -> str:
+    return f"Step {at + 1} ({step.action})"

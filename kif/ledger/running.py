@@ -1,0 +1,145 @@
+"""A ceremony that is running: its plan, who takes part, and how far it has come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kif.formats import canonical
+from kif.formats.keyref import KeyRef
+from kif.ledger.approval import CEREMONY
+from kif.ledger.events.ceremony import Role
+from kif.ledger.plan import Plan, Step
+
+Head = tuple[int, str]
+"""Size and root (hex) of the log that a checkpoint was signed over."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A ceremony that is not closed. Steps are counted from 1."""
+
+    plan: Plan
+    site: str
+    subject: str
+    keys: tuple[KeyRef, ...] = ()
+    people: tuple[tuple[str, str], ...] = ()
+    """Name and role of everyone who takes part; of a genesis, everyone who was appointed."""
+    done: int = 0
+    """How many steps are done."""
+    approved: tuple[str, ...] = ()
+    entered: tuple[tuple[KeyRef, int, str], ...] = ()
+    """In the open step: which component of which key came from whom."""
+    made: tuple[KeyRef, ...] = ()
+    """The keys that were made so far."""
+    made_here: tuple[KeyRef, ...] = ()
+    """Those of them that the open step made."""
+    happened: int = 0
+    """How many events the open step has."""
+    attested: tuple[str, ...] = ()
+    head: Head = (0, "")
+    """What was attested."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the ceremony."""
+        return self.plan.ceremony
+
+    @property
+    def open(self) -> Step | None:
+        """Return the step that is open; None when all are done."""
+        steps = self.plan.steps
+        return steps[self.done] if self.done < len(steps) else None
+
+    def of_role(self, role: Role) -> tuple[str, ...]:
+        """Return who takes part in a role, in order."""
+        return tuple(name for name, known in self.people if known == role.value)
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """Return the names of all who take part."""
+        return tuple(name for name, _ in self.people)
+
+    def key(self, purpose: str) -> KeyRef:
+        """Return the key of a purpose that this ceremony makes. Raises ``KeyError``."""
+        return {key.purpose: key for key in self.keys}[purpose]
+
+    def statement(self) -> bytes:
+        """Return exactly what everyone signs at the beginning (canonical JSON)."""
+        fields: dict[str, Any] = {
+            "approve": CEREMONY,
+            "ceremony": self.name,
+            "for": self.subject,
+            "keys": [str(key) for key in self.keys],
+            "plan": self.plan.digest,
+            "site": self.site,
+        }
+        return canonical.encode(fields)
+
+    def attestation(self, head: Head) -> bytes:
+        """Return exactly what everyone signs at the end: the log's head (canonical JSON)."""
+        size, root = head
+        fields = {
+            "attest": CEREMONY,
+            "ceremony": self.name,
+            "plan": self.plan.digest,
+            "root": root,
+            "site": self.site,
+            "size": size,
+        }
+        return canonical.encode(fields)
+
+    def deviation(self, step: int, reason: str) -> bytes:
+        """Return exactly what two people sign about a deviation (canonical JSON)."""
+        fields = {
+            "ceremony": self.name,
+            "deviate": CEREMONY,
+            "plan": self.plan.digest,
+            "reason": reason,
+            "site": self.site,
+            "step": step,
+        }
+        return canonical.encode(fields)
+
+    def encode(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return fields | {
+            "plan": self.plan.text,
+            "keys": _texts(self.keys),
+            "made": _texts(self.made),
+            "made_here": _texts(self.made_here),
+            "people": [list(each) for each in self.people],
+            "approved": list(self.approved),
+            "attested": list(self.attested),
+            "head": list(self.head),
+            "entered": [[str(key), number, who] for key, number, who in self.entered],
+        }
+
+    @classmethod
+    def restore(cls, fields: dict[str, Any]) -> Running:
+        """Return what ``encode`` gave."""
+        return cls(
+            **fields
+            | {
+                "plan": Plan.decode(fields["plan"]),
+                "keys": _keys(fields["keys"]),
+                "made": _keys(fields["made"]),
+                "made_here": _keys(fields["made_here"]),
+                "people": tuple((name, role) for name, role in fields["people"]),
+                "approved": tuple(fields["approved"]),
+                "attested": tuple(fields["attested"]),
+                "head": (fields["head"][0], fields["head"][1]),
+                "entered": tuple((KeyRef.parse(k), n, who) for k, n, who in fields["entered"]),
+            }
+        )
+
+
+def _texts(keys: Iterable[KeyRef]) -> list[str]:
+    return [str(key) for key in keys]
+
+
+def _keys(texts: Iterable[str]) -> tuple[KeyRef, ...]:
+    return tuple(map(KeyRef.parse, texts))

@@ -1,0 +1,227 @@
+"""The ceremonies' desk: what is recorded, and what the HSM does, as a ceremony goes along its plan.
+
+A key's entry is durable before its object stands in the token. Whatever ends the process leaves the
+ceremony at its step; it is resumed there, or aborted. What an interrupted step had made goes from
+the token before the record says so: no key without a record, no record without a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput, KifError
+from kif.formats.kcv import Kcv
+from kif.formats.keyref import KeyRef
+from kif.formats.purpose import purpose_of
+from kif.formats.secret import Secret
+from kif.formats.text import for_the_record
+from kif.hsm.component import Combination, component_kcv
+from kif.hsm.key import Algorithm
+from kif.hsm.token import Token
+from kif.ledger.approval import CEREMONY
+from kif.ledger.event import Event
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyAttested,
+    CeremonyBegun,
+    CeremonyClosed,
+    CeremonyDeviated,
+    CeremonyResumed,
+    PlanApproved,
+    Role,
+    StepDone,
+    StepMissed,
+)
+from kif.ledger.events.key import ComponentEntered, KeyFormed
+from kif.ledger.plan import Plan
+from kif.ledger.running import Running
+from kif.oracle.desk import Desk
+from kif.oracle.group import Step
+from kif.oracle.rows import forget_keys, key_row, move_keys
+
+
+@dataclass(frozen=True)
+class Ceremonies:
+    """The desk of whoever holds a ceremony on a site that stands."""
+
+    desk: Desk
+    _combinations: dict[KeyRef, Combination] = field(default_factory=dict)
+
+    def standing(self) -> Running | None:
+        """Return the ceremony that is not closed, if there is one."""
+        with self.desk.record.deciding() as state:
+            return state.ceremonies.running
+
+    def running(self) -> Running:
+        """Return the ceremony that is not closed. Raises ``Refused`` (CEREMONY)."""
+        with self.desk.record.deciding() as state:
+            return state.ceremonies.require_running()
+
+    def of_role(self, role: Role) -> Sequence[str]:
+        """Return the names of the site's people of a role."""
+        with self.desk.record.deciding() as state:
+            return state.people.of_role(role)
+
+    def begin(
+        self, plan: Plan, subject: str, custodians: Sequence[str], witnesses: Sequence[str]
+    ) -> None:
+        """Begin a ceremony with those who take part, beside the two who opened the token."""
+
+        def work(step: Step) -> None:
+            keys = step.state.ceremonies.next_keys(plan, subject)
+            people = (tuple(custodians), tuple(witnesses))
+            step.record(CeremonyBegun(step.by, plan.text, subject, *people, keys))
+
+        self.desk.record.write(work)
+
+    def approve(self, person: str, signature: str) -> None:
+        """Take somebody's SSH signature over the statement of the running ceremony."""
+        statement = self.running().statement().decode()
+        self._record(PlanApproved(person, statement, signature))
+
+    def miss(self, person: str, wrong: KifError) -> None:
+        """Record that somebody's attempt in the open step was not taken."""
+        self._record(_missed(self.running(), person, wrong))
+
+    def deviate(self, reason: str, signatures: Mapping[str, str]) -> None:
+        """Record a deviation that two of those present have signed."""
+        at = self.running().done + 1
+        people, given = tuple(signatures), tuple(signatures.values())
+        self._record(CeremonyDeviated(at, reason, people, given))
+
+    def done(self) -> None:
+        """Take the open step as done."""
+        self._record(StepDone(self.running().done + 1))
+
+    def enter(
+        self,
+        key: KeyRef,
+        algorithm: Algorithm,
+        person: str,
+        number: int,
+        component: Secret,
+        check_value: str,
+    ) -> Kcv:
+        """Fold a component in, whose check value (hex) is its sheet's; return that.
+
+        Raises ``BadInput`` (COMPONENT) when it is not.
+        """
+        kcv = _checked(self.desk.keys.token, algorithm, component, check_value)
+        self._record(ComponentEntered(person, key, number, str(kcv)))
+        if key not in self._combinations:
+            self._combinations[key] = Combination(self.desk.keys.token, algorithm)
+        self._combinations[key].enter(component)
+        return kcv
+
+    def form(self, key: KeyRef, algorithm: Algorithm, years: int | None) -> Kcv:
+        """Form a key of its components inside the token; return its check value.
+
+        ``years`` is its cryptoperiod from now, if it has one. Raises ``Refused`` (KEY_WEAK) for a
+        weak one, and leaves nothing.
+        """
+        combination = self._combinations.pop(key)
+        try:
+            combination.require_strong()
+            values = combination.check_values()
+            kcv, derived = str(values.kcv), str(values.derived)
+            usage = purpose_of(key).usage
+
+            def work(step: Step) -> None:
+                until = None if years is None else _after(step.now, years)
+                step.record(KeyFormed(step.by, key, usage, algorithm.value, kcv, derived, until))
+                step.session.add(key_row(step.state, key))
+
+            self.desk.record.write(work)
+            combination.form(str(key))
+        finally:
+            combination.close()
+        return values.kcv
+
+    def resume(self) -> None:
+        """Go on with an interrupted ceremony, at the beginning of its step."""
+        running = self.running()
+        self._forget_components()
+        for key in running.made_here:
+            self.desk.keys.destroy(key)
+
+        def work(step: Step) -> None:
+            step.record(CeremonyResumed(running.done + 1, running.made_here))
+            forget_keys(step, running.made_here)
+
+        self.desk.record.write(work)
+
+    def attestation(self) -> bytes:
+        """Return what everyone signs at the end: the head of the log, as it is signed now."""
+        with self.desk.record.deciding() as state:
+            return state.ceremonies.require_running().attestation(state.head)
+
+    def verify(self, person: str, statement: bytes, signature: str) -> None:
+        """Verify somebody's signature. Raises ``Refused`` or ``BadInput`` (APPROVAL_SIGNATURE)."""
+        with self.desk.record.deciding() as state:
+            state.people.verify(person, CEREMONY, statement.decode(), signature)
+
+    def close(
+        self, signatures: Mapping[str, str], misses: Sequence[tuple[str, KifError]] = ()
+    ) -> None:
+        """Close the ceremony with everyone's signature over its end: its keys are active.
+
+        ``misses`` came while they signed: recorded before, they would have moved the end.
+        """
+        statement = self.attestation().decode()
+
+        def work(step: Step) -> None:
+            for person, wrong in misses:
+                step.record(_missed(step.state.ceremonies.require_running(), person, wrong))
+            for person, signature in signatures.items():
+                step.record(CeremonyAttested(person, statement, signature))
+            running = step.state.ceremonies.require_running()
+            step.record(CeremonyClosed(step.by, running.name))
+            move_keys(step, running.made)
+
+        self.desk.record.write(work)
+
+    def abort(self, reason: str) -> None:
+        """End the running ceremony; what it made is destroyed."""
+        self._forget_components()
+        running = self.running()
+
+        def work(step: Step) -> None:
+            sentence = for_the_record(reason)
+            step.record(CeremonyAborted(step.by, running.name, running.done + 1, sentence))
+            move_keys(step, running.made)
+
+        self.desk.record.write(work)
+        for key in running.made:
+            self.desk.keys.destroy(key)
+
+    def _record(self, event: Event) -> None:
+        self.desk.record.write(lambda step: step.record(event))
+
+    def _forget_components(self) -> None:
+        for combination in self._combinations.values():
+            combination.close()
+        self._combinations.clear()
+
+
+def _missed(running: Running, person: str, wrong: KifError) -> StepMissed:
+    return StepMissed(person, running.done + 1, wrong.control, for_the_record(wrong.sentence))
+
+
+def _after(time: datetime, years: int) -> datetime:
+    """Return the same moment some years later; of 29 February, a day before."""
+    day = min(time.day, 28) if time.month == 2 else time.day
+    return time.replace(year=time.year + years, day=day)
+
+
+def _checked(token: Token, algorithm: Algorithm, component: Secret, check_value: str) -> Kcv:
+    kcv = component_kcv(token, algorithm, component)
+    if kcv.value.hex().upper() != check_value.strip().upper():
+        raise BadInput(
+            Control.COMPONENT,
+            f"The component's check value is {kcv}, but its sheet says another. It was not "
+            "entered; read it from the sheet again.",
+        )
+    return kcv
