@@ -14,7 +14,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from kif.ceremony.genesis import USER_PIN, hold_genesis
+from kif.ceremony.genesis import hold_genesis
 from kif.ceremony.hold import hold
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
@@ -26,6 +26,7 @@ from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
+from kif.ledger.genesis import USER_PIN
 from kif.ledger.plan import Plan
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject

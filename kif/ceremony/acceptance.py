@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kif.ceremony.genesis import USER_PIN
 from kif.ceremony.seal import Destination, put_in_place, seal_beside, unseal
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.secret import Secret
 from kif.ledger.events.site import LibraryAccepted
+from kif.ledger.genesis import USER_PIN
 from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.local import open_record

@@ -40,11 +40,11 @@ from kif.ledger.events.ceremony import (
     Role,
     StepDone,
 )
+from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import Plan, Step
 from kif.ledger.running import Running
 from kif.oracle.home import Home, sync, sync_tree
 
-USER_PIN, SO_PIN = "user-pin", "so-pin"
 _HOLDERS = ((USER_PIN, Role.OPERATOR), (SO_PIN, Role.CUSTODIAN))
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,30}[A-Za-z0-9-])?")
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from kif.ceremony.genesis import USER_PIN
 from kif.ceremony.seal import Destination
 from kif.console.terminal import OpenedPin, ask_pin
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
+from kif.ledger.genesis import USER_PIN
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, open_oracle

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from kif.ceremony.genesis import USER_PIN, hold_genesis, resume_genesis, standing_genesis
+from kif.ceremony.genesis import hold_genesis, resume_genesis, standing_genesis
 from kif.ceremony.hold import hold, resume
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
@@ -30,6 +30,7 @@ from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
+from kif.ledger.genesis import USER_PIN
 from kif.line.round import Tally, make_cards
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView

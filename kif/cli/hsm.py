@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from kif.ceremony.acceptance import accept_library
-from kif.ceremony.genesis import USER_PIN
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.console.terminal import ask_holders
@@ -17,6 +16,7 @@ from kif.hsm.kat.throwaway import is_software, throwaway_token
 from kif.hsm.kat.vector import of_category, read
 from kif.hsm.library import library_digest, softhsm_library
 from kif.hsm.promises import tried
+from kif.ledger.genesis import USER_PIN
 
 
 @click.group()

@@ -18,6 +18,7 @@ from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
+from kif.ledger.custody import Custody
 from kif.ledger.event import Event
 from kif.ledger.events import ceremony as of_ceremony
 from kif.ledger.events import key as of_key
@@ -63,8 +64,16 @@ _ACTION_OF: dict[type[Event], str] = {
 class Ceremonies:
     """The ceremony that is running, if one is: one at a time."""
 
-    def __init__(self, journal: Journal, people: People, keys: Keys, issuers: Issuers) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        people: People,
+        keys: Keys,
+        issuers: Issuers,
+        custody: Custody,
+    ) -> None:
         self._journal, self._people, self._keys, self._issuers = journal, people, keys, issuers
+        self._custody = custody
         self.running: Running | None = None
 
     def begin_genesis(self, event: GenesisBegun) -> None:
@@ -93,7 +102,9 @@ class Ceremonies:
             f"The plan makes {', '.join(map(str, expected)) or 'no key'} next, not "
             f"{', '.join(map(str, event.keys)) or 'none'}.",
         )
-        self._set(Running(plan, site, event.subject, event.keys, people))
+        running = Running(plan, site, event.subject, event.keys, people)
+        self._custody.require_possible(_assignments(running))
+        self._set(running)
 
     def next_keys(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
         """Return the keys that a plan would make now, in its order."""
@@ -141,6 +152,9 @@ class Ceremonies:
                     f"Component {event.component} of {event.key} was entered before, or by "
                     f"{event.person}, who has entered another. Each has a custodian of its own.",
                 )
+        self._custody.make(str(event.key), _components(running))
+        part = f"the component {event.kcv} of {event.key.owner}/{event.key.purpose}"
+        self._custody.hold(str(event.key), part, event.person)
         entered = (*running.entered, (event.key, event.component, event.person))
         self._change(running, entered=entered)
 
@@ -148,7 +162,7 @@ class Ceremonies:
         """Enter a key that has the components of all custodians who take part."""
         running = self._making(event.key)
         count = sum(key == event.key for key, _, _ in running.entered)
-        needed = max(_COMPONENTS, len(running.of_role(Role.CUSTODIAN)))
+        needed = _components(running)
         if count < needed:
             raise Refused(
                 Control.COMPONENT,
@@ -195,6 +209,7 @@ class Ceremonies:
             "What is made again is exactly what the interrupted step had made.",
         )
         self._keys.unmade(event.undone)
+        self._forget_entered(running)
         left = tuple(key for key in running.made if key not in event.undone)
         self._change(running, made=left, made_here=(), entered=(), attested=(), happened=0)
 
@@ -221,6 +236,7 @@ class Ceremonies:
         running = self._named(event.ceremony)
         self._at(event.step)
         self._keys.step_all(running.made, KeyState.DESTROYED)
+        self._forget_entered(running)
         self._set(None)
 
     def require_running(self) -> Running:
@@ -293,6 +309,11 @@ class Ceremonies:
         _require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
         return running
 
+    def _forget_entered(self, running: Running) -> None:
+        """Let go of a key whose components were entered in a step that is not done."""
+        for key, _, _ in running.entered:
+            self._custody.unmake(str(key))
+
     def _named(self, name: str) -> Running:
         running = self.require_running()
         _require(running.name == name, f"The ceremony '{running.name}' is running, not '{name}'.")
@@ -319,6 +340,18 @@ class Ceremonies:
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.running = None if fields is None else Running.restore(fields)
+
+
+def _components(running: Running) -> int:
+    """Return how many components a key of this ceremony has: one for each custodian."""
+    return max(_COMPONENTS, len(running.of_role(Role.CUSTODIAN)))
+
+
+def _assignments(running: Running) -> Iterator[tuple[str, int, str, str]]:
+    """Yield what the plan would have people hold: secret, threshold, part and person."""
+    for key in running.keys:
+        for number, person in enumerate(running.of_role(Role.CUSTODIAN), start=1):
+            yield f"{key} by this plan", _components(running), f"{key} component {number}", person
 
 
 def _step(running: Running) -> str:

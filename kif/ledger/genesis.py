@@ -31,7 +31,8 @@ from kif.ledger.keys import Keys
 from kif.ledger.people import People
 
 LOG_SIGNER, SITE_CA = of_site(_LOG_SIGNER), of_site(_SITE_CA)
-_HOLDERS = {"user-pin": Role.OPERATOR, "so-pin": Role.CUSTODIAN}
+USER_PIN, SO_PIN = "user-pin", "so-pin"
+_HOLDERS = {USER_PIN: Role.OPERATOR, SO_PIN: Role.CUSTODIAN}
 _LEAST = 2
 
 
@@ -94,12 +95,12 @@ class Genesis:
     def accept_library(self, event: LibraryAccepted) -> None:
         """Note another library, sealed anew by the holders of the PIN."""
         _require(
-            sorted(event.by) == sorted(self.sealed["user-pin"][::2]),
+            sorted(event.by) == sorted(self.sealed[USER_PIN][::2]),
             "A library is accepted by the two holders of the user PIN.",
         )
         library = {"library": event.library, "library_digest": event.library_digest}
         self._journal.set(self, "token", self.token | library)
-        self._journal.put(self.sealed, "user-pin", _pairs(event.by, event.halves))
+        self._journal.put(self.sealed, USER_PIN, _pairs(event.by, event.halves))
 
     def found(self, event: SiteFounded, site: str, plan: str) -> None:
         """Note that the site is whole, and that its log is signed by its own key."""

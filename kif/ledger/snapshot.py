@@ -38,6 +38,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "genesis": state.genesis.encode(),
             "people": state.people.encode(),
             "keys": state.keys.encode(),
+            "custody": state.custody.encode(),
             "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
@@ -69,6 +70,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.genesis.restore(fields["genesis"])
     state.people.restore(fields["people"])
     state.keys.restore(fields["keys"])
+    state.custody.restore(fields["custody"])
     state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])

@@ -33,6 +33,7 @@ from kif.formats.state import JobState
 from kif.ledger.batches import Batches
 from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.chips import Chips
+from kif.ledger.custody import Custody
 from kif.ledger.event import Event
 from kif.ledger.events import batch as of_batch
 from kif.ledger.events import card as of_card
@@ -40,7 +41,7 @@ from kif.ledger.events import ceremony as of_ceremony
 from kif.ledger.events import key as of_key
 from kif.ledger.events import site as of_site
 from kif.ledger.form import write_time
-from kif.ledger.genesis import Genesis
+from kif.ledger.genesis import SO_PIN, Genesis
 from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
@@ -66,7 +67,10 @@ class State:
         self.keys = Keys(self.journal)
         self.genesis = Genesis(self.journal, self.people, self.keys, log_key)
         self.issuers = Issuers(self.journal)
-        self.ceremonies = Ceremonies(self.journal, self.people, self.keys, self.issuers)
+        self.custody = Custody(self.journal)
+        self.ceremonies = Ceremonies(
+            self.journal, self.people, self.keys, self.issuers, self.custody
+        )
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
         self.stations = Stations(self.journal)
@@ -126,7 +130,7 @@ class State:
             of_ceremony.GenesisBegun: lambda e, _: self._begin_genesis(e),
             of_ceremony.PersonAppointed: lambda e, _: self._appointed(e),
             of_ceremony.PlanApproved: lambda e, _: ceremonies.approve(e),
-            of_ceremony.PinSealed: lambda e, _: genesis.seal(e),
+            of_ceremony.PinSealed: lambda e, _: self._sealed(e),
             of_ceremony.TokenMade: lambda e, _: genesis.make_token(e),
             of_ceremony.KeyGenerated: lambda e, _: self._generated(e),
             of_ceremony.CertificateIssued: lambda e, _: genesis.certify(e),
@@ -151,7 +155,17 @@ class State:
 
     def _appointed(self, event: of_ceremony.PersonAppointed) -> None:
         self.people.appoint(event)
+        if event.manager is not None:
+            self.custody.report(event.person, event.manager)
         self.ceremonies.appointed(event.person, event.role)
+
+    def _sealed(self, event: of_ceremony.PinSealed) -> None:
+        """Take a sealed PIN; the security officer's lets keys out, so its parts are in custody."""
+        self.genesis.seal(event)
+        if event.purpose == SO_PIN:
+            self.custody.make(SO_PIN, len(event.holders))
+            for person, digest in zip(event.holders, event.halves, strict=True):
+                self.custody.hold(SO_PIN, f"the half {digest[:8]}", person)
 
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)

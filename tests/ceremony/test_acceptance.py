@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kif.ceremony.acceptance import accept_library
-from kif.ceremony.genesis import USER_PIN
 from kif.ceremony.seal import put_in_place
 from kif.formats.error import KifError, Refused
 from kif.formats.secret import Secret
+from kif.ledger.genesis import USER_PIN
 from kif.oracle.audit import audit
 from tests.site import OPERATORS, TestSite, make_site
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kif.ceremony.genesis import USER_PIN
+from kif.ledger.genesis import USER_PIN
 from kif.simulator.vendor import TEST_VENDOR
 from tests.certificate import issuer_certificate
 from tests.cli.kif import kif

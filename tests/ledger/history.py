@@ -309,7 +309,7 @@ def certified() -> list[Event]:
 def sealed() -> list[Event]:
     return [
         PinSealed("user-pin", BY, (DIGEST, DIGEST)),
-        PinSealed("so-pin", ("custodian-1", "custodian-2"), (DIGEST, DIGEST)),
+        PinSealed("so-pin", ("custodian-1", "custodian-2"), (DIGEST, "ce" * 32)),
     ]
 
 
