@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.site import TestSite, make_bare_site, received_file, rehearsing_people
+from tests.site import TestSite, found_site, received_file, rehearsing_people
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +47,7 @@ def arm(place: str, when: str) -> None:
 
 def _genesis(home: Path, armed: Callable[[], None]) -> None:
     armed()
-    make_bare_site(home)
+    found_site(home)
 
 
 def _vendor_keys(home: Path, armed: Callable[[], None]) -> None:

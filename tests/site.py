@@ -14,12 +14,13 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from kif.ceremony.destination import Destination
 from kif.ceremony.genesis import hold_genesis
 from kif.ceremony.hold import hold
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
-from kif.ceremony.seal import Destination, unseal
+from kif.ceremony.seal import unseal
 from kif.formats import canonical
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
@@ -92,7 +93,7 @@ def shipped(name: str) -> Plan:
     return load_plan(PLAN.with_name(f"{name}.yaml"))
 
 
-def make_bare_site(folder: Path) -> TestSite:
+def found_site(folder: Path) -> TestSite:
     """Hold a genesis ceremony."""
     home, people = Home(folder), rehearsing_people(folder)
     with home.alone():
@@ -100,9 +101,35 @@ def make_bare_site(folder: Path) -> TestSite:
     return TestSite(home, people)
 
 
+def make_bare_site(folder: Path) -> TestSite:
+    """Return a site after its genesis: a copy of the one that this process made."""
+    return _copy(_bare_site(), folder)
+
+
 def make_site(folder: Path) -> TestSite:
-    """Hold a genesis, register the TEST issuer, and hold its and the TEST vendor's ceremonies."""
-    site = make_bare_site(folder)
+    """Return a copy of a site with a TEST issuer, its keys and those of the TEST vendor."""
+    return _copy(_whole_site(), folder)
+
+
+def _copy(made: TestSite, folder: Path) -> TestSite:
+    shutil.copytree(made.home.path, folder, dirs_exist_ok=True)
+    return TestSite(Home(folder), rehearsing_people(folder))
+
+
+def _folder() -> Path:
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder) / "home"
+
+
+@cache
+def _bare_site() -> TestSite:
+    return found_site(_folder())
+
+
+@cache
+def _whole_site() -> TestSite:
+    site = make_bare_site(_folder())
     with site.oracle() as oracle:
         oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate.encode())
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
@@ -127,9 +154,7 @@ def claimed(oracle: LocalOracle, batch: str, station: str = "station-1") -> Clai
 @cache
 def shared_issuer() -> TestIssuer:
     """Return the TEST issuer of this process, whose certificate every site has registered."""
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder)
-    return TestIssuer(Path(folder), ISSUER)
+    return TestIssuer(_folder(), ISSUER)
 
 
 def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:

@@ -20,6 +20,7 @@ from kif.ledger.events.ceremony import (
     SiteFounded,
     StepMissed,
 )
+from kif.ledger.genesis import USER_PIN
 from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import rows_of
@@ -29,8 +30,6 @@ from kif.oracle.keys import SITE_SIGNER
 from kif.oracle.record import Record
 from kif.store.engine import Store, make_store
 from kif.store.models import Base
-
-_OPENERS = 2
 
 
 def found(room: Room) -> None:
@@ -59,7 +58,8 @@ def found(room: Room) -> None:
 
 def _record(room: Room, token: Token, store: Store, verifier: str) -> Record:
     signer = find_log_signer(token, str(SITE_SIGNER), room.running.site)
-    openers = tuple(room.of_role(Role.OPERATOR)[:_OPENERS])
+    threshold = room.draft.state.genesis.sealed[USER_PIN].threshold
+    openers = tuple(room.of_role(Role.OPERATOR)[:threshold])
     memory, tail = LogMemory.create(token), Tail.of(verifier)
     return Record(store, tail, signer, memory, openers, room.clock, os.urandom)
 

@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 
 from kif.ceremony.attempt import earlier_attempts, forget_attempts, leave_attempt
+from kif.ceremony.destination import Destination
 from kif.ceremony.draft import Draft
 from kif.ceremony.founding import found
 from kif.ceremony.making import certify, generate, make_token
 from kif.ceremony.people import People, until_right
 from kif.ceremony.plan import in_words
 from kif.ceremony.room import Room
-from kif.ceremony.seal import Destination, holders, require_passphrase, seal, unseal
+from kif.ceremony.seal import holders, require_passphrase, seal, unseal
 from kif.ceremony.steps import go_through
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
@@ -177,14 +178,19 @@ def _approve_one(room: Room, person: str, statement: bytes) -> None:
 
 
 def _seal(room: Room, step: Step) -> None:
-    folder, to = room.folder / "seal", Destination.of(room.place)
+    folder, to, threshold = (
+        room.folder / "seal",
+        Destination.of(room.place),
+        step.values["threshold"],
+    )
     for (purpose, role), pin in zip(_HOLDERS, (room.user_pin, room.so_pin), strict=True):
         given: dict[str, Secret] = {}
-        for name in room.of_role(role)[:2]:
+        for name in room.of_role(role):
             one = partial(_choose, room, name, purpose, given)
             until_right(room.people, one, partial(room.miss, name))
-        halves = seal(folder, purpose, pin, given, to)
-        room.note(PinSealed(purpose, tuple(given), tuple(halves)))
+        made = seal(folder, purpose, pin, given, threshold, to)
+        files = tuple(made.files.values())
+        room.note(PinSealed(purpose, threshold, tuple(given), files, made.quorum))
 
 
 def _choose(room: Room, person: str, purpose: str, given: dict[str, Secret]) -> None:
@@ -197,7 +203,7 @@ def _choose(room: Room, person: str, purpose: str, given: dict[str, Secret]) -> 
 def _unlock(room: Room, purpose: str) -> Secret:
     """Have the holders of a sealed PIN open it again."""
     folder = room.folder / "seal"
-    given = room.people.unlock(purpose, holders(folder, purpose), 2)
+    given = room.people.unlock(purpose, *holders(folder, purpose))
     return unseal(folder, purpose, given, Destination.of(room.place))
 
 

@@ -1,9 +1,13 @@
-"""The simple two-person seal: a PIN in XOR halves, each under its holder's passphrase.
+"""The seal: a PIN that any M of its N holders open, each with a passphrase of his or her own.
 
-A half alone says nothing of the PIN. Each is AES-256-GCM under a key that scrypt (RFC 7914) makes
-from the passphrase; authenticated with it is *where the PIN goes*: the token's label, the PKCS#11
-library and its digest. A PIN is not given to any other. The quorum of later ceremonies takes this
-seal's place.
+Each holder has a random key of 256 bits, kept under a key that scrypt (RFC 7914) makes from the
+passphrase. For each M of the holders the PIN is encrypted (AES-256-GCM) under a key that HKDF makes
+of their M keys, bound to *where the PIN goes*: the token's label, the PKCS#11 library and its
+digest. A PIN is not given to any other. M-1 holders lack 256 bits. The holders' keys are also kept
+under a key made of the PIN itself, so that any M of them can seal it anew for all::
+
+    FOLDER/PURPOSE/anna.json      anna's key, under her passphrase
+    FOLDER/PURPOSE/quorum         who holds it, how many open it, where to, and the sealed PIN
 """
 
 from __future__ import annotations
@@ -11,45 +15,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from kif.ceremony.destination import Destination, require_same
 from kif.formats import canonical
-from kif.formats.cmac import xor
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
-from kif.hsm.library import library_digest
-from kif.hsm.token import TokenPlace
 
 _COST = {"n": 2**15, "r": 8, "p": 1}
-_BYTES = ("salt", "nonce", "sealed")
+_KEY, _NONCE = 32, 12
+_BYTES = ("salt", "sealed")
 SHORTEST = 12
 """Characters that a passphrase has at least."""
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where a PIN goes: nowhere else does it open."""
+class Seal:
+    """What stands on the record of a seal: SHA-256 (hex) of its files."""
 
-    label: str
-    library: str
-    library_digest: str
-    """SHA-256 of the library's file, hex."""
-    own_folder: bool
-    """Whether the token is SoftHSM's, in the site's own folder."""
-
-    @classmethod
-    def of(cls, place: TokenPlace) -> Destination:
-        """Return the destination that a token's place is now. Raises ``DeviceFailed``."""
-        own = place.softhsm_directory is not None
-        return cls(place.label, str(place.library), library_digest(place.library), own)
+    files: Mapping[str, str]
+    """By holder."""
+    quorum: str
 
 
 def new_pin() -> Secret:
@@ -58,35 +55,97 @@ def new_pin() -> Secret:
 
 
 def seal(
-    folder: Path, purpose: str, secret: Secret, holders: Mapping[str, Secret], to: Destination
-) -> list[str]:
-    """Write one file for each holder (exactly two) with a sealed half of the secret.
-
-    ``holders`` maps a person to his or her passphrase. Returns the files' SHA-256 (hex) in their
-    order. Raises ``BadInput`` (SEAL) for a passphrase below 12 characters, or one for both.
-    """
-    return seal_beside(folder, purpose, purpose, secret, holders, to)
-
-
-def seal_beside(
     folder: Path,
-    place: str,
     purpose: str,
-    secret: Secret,
+    pin: Secret,
     holders: Mapping[str, Secret],
+    threshold: int,
     to: Destination,
-) -> list[str]:
-    """Do the same under another name than the purpose's, for ``put_in_place``."""
-    first, second = holders
-    mask = os.urandom(len(secret))
-    halves = {first: mask, second: xor(secret.reveal(), mask)}
-    require_passphrase(holders[first], [])
-    require_passphrase(holders[second], [holders[first]])
-    (folder / place).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for person, half in halves.items():
-        sealed = _sealed(purpose, person, half, holders[person], to)
-        _write(_file(folder, place, person), sealed)
-    return [half_digest(folder, place, person) for person in holders]
+) -> Seal:
+    """Seal a PIN to its holders, of whom so many open it; a seal that stood there is replaced.
+
+    ``holders`` maps a person to his or her passphrase. Raises ``BadInput`` (SEAL) for a passphrase
+    below 12 characters, or one that two of them chose.
+    """
+    keys = {person: os.urandom(_KEY) for person in holders}
+    chosen: list[Secret] = []
+    for passphrase in holders.values():
+        require_passphrase(passphrase, chosen)
+        chosen.append(passphrase)
+    place = folder / purpose
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in place.iterdir():
+        left.unlink()
+    for person, passphrase in holders.items():
+        salt = os.urandom(16)
+        sealed = _encrypt(_stretched(passphrase, salt), keys[person], _whose(purpose, person))
+        fields = {"person": person, "salt": salt.hex(), "sealed": sealed.hex()}
+        _write(place / f"{person}.json", fields)
+    _write(place / "quorum", _quorum(purpose, pin, keys, threshold, to))
+    files = {person: _digest(place / f"{person}.json") for person in holders}
+    return Seal(files, _digest(place / "quorum"))
+
+
+def seal_anew(folder: Path, purpose: str, pin: Secret, to: Destination) -> str:
+    """Seal an opened PIN for another destination, beside the old seal; return the file's SHA-256.
+
+    ``put_in_place`` makes it the one that counts. Nobody's passphrase is needed.
+    """
+    place = folder / purpose
+    quorum = _read(place / "quorum")
+    text = _decrypt(_of_pin(pin), bytes.fromhex(quorum["keys"]), purpose.encode())
+    keys = {person: bytes.fromhex(key) for person, key in json.loads(text).items()}
+    _write(place / "quorum.new", _quorum(purpose, pin, keys, quorum["threshold"], to))
+    return _digest(place / "quorum.new")
+
+
+def put_in_place(folder: Path, purpose: str) -> None:
+    """Have the seal that ``seal_anew`` made count from here on."""
+    (folder / purpose / "quorum.new").replace(folder / purpose / "quorum")
+
+
+def unseal(
+    folder: Path, purpose: str, given: Mapping[str, Secret], to: Destination | None
+) -> Secret:
+    """Open a seal with holders' passphrases, for a destination. Raises ``Refused`` (SEAL).
+
+    Without a destination it opens for whichever it was sealed for.
+    """
+    place = folder / purpose
+    quorum = _read(place / "quorum")
+    threshold, sealed_for = quorum["threshold"], Destination(**quorum["to"])
+    if len(given) < threshold:
+        raise Refused(
+            Control.SEAL,
+            f"The seal opens with {threshold} different people; {len(given)} came. Nothing was "
+            "opened.",
+        )
+    for person in given:
+        if person not in quorum["holders"]:
+            raise Refused(
+                Control.SEAL,
+                f"{person} holds no part of this seal; {', '.join(quorum['holders'])} do.",
+            )
+    if to is not None:
+        require_same(sealed_for, to)
+    keys = {person: _own(place, purpose, person, given[person]) for person in given}
+    subset = sorted(keys)[:threshold]
+    try:
+        blob = bytes.fromhex(quorum["sealed"]["/".join(subset)])
+        context = _context(purpose, subset, sealed_for)
+        return Secret(_decrypt(_of_keys([keys[each] for each in subset]), blob, context))
+    except (InvalidTag, KeyError):
+        raise Refused(
+            Control.SEAL,
+            f"The seal in {place / 'quorum'} does not open, though the passphrases are right: it "
+            "was made for another destination, or is of another day. Restore it from a backup.",
+        ) from None
+
+
+def holders(folder: Path, purpose: str) -> tuple[Sequence[str], int]:
+    """Return the people who hold a seal, and how many open it. Raises ``Refused`` (SEAL)."""
+    quorum = _read(folder / purpose / "quorum")
+    return quorum["holders"], quorum["threshold"]
 
 
 def require_passphrase(chosen: Secret, others: Collection[Secret]) -> None:
@@ -97,113 +156,49 @@ def require_passphrase(chosen: Secret, others: Collection[Secret]) -> None:
         )
     if chosen.reveal() in [each.reveal() for each in others]:
         raise BadInput(
-            Control.SEAL, "Somebody else has chosen this passphrase; each half has its own."
+            Control.SEAL, "Somebody else has chosen this passphrase; everyone has one of his own."
         )
 
 
-def put_in_place(folder: Path, place: str, purpose: str) -> None:
-    """Put halves that were sealed beside those of a purpose in their place, one by one."""
-    for new in sorted((folder / place).glob("*.json")):
-        new.replace(_file(folder, purpose, new.stem))
-    (folder / place).rmdir()
-
-
-def unseal(
-    folder: Path, purpose: str, holders: Mapping[str, Secret], to: Destination | None
-) -> Secret:
-    """Open the halves of two different people for a destination. Raises ``Refused`` (SEAL).
-
-    Without a destination it opens for whichever it was sealed for.
-    """
-    if len(holders) != 2:
-        raise Refused(
-            Control.SEAL,
-            f"The seal opens with two different people; {len(holders)} came. Nothing was opened.",
-        )
-    first, second = (_opened(folder, purpose, *each, to) for each in holders.items())
-    return Secret(xor(first, second))
-
-
-def holders(folder: Path, purpose: str) -> list[str]:
-    """Return the people who hold a half."""
-    return sorted(path.stem for path in folder.glob(f"{purpose}/*.json"))
-
-
-def half_digest(folder: Path, purpose: str, person: str) -> str:
-    """Return SHA-256 (hex) of the file of a person's half; of nothing when there is none."""
-    path = _file(folder, purpose, person)
-    return hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()
-
-
-def _sealed(
-    purpose: str, person: str, half: bytes, passphrase: Secret, to: Destination
+def _quorum(
+    purpose: str, pin: Secret, keys: Mapping[str, bytes], threshold: int, to: Destination
 ) -> dict[str, Any]:
-    salt, nonce = os.urandom(16), os.urandom(12)
-    context = _context(purpose, person, to)
-    cryptogram = AESGCM(_key(passphrase, salt)).encrypt(nonce, half, context)
+    sealed = {}
+    for subset in combinations(sorted(keys), threshold):
+        key = _of_keys([keys[person] for person in subset])
+        blob = _encrypt(key, pin.reveal(), _context(purpose, subset, to))
+        sealed["/".join(subset)] = blob.hex()
+    table = json.dumps({person: key.hex() for person, key in keys.items()}).encode()
     return {
-        "person": person,
+        "holders": sorted(keys),
+        "keys": _encrypt(_of_pin(pin), table, purpose.encode()).hex(),
+        "sealed": sealed,
+        "threshold": threshold,
         "to": vars(to),
-        "salt": salt.hex(),
-        "nonce": nonce.hex(),
-        "sealed": cryptogram.hex(),
     }
 
 
-def _opened(
-    folder: Path, purpose: str, person: str, passphrase: Secret, to: Destination | None
-) -> bytes:
-    if person not in holders(folder, purpose):
-        raise Refused(
-            Control.SEAL,
-            f"{person} holds no half of this seal; {' and '.join(holders(folder, purpose))} do.",
-        )
-    fields = _read(_file(folder, purpose, person), person)
-    salt, nonce, sealed = (bytes.fromhex(fields[name]) for name in _BYTES)
-    sealed_for = Destination(**fields["to"])
-    if to is not None:
-        _compare(sealed_for, to)
-    context = _context(purpose, person, sealed_for)
+def _own(place: Path, purpose: str, person: str, passphrase: Secret) -> bytes:
+    """Return a holder's key, from his or her file."""
+    fields = _read(place / f"{person}.json")
+    salt, sealed = (bytes.fromhex(fields[name]) for name in _BYTES)
     try:
-        return AESGCM(_key(passphrase, salt)).decrypt(nonce, sealed, context)
+        return _decrypt(_stretched(passphrase, salt), sealed, _whose(purpose, person))
     except InvalidTag:
         raise Refused(
             Control.SEAL, f"The passphrase of {person} does not open the seal. Try again."
         ) from None
 
 
-def _compare(sealed_for: Destination, to: Destination) -> None:
-    """Require that the PIN goes where it was sealed for."""
-    if sealed_for == to:
-        return
-    if replace(sealed_for, library_digest=to.library_digest) == to:
-        raise Refused(
-            Control.SEAL,
-            f"The file of the PKCS#11 library {to.library} is another one than the PIN was sealed "
-            "for; an update does that. The PIN was not opened. If the update is right, both "
-            "holders accept it: 'kif hsm accept-library'.",
-        )
-    raise Refused(
-        Control.SEAL,
-        f"hsm.yaml names {_named(to)}, but the PIN was sealed for {_named(sealed_for)}. The PIN "
-        "was not opened. Put hsm.yaml right.",
-    )
-
-
-def _named(to: Destination) -> str:
-    where = "in the site" if to.own_folder else "outside of the site"
-    return f"the token '{to.label}' {where} and the library {to.library}"
-
-
-def _read(path: Path, person: str) -> dict[str, Any]:
-    """Read a sealed half and compare its check sum, which tells damage from a wrong passphrase."""
+def _read(path: Path) -> dict[str, Any]:
+    """Read a file and compare its check sum, which tells damage from a wrong passphrase."""
     try:
         return _fitting(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Refused(
             Control.SEAL,
-            f"The sealed half of {person} is damaged or was changed: it does not fit its own check "
-            f"sum. Nothing was opened. Restore {path} from a backup.",
+            f"{path} is damaged or was changed: it does not fit its own check sum. Nothing was "
+            "opened. Restore it from a backup.",
         ) from None
 
 
@@ -211,15 +206,21 @@ def _fitting(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields without their check sum. Raises when they don't fit it or their types."""
     if fields.pop("check") != _check_sum(fields):
         raise ValueError("check sum")
-    [bytes.fromhex(fields[name]) for name in _BYTES]
-    Destination(**fields["to"])
+    if "to" in fields:
+        Destination(**fields["to"])
+        bytes.fromhex(fields["keys"])
+        [bytes.fromhex(blob) for blob in fields["sealed"].values()]
+        if type(fields["threshold"]) is not int or not fields["holders"]:
+            raise ValueError("a quorum")
+    else:
+        [bytes.fromhex(fields[name]) for name in _BYTES]
     return fields
 
 
 def _write(path: Path, fields: dict[str, Any]) -> None:
     """Put a file in its place whole: another one, or none, stood there before."""
     whole = fields | {"check": _check_sum(fields)}
-    partial = path.with_suffix(".partial")
+    partial = path.with_name(f"{path.name}.partial")
     with partial.open("w") as file:
         file.write(json.dumps(whole, indent=1) + "\n")
         file.flush()
@@ -227,17 +228,42 @@ def _write(path: Path, fields: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _check_sum(fields: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode(fields)).hexdigest()
 
 
-def _key(passphrase: Secret, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=32, **_COST).derive(passphrase.reveal())
+def _encrypt(key: bytes, clear: bytes, context: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, clear, context)
 
 
-def _context(purpose: str, person: str, to: Destination) -> bytes:
-    return f"kif seal/{purpose}/{person}/".encode() + canonical.encode(vars(to))
+def _decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:
+    return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], context)
 
 
-def _file(folder: Path, purpose: str, person: str) -> Path:
-    return folder / purpose / f"{person}.json"
+def _stretched(passphrase: Secret, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=_KEY, **_COST).derive(passphrase.reveal())
+
+
+def _of_keys(keys: Sequence[bytes]) -> bytes:
+    return _expanded(b"".join(keys), b"kif seal: holders")
+
+
+def _of_pin(pin: Secret) -> bytes:
+    return _expanded(pin.reveal(), b"kif seal: holders' keys")
+
+
+def _expanded(material: bytes, info: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), _KEY, salt=None, info=info).derive(material)
+
+
+def _whose(purpose: str, person: str) -> bytes:
+    return f"kif seal/{purpose}/{person}".encode()
+
+
+def _context(purpose: str, subset: Sequence[str], to: Destination) -> bytes:
+    return canonical.encode({"holders": list(subset), "purpose": purpose, "to": vars(to)})

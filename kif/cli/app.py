@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from kif.ceremony.seal import Destination
+from kif.ceremony.destination import Destination
 from kif.console.terminal import OpenedPin, ask_pin
 from kif.formats.control import Control
 from kif.formats.error import BadInput

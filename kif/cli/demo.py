@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
+from kif.ceremony.destination import Destination
 from kif.ceremony.genesis import hold_genesis, resume_genesis, standing_genesis
 from kif.ceremony.hold import hold, resume
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
-from kif.ceremony.seal import Destination, unseal
+from kif.ceremony.seal import unseal
 from kif.cli.app import App, pass_app
 from kif.cli.line import open_machine
 from kif.cli.machine import simulated_machine

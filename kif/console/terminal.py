@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from kif.ceremony.credential import sign
+from kif.ceremony.destination import Destination
 from kif.ceremony.people import Appointment, Component
-from kif.ceremony.seal import SHORTEST, Destination, holders, unseal
+from kif.ceremony.seal import SHORTEST, holders, unseal
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
@@ -115,23 +116,23 @@ class TerminalPeople:
 
 @dataclass(frozen=True)
 class OpenedPin:
-    """A PIN, and the two people who opened it."""
+    """A PIN, and the people who opened it."""
 
     pin: Secret
     by: tuple[str, ...]
 
 
 def ask_pin(seal: Path, purpose: str, to: Destination | None) -> OpenedPin:
-    """Have two people open a PIN for where it goes: at the terminal, or four lines of input."""
+    """Have its holders open a PIN for where it goes: at the terminal, or two lines for each."""
     given = ask_holders(seal, purpose)
     return OpenedPin(unseal(seal, purpose, given, to), tuple(given))
 
 
 def ask_holders(seal: Path, purpose: str) -> dict[str, Secret]:
-    """Ask two people for their names and passphrases."""
-    names = holders(seal, purpose)
-    click.echo(f"Two people open the token: {' and '.join(names)}.", err=True)
-    return dict(_holder() for _ in range(2))
+    """Ask as many people as it takes for their names and passphrases."""
+    names, threshold = holders(seal, purpose)
+    click.echo(f"{threshold} of {', '.join(names)} open the token.", err=True)
+    return dict(_holder() for _ in range(threshold))
 
 
 def _holder() -> tuple[str, Secret]:
@@ -142,7 +143,7 @@ def _holder() -> tuple[str, Secret]:
     if not passphrase:
         raise BadInput(
             Control.SEAL,
-            "Without a terminal, the token is opened by four lines on standard input: a name and "
-            "its passphrase, then another name and passphrase.",
+            "Without a terminal, the token is opened by lines on standard input: a name and its "
+            "passphrase, then another name and passphrase, for as many people as it takes.",
         )
     return name.strip(), Secret.of_text(passphrase.rstrip("\n"))

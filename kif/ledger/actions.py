@@ -91,6 +91,7 @@ ACTIONS: dict[str, Action] = {
     "seal": Action(
         ("everyone",),
         "PINs are drawn at random and sealed to their holders.",
+        takes={"threshold": number_field(2, 9)},
         needs=(SIGNATURES,),
         leaves=(SEALED,),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,

@@ -190,8 +190,10 @@ Statement = Annotated[str, matching(r"\{[ -~]{1,4000}\}")]
 PlanText = Annotated[str, satisfying(_is_plan)]
 """A ceremony's plan: canonical JSON, at most 40,000 characters; what is in it is read later."""
 Instant = Annotated[datetime, Form(read_time, write_time)]
-Pair = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 2)]
-"""The two people who opened the token for this."""
-Halves = Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{64}"), 2, 2)]
-"""SHA-256 of the files of two sealed halves, in the order of their holders."""
+Openers = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 9)]
+"""The operators who opened the token for this: as many as its PIN's seal asks for."""
+Two = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 2)]
+Holders = Annotated[tuple[str, ...], list_of(NAME_FORM, 2, 20)]
+Digests = Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{64}"), 2, 20)]
+"""SHA-256, hex."""
 Names = Annotated[tuple[str, ...], list_of(NAME_FORM, 0, 100)]

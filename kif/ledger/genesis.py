@@ -5,6 +5,7 @@ Its steps are those of its plan (:mod:`kif.ledger.ceremonies`); here is what eac
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography import x509
@@ -36,6 +37,16 @@ _HOLDERS = {USER_PIN: Role.OPERATOR, SO_PIN: Role.CUSTODIAN}
 _LEAST = 2
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """A seal: how many of its holders open it, and SHA-256 (hex) of its files."""
+
+    threshold: int
+    files: dict[str, str]
+    """Of each holder's own file."""
+    quorum: str
+
+
 class Genesis:
     """What the ceremony has come to; ``closed`` once the site stands."""
 
@@ -51,8 +62,8 @@ class Genesis:
         """Label, library and its digest, as now in force."""
         self.certificates: dict[str, str] = {}
         """PEM by the key's reference."""
-        self.sealed: dict[str, list[str]] = {}
-        """Digests of the sealed halves by purpose, each after its holder: name, digest, …"""
+        self.sealed: dict[str, Sealed] = {}
+        """The seals by purpose."""
 
     def make_token(self, event: TokenMade) -> None:
         """Note the token, once, when its PINs are sealed."""
@@ -85,22 +96,34 @@ class Genesis:
         self._journal.put(self.certificates, str(event.key), event.certificate)
 
     def seal(self, event: PinSealed) -> None:
-        """Note a sealed PIN: two holders of the role that it is for."""
+        """Note a sealed PIN: its holders have the role that it is for, and one can be spared."""
         _require(event.purpose not in self.sealed, f"The {event.purpose} is sealed already.")
-        _require(len(set(event.holders)) == _LEAST, "A PIN is split between two people.")
+        _require(
+            _LEAST <= event.threshold < len(set(event.holders)) == len(event.files),
+            "A PIN is sealed to more people than open it, so that one may be missing; at least "
+            "two open it.",
+        )
         for name in event.holders:
             self._people.require(name, _HOLDERS[event.purpose])
-        self._journal.put(self.sealed, event.purpose, _pairs(event.holders, event.halves))
+        files = dict(zip(event.holders, event.files, strict=True))
+        sealed = Sealed(event.threshold, files, event.quorum)
+        self._journal.put(self.sealed, event.purpose, sealed)
+
+    def openers(self) -> int:
+        """Return how many operators open the token. Raises ``Refused`` (SITE) before the seal."""
+        _require(USER_PIN in self.sealed, "There is no seal yet, so nobody opened a token.")
+        return self.sealed[USER_PIN].threshold
 
     def accept_library(self, event: LibraryAccepted) -> None:
         """Note another library, sealed anew by the holders of the PIN."""
         _require(
-            sorted(event.by) == sorted(self.sealed[USER_PIN][::2]),
-            "A library is accepted by the two holders of the user PIN.",
+            set(event.by) <= self.sealed[USER_PIN].files.keys(),
+            "A library is accepted by holders of the user PIN.",
         )
         library = {"library": event.library, "library_digest": event.library_digest}
         self._journal.set(self, "token", self.token | library)
-        self._journal.put(self.sealed, USER_PIN, _pairs(event.by, event.halves))
+        sealed = replace(self.sealed[USER_PIN], quorum=event.quorum)
+        self._journal.put(self.sealed, USER_PIN, sealed)
 
     def found(self, event: SiteFounded, site: str, plan: str) -> None:
         """Note that the site is whole, and that its log is signed by its own key."""
@@ -130,18 +153,15 @@ class Genesis:
             "plan": self.plan,
             "token": self.token,
             "certificates": self.certificates,
-            "sealed": self.sealed,
+            "sealed": {purpose: vars(each) for purpose, each in self.sealed.items()},
         }
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.closed = True
         self.site, self.plan, self.token = fields["site"], fields["plan"], fields["token"]
-        self.certificates, self.sealed = fields["certificates"], fields["sealed"]
-
-
-def _pairs(holders: tuple[str, ...], halves: tuple[str, ...]) -> list[str]:
-    return [part for pair in zip(holders, halves, strict=True) for part in pair]
+        self.certificates = fields["certificates"]
+        self.sealed = {purpose: Sealed(**each) for purpose, each in fields["sealed"].items()}
 
 
 def _public(certificate: x509.Certificate) -> bytes:

@@ -28,8 +28,8 @@ class People:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.appointed: dict[str, Person] = {}
-        self._pairs: set[tuple[str, ...]] = set()
-        """Pairs that were found to be operators; nobody is dismissed or changes a role."""
+        self._openers: set[tuple[str, ...]] = set()
+        """Those who were found to be operators, and enough of them."""
 
     def appoint(self, event: PersonAppointed) -> None:
         """Appoint somebody who is nobody else, neither by name nor by key."""
@@ -58,18 +58,23 @@ class People:
             )
         return person
 
-    def require_pair(self, names: tuple[str, ...]) -> None:
-        """Require two different operators, or raise ``Refused`` (DUAL_CONTROL)."""
-        if names in self._pairs:
+    def require_openers(self, names: tuple[str, ...], threshold: int) -> None:
+        """Require so many different operators, or raise ``Refused`` (DUAL_CONTROL)."""
+        if names in self._openers:
             return
-        first, second = names
-        if first == second:
+        if len(set(names)) < len(names):
             raise Refused(
-                Control.DUAL_CONTROL, f"{first} stands for both operators; two people are needed."
+                Control.DUAL_CONTROL,
+                f"{' and '.join(names)} are not different people; {threshold} are needed.",
+            )
+        if len(names) < threshold:
+            raise Refused(
+                Control.DUAL_CONTROL,
+                f"{' and '.join(names)} opened the token; {threshold} operators do that.",
             )
         for name in names:
             self.require(name, Role.OPERATOR)
-        self._pairs.add(names)
+        self._openers.add(names)
 
     def verify(self, name: str, namespace: str, statement: str, signature: str) -> None:
         """Verify a person's signature over a statement under the key of the appointment."""

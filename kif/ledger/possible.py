@@ -38,6 +38,7 @@ def check(plan: Plan) -> None:
         place = ("steps", at)
         _check_kind(plan, step, at)
         _check_hands(plan, step, at)
+        _check_spare(plan, step, at)
         for fact in facts(step.does.needs, step.values):
             if fact not in there:
                 raise Impossible(
@@ -92,6 +93,18 @@ def _check_hands(plan: Plan, step: Step, at: int) -> None:
                 ("steps", at),
                 f"{_named(step, at)} would be single-handed: it takes {least} {role.plural}, and "
                 f"the plan has {plan.roles[role]}.",
+            )
+
+
+def _check_spare(plan: Plan, step: Step, at: int) -> None:
+    """Require that a seal opens without one of its holders: a lost passphrase is no new site."""
+    threshold = step.values.get("threshold")
+    for role in (Role.OPERATOR, Role.CUSTODIAN):
+        if threshold is not None and plan.roles[role] <= threshold:
+            raise Impossible(
+                ("steps", at, "threshold"),
+                f"{_named(step, at)} takes {threshold} of {plan.roles[role]} {role.plural}; none "
+                "of them could be missing. Take part with one more.",
             )
 
 

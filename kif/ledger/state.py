@@ -121,7 +121,7 @@ class State:
             self.genesis.require_site()
         by = getattr(event, "by", None)
         if by is not None:
-            self.people.require_pair(by)
+            self.people.require_openers(by, self.genesis.openers())
 
     def _ceremony_rules(self) -> dict[type[Event], _Rule]:
         genesis, ceremonies = self.genesis, self.ceremonies
@@ -163,9 +163,9 @@ class State:
         """Take a sealed PIN; the security officer's lets keys out, so its parts are in custody."""
         self.genesis.seal(event)
         if event.purpose == SO_PIN:
-            self.custody.make(SO_PIN, len(event.holders))
-            for person, digest in zip(event.holders, event.halves, strict=True):
-                self.custody.hold(SO_PIN, f"the half {digest[:8]}", person)
+            self.custody.make(SO_PIN, event.threshold)
+            for person, digest in zip(event.holders, event.files, strict=True):
+                self.custody.hold(SO_PIN, f"the seal's part {digest[:8]}", person)
 
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)

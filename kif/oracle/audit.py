@@ -109,12 +109,13 @@ def _files(home: Home, state: State) -> Iterator[str]:
             yield f"hsm.yaml names {what} '{found}', not '{known}'"
     if place.library.exists() and library_digest(place.library) != token["library_digest"]:
         yield f"the library {place.library} is another file than the one on the record"
-    for purpose, pairs in state.genesis.sealed.items():
-        for person, digest in zip(pairs[::2], pairs[1::2], strict=True):
-            path = home.seal / purpose / f"{person}.json"
+    for purpose, sealed in state.genesis.sealed.items():
+        files = {f"{person}.json": digest for person, digest in sealed.files.items()}
+        for name, digest in (files | {"quorum": sealed.quorum}).items():
+            path = home.seal / purpose / name
             content = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(content).hexdigest() != digest:
-                yield f"the sealed half of {person} ({purpose}) is not the one on the record"
+                yield f"the sealed file {purpose}/{name} is not the one on the record"
 
 
 def _require(found: list[str]) -> None:

@@ -9,7 +9,7 @@ HOME/site/          made whole by the genesis ceremony, by one rename
     hsm.yaml        which PKCS#11 library and token; bound into the seal
     token/          SoftHSM's directory, when the token is SoftHSM
     kif.sqlite      the database, the ledger in it
-    seal/           the token's PINs in two sealed halves each
+    seal/           the token's PINs, sealed to their holders
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Home:
 
     @property
     def seal(self) -> Path:
-        """The sealed halves of the token's PINs."""
+        """The token's PINs, sealed to their holders."""
         return self.site / "seal"
 
     @property

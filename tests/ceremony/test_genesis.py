@@ -24,7 +24,7 @@ from kif.oracle.keys import SITE_KEYS
 from kif.store.engine import open_store
 from kif.store.models import KeyRecord, Person, Site
 from tests.killing import killed_at
-from tests.site import TestSite, make_bare_site, rehearsing_people, shipped
+from tests.site import TestSite, found_site, rehearsing_people, shipped
 
 
 def entries(home: Home) -> list[Entry]:
@@ -43,7 +43,7 @@ def hold(folder: Path, people: RehearsalPeople, name: str = "kif-test-site") -> 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home after its genesis."""
-    return make_bare_site(tmp_path_factory.mktemp("home")).home
+    return found_site(tmp_path_factory.mktemp("home")).home
 
 
 def test_every_key_of_the_plan_is_in_the_inventory(home: Home) -> None:
@@ -54,8 +54,10 @@ def test_every_key_of_the_plan_is_in_the_inventory(home: Home) -> None:
     assert people == {
         "custodian-1": "custodian",
         "custodian-2": "custodian",
+        "custodian-3": "custodian",
         "operator-1": "operator",
         "operator-2": "operator",
+        "operator-3": "operator",
     }
 
 
@@ -159,9 +161,9 @@ def test_a_slip_is_asked_again_in_every_step(tmp_path: Path) -> None:
     people, said = rehearsing_people(tmp_path), list[str]()
     hold(tmp_path, Clumsy(people.folder, people.sheets, said.append))
     again = [text for text in said if text.endswith("Once more, please.")]
-    assert len(again) == 2 + 4 + 2
+    assert len(again) == 2 + 6 + 2
     missed = [each.event for each in entries(Home(tmp_path)) if isinstance(each.event, StepMissed)]
-    assert [each.step for each in missed] == [1, 1, 2, 2, 2, 2, 3, 3]
+    assert [each.step for each in missed] == [1, 1, *[2] * 6, 3, 3]
     assert sum("Somebody else has chosen this passphrase" in text for text in again) == 2
     audit(Home(tmp_path))
 
@@ -184,7 +186,7 @@ def test_a_genesis_that_ended_stands_at_its_step_and_goes_on(tmp_path: Path) -> 
     assert "stands at step 2 (approve)" in said[-1]
     standing = standing_genesis(home)
     assert standing is not None
-    assert (standing.site, standing.done, len(standing.people)) == ("kif-test-site", 1, 4)
+    assert (standing.site, standing.done, len(standing.people)) == ("kif-test-site", 1, 6)
     with pytest.raises(Refused, match="A genesis of kif-test-site stands at step 2"):
         hold(tmp_path, people)
     with home.alone():
@@ -239,7 +241,7 @@ def test_a_genesis_that_is_killed_anywhere_goes_on_at_its_step(
     # The test people's keys are renamed as well; they are made beforehand.
     people = rehearsing_people(folder)
     for role in ("custodian", "operator"):
-        for number in (1, 2):
+        for number in (1, 2, 3):
             people.appoint(role, number)
     assert killed_at(folder, "genesis", place, when)
     home = Home(folder)
@@ -287,7 +289,7 @@ def test_aborted_geneses_stand_in_the_log_of_the_next(tmp_path: Path) -> None:
     first, second = (each.event for each in told)
     assert isinstance(first, GenesisAborted)
     assert isinstance(second, GenesisAborted)
-    assert (first.site, first.step, len(first.people)) == ("first-try", 2, 4)
+    assert (first.site, first.step, len(first.people)) == ("first-try", 2, 6)
     assert first.reason == "A forger was in the room."
     assert (second.site, second.step) == ("kif-test-site", 3)
     assert not list(home.attempts.iterdir())
@@ -344,7 +346,7 @@ def test_everything_that_a_genesis_writes_is_on_the_disk_before_the_rename(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    home = make_bare_site(tmp_path / "home").home
+    home = found_site(tmp_path / "home").home
     paths = [home.site, *home.site.rglob("*")]
     assert len(paths) > 20
     for path in paths:

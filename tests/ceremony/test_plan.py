@@ -80,6 +80,14 @@ BAD_KEYS: dict[str, tuple[Change, str]] = {
 }
 BAD: dict[str, tuple[Change, str]] = {
     "one custodian": (lambda p: p["roles"].update(custodian=1), "would be single-handed"),
+    "a seal that nobody may miss": (
+        lambda p: p["roles"].update(operator=2),
+        r"Step 3 \(seal\) takes 2 of 2 operators; none of them could be missing",
+    ),
+    "a seal that one opens": (
+        lambda p: steps(p)[2].update(threshold=1),
+        "a whole number from 2 to 9",
+    ),
     "one operator": (lambda p: p["roles"].update(operator=1), "opened by two operators"),
     "a role that is none": (lambda p: p["roles"].update(king=1), "'roles' has no 'king'"),
     "an unknown field": (lambda p: p.update(slot=0), "a plan has no 'slot'"),

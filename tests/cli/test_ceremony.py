@@ -1,4 +1,4 @@
-"""The genesis ceremony at a real terminal, typed by four people."""
+"""The genesis ceremony at a real terminal, typed by six people."""
 
 import subprocess
 import sys
@@ -13,11 +13,11 @@ from tests.cli.kif import kif
 from tests.cli.terminal import Terminal
 from tests.site import OPERATORS, PLAN, make_bare_site
 
-PEOPLE = ["alpha", "beta", "gamma", "delta"]
+PEOPLE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 PASSPHRASE = "TEST passphrase of {}"
 
 
-def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
+def test_six_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     home, keys = tmp_path / "home", tmp_path / "keys"
     keys.mkdir()
     for name in PEOPLE:
@@ -42,7 +42,7 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     room.answer("passphrase: ", "short")
     room.answer("again: ", "short")
     room.expect("It has 5 characters")
-    for name in ("gamma", "delta", "alpha", "beta"):
+    for name in (*PEOPLE[3:], *PEOPLE[:3]):
         room.answer("passphrase: ", PASSPHRASE.format(name))
         room.answer("again: ", PASSPHRASE.format(name))
     for _ in PEOPLE:
@@ -51,7 +51,7 @@ def test_four_people_hold_a_genesis_at_the_terminal(tmp_path: Path) -> None:
     assert room.process.wait(10) == 0
     for secret in (PASSPHRASE.format(name) for name in PEOPLE):
         assert secret not in room.seen
-    opened = "".join(f"{name}\n{PASSPHRASE.format(name)}\n" for name in ("gamma", "delta"))
+    opened = "".join(f"{name}\n{PASSPHRASE.format(name)}\n" for name in ("zeta", "delta"))
     certificate = keys / "issuer.pem"
     certificate.write_text(issuer_certificate())
     assert kif(home, "issuer", "register", "bank", certificate, given=opened).code == 0
@@ -66,6 +66,8 @@ def test_two_custodians_load_a_vendors_key_at_the_terminal(tmp_path: Path) -> No
     for name in OPERATORS:
         room.answer("name: ", name)
         room.answer("passphrase: ", people.passphrase(name, USER_PIN).reveal().decode())
+    room.answer("custodian 1", "custodian-1")
+    room.answer("custodian 2", "custodian-2")
     for number in (1, 2):
         room.answer("agent: ", str(people.key(f"custodian-{number}")))
     for name in OPERATORS:

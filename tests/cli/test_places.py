@@ -54,7 +54,7 @@ def test_a_full_or_closed_stream_is_a_sentence(site: TestSite) -> None:
         )
     told(Result(done.returncode, "", done.stderr), 5, "The output can't be written", "No space")
     for closed, arguments, words in (
-        ("<&-", ("batch", "receive", "/dev/null"), "four lines on standard input"),
+        ("<&-", ("batch", "receive", "/dev/null"), "opened by lines on standard input"),
         (">&-", ("key", "list"), ""),
     ):
         done = subprocess.run(

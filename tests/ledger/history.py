@@ -69,6 +69,7 @@ EXPIRES = START + timedelta(days=30)
 SITE = "kif.test"
 CUSTODIANS = tuple(SoftwarePerson(f"custodian-{number}") for number in (1, 2))
 OPERATORS = tuple(SoftwarePerson(f"operator-{number}") for number in (1, 2))
+SPARES = (SoftwarePerson("custodian-3"), SoftwarePerson("operator-3"))
 BY = ("operator-1", "operator-2")
 ISSUER, STATION = "bank", "station-1"
 PROTECTION, KCV = of_site("data-protection"), "gp-aes-01:ABCDEF"
@@ -154,6 +155,9 @@ def recipient_certificate(by: ec.EllipticCurvePrivateKey | None = None) -> str:
 
 EMPTY_HEAD: Head = (0, EMPTY_ROOT.hex())
 PEOPLE = (*CUSTODIANS, *OPERATORS)
+"""Those who take part in a key ceremony."""
+FOUNDERS = (*CUSTODIANS, SPARES[0], *OPERATORS, SPARES[1])
+"""Those who take part in the genesis."""
 
 
 def step(action: str, who: str, **values: Any) -> dict[str, Any]:
@@ -186,13 +190,14 @@ def genesis_plan() -> Plan:
     steps = [
         step("appoint", "everyone"),
         step("approve", "everyone"),
-        step("seal", "everyone"),
+        step("seal", "everyone", threshold=2),
         step("make-token", "hsm"),
         step("generate", "hsm", keys=keys),
         step("certify", "hsm"),
         step("close", "everyone"),
     ]
-    return plan_of(plan_fields("genesis", "new-site", *steps))
+    roles = {"roles": {"custodian": 3, "operator": 3}}
+    return plan_of(plan_fields("genesis", "new-site", *steps) | roles)
 
 
 @cache
@@ -212,11 +217,14 @@ def genesis_begun() -> GenesisBegun:
 
 
 def appointed() -> list[Event]:
-    people = [(each, Role.CUSTODIAN) for each in CUSTODIANS]
-    people += [(each, Role.OPERATOR) for each in OPERATORS]
     return [
-        PersonAppointed(each.name, role, each.public_key, f"manager-of-{each.name}")
-        for each, role in people
+        PersonAppointed(
+            each.name,
+            Role(each.name.split("-")[0]),
+            each.public_key,
+            f"manager-of-{each.name}",
+        )
+        for each in FOUNDERS
     ]
 
 
@@ -226,7 +234,7 @@ def signed(person: SoftwarePerson, statement: bytes) -> PlanApproved:
 
 def approved() -> list[Event]:
     statement = Running(genesis_plan(), SITE, SITE).statement()
-    return [signed(each, statement) for each in PEOPLE]
+    return [signed(each, statement) for each in FOUNDERS]
 
 
 def attested(
@@ -307,9 +315,12 @@ def certified() -> list[Event]:
 
 
 def sealed() -> list[Event]:
+    custodians = tuple(f"custodian-{number}" for number in (1, 2, 3))
+    operators = tuple(f"operator-{number}" for number in (1, 2, 3))
+    files = tuple(each * 32 for each in ("c1", "c2", "c3"))
     return [
-        PinSealed("user-pin", BY, (DIGEST, DIGEST)),
-        PinSealed("so-pin", ("custodian-1", "custodian-2"), (DIGEST, "ce" * 32)),
+        PinSealed("user-pin", 2, operators, files, DIGEST),
+        PinSealed("so-pin", 2, custodians, files, DIGEST),
     ]
 
 
@@ -333,7 +344,8 @@ def genesis() -> tuple[Event, ...]:
         done += flat(events, StepDone(number))
     running = Running(genesis_plan(), SITE, SITE)
     closed = CeremonyClosed(BY, "genesis")
-    return tuple(flat(genesis_begun(), done, founded(), attested(running), closed))
+    ending = attested(running, by=FOUNDERS)
+    return tuple(flat(genesis_begun(), done, founded(), ending, closed))
 
 
 def opened() -> TokenOpened:

@@ -10,7 +10,7 @@ from kif.formats.error import KifError
 from kif.ledger.event import Event
 from tests.ledger.history import World
 
-CACHES = ("_rules", "_of_genesis", "journal", "_journal", "_pairs")
+CACHES = ("_rules", "_of_genesis", "journal", "_journal", "_openers")
 
 
 def everything(state: object) -> str:

@@ -259,7 +259,7 @@ def test_a_new_sheet_after_an_interruption_is_no_second_part(end: str) -> None:
 @pytest.mark.control("KIF-CER-07")
 def test_custodians_of_one_manager_are_refused_at_the_seal() -> None:
     ends = [at for at, each in enumerate(genesis()) if each == StepDone(1)]
-    world = World(genesis_begun(), same_manager(), genesis()[ends[0] :][:6])
+    world = World(genesis_begun(), same_manager(), genesis()[ends[0] :][:8])
     sealed = [each for each in genesis() if each.kind == "pin-sealed"]
     world.admit(sealed[0])
     refused(world, sealed[1], "custodian-1 and custodian-2 reported to clara")

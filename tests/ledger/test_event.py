@@ -114,7 +114,7 @@ def every_kind() -> dict[str, Event]:
         CardRejected(BY, B, 1, "station-1", Control.CARD_CRYPTOGRAM, reason),
         StationResumed(BY, "station-1", reason),
         ClockCorrected(BY, EXPIRES),
-        LibraryAccepted(BY, "/opt/hsm.so", DIGEST, (DIGEST, DIGEST)),
+        LibraryAccepted(BY, "/opt/hsm.so", DIGEST, DIGEST),
         BatchErased(BY, B, reason),
         WindowErased(BY, WINDOW, 1, reason),
     ]

@@ -1,6 +1,6 @@
 """Every kind of event, by what it is about: ceremony, key, site, batch, card.
 
-A field is public, unless its type says ``COMMITTED``. ``by`` names the two operators who opened the
+A field is public, unless its type says ``COMMITTED``. ``by`` names the operators who opened the
 token for what was done. No kind has a field for a key, a component, a PIN or a PAN.
 """
 

@@ -17,7 +17,7 @@ from kif.ledger.form import (
     Key,
     KeyedDigest,
     Name,
-    Pair,
+    Openers,
     Reason,
     Reference,
     Sentence,
@@ -30,7 +30,7 @@ from kif.ledger.form import (
 class FileRefused(Event, kind="file-refused"):
     """An issuer's file was not taken. ``digest`` is of the file as it came, encrypted."""
 
-    by: Pair
+    by: Openers
     digest: Digest
     control: Annotated[Control, one_of(Control)]
     reason: Reason
@@ -40,7 +40,7 @@ class FileRefused(Event, kind="file-refused"):
 class BatchReceived(Event, kind="batch-received"):
     """An issuer's file became a batch."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     issuer: Name
     product: Name
@@ -68,7 +68,7 @@ class BatchReceived(Event, kind="batch-received"):
 class BatchPrepared(Event, kind="batch-prepared"):
     """Every record of a batch became a personalisation script."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     profile: Digest
     """SHA-256 of the product's profile."""
@@ -110,7 +110,7 @@ class BatchReleased(Event, kind="batch-released"):
 class BatchDispatched(Event, kind="batch-dispatched"):
     """The good cards of a batch left, by a list of pseudonyms and chips."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     count: Count
     list_digest: Digest
@@ -120,7 +120,7 @@ class BatchDispatched(Event, kind="batch-dispatched"):
 class BatchClosed(Event, kind="batch-closed"):
     """A batch is done: received = good + suspect, and none is left over."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     good: Count
     suspect: Count
@@ -130,7 +130,7 @@ class BatchClosed(Event, kind="batch-closed"):
 class BatchClosedShort(Event, kind="batch-closed-short"):
     """A batch ends with cards that were not made: received = good + suspect + left."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     good: Count
     suspect: Count
@@ -142,7 +142,7 @@ class BatchClosedShort(Event, kind="batch-closed-short"):
 class BatchCancelled(Event, kind="batch-cancelled"):
     """A batch ends of which no card was made; its file may come again."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     reason: Reason
 
@@ -151,7 +151,7 @@ class BatchCancelled(Event, kind="batch-cancelled"):
 class BatchErased(Event, kind="batch-erased"):
     """The seed of a closed batch's data key was destroyed, before its window's key is."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     reason: Reason
 
@@ -160,7 +160,7 @@ class BatchErased(Event, kind="batch-erased"):
 class WindowErased(Event, kind="window-erased"):
     """A retention key is destroyed: no batch of its window is ever read again, nor any backup."""
 
-    by: Pair
+    by: Openers
     key: Key
     batches: Count
     reason: Reason

@@ -15,7 +15,7 @@ from kif.ledger.form import (
     Count,
     Instant,
     Name,
-    Pair,
+    Openers,
     Reason,
     list_of,
     one_of,
@@ -26,7 +26,7 @@ from kif.ledger.form import (
 class JobClaimed(Event, kind="job-claimed"):
     """A station took a job, until its lease ends."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
     station: Name
@@ -37,7 +37,7 @@ class JobClaimed(Event, kind="job-claimed"):
 class CardRejected(Event, kind="card-rejected"):
     """A blank did not prove its keys; nothing left for it, and the job is ready again."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
     station: Name
@@ -49,7 +49,7 @@ class CardRejected(Event, kind="card-rejected"):
 class ClaimWithdrawn(Event, kind="claim-withdrawn"):
     """A claimed job is ready again: nothing had left for its card."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
 
@@ -58,7 +58,7 @@ class ClaimWithdrawn(Event, kind="claim-withdrawn"):
 class InjectionAuthorised(Event, kind="injection-authorised"):
     """The chip proved its keys; its protected commands leave the oracle after this."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
     chip: Chip
@@ -69,7 +69,7 @@ class InjectionAuthorised(Event, kind="injection-authorised"):
 class InjectionDone(Event, kind="injection-done"):
     """The chip answered every command of its script, with its R-MAC."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
 
@@ -78,7 +78,7 @@ class InjectionDone(Event, kind="injection-done"):
 class CardPrinted(Event, kind="card-printed"):
     """The card was printed."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
 
@@ -87,7 +87,7 @@ class CardPrinted(Event, kind="card-printed"):
 class CardVerified(Event, kind="card-verified"):
     """The card is good, by these checks; its ARQC verified in the HSM."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
     checks: Annotated[tuple[str, ...], list_of(NAME_FORM, 1, 20)]
@@ -97,7 +97,7 @@ class CardVerified(Event, kind="card-verified"):
 class CardSuspect(Event, kind="card-suspect"):
     """The card is never tried again."""
 
-    by: Pair
+    by: Openers
     batch: BatchId
     number: CardNumber
     control: Annotated[Control, one_of(Control)]

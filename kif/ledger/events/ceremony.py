@@ -14,7 +14,8 @@ from kif.ledger.form import (
     Armour,
     Count,
     Digest,
-    Halves,
+    Digests,
+    Holders,
     Instant,
     Key,
     KeysIfAny,
@@ -22,15 +23,17 @@ from kif.ledger.form import (
     Line,
     Name,
     Names,
-    Pair,
+    Openers,
     Place,
     PlanText,
     Reason,
     Sentence,
     Statement,
+    Two,
     encoded,
     list_of,
     matching,
+    number,
     one_of,
     optional,
 )
@@ -77,7 +80,7 @@ class GenesisBegun(Event, kind="genesis-begun"):
 class CeremonyBegun(Event, kind="ceremony-begun"):
     """Two operators opened the token for a ceremony on a site that stands."""
 
-    by: Pair
+    by: Openers
     plan: PlanText
     subject: Name
     """What it is about: the site, an issuer, a vendor."""
@@ -112,7 +115,7 @@ class CeremonyDeviated(Event, kind="ceremony-deviated"):
 
     step: Count
     reason: Sentence
-    people: Pair
+    people: Two
     signatures: Annotated[tuple[str, ...], list_of(matching(r"[ -~\n]{1,4000}"), 2, 2)]
 
 
@@ -138,7 +141,7 @@ class CeremonyAttested(Event, kind="ceremony-attested"):
 class CeremonyClosed(Event, kind="ceremony-closed"):
     """Every step is done and everyone has signed: the ceremony's keys are active."""
 
-    by: Pair
+    by: Openers
     ceremony: Name
 
 
@@ -146,7 +149,7 @@ class CeremonyClosed(Event, kind="ceremony-closed"):
 class CeremonyAborted(Event, kind="ceremony-aborted"):
     """The ceremony ended before its closing: what it made is destroyed."""
 
-    by: Pair
+    by: Openers
     ceremony: Name
     step: Count
     """The step at which it ended, from 1."""
@@ -210,11 +213,15 @@ class CertificateIssued(Event, kind="certificate-issued"):
 
 @dataclass(frozen=True)
 class PinSealed(Event, kind="pin-sealed"):
-    """A PIN was split between two people; the digests are of the sealed halves' files."""
+    """A PIN was sealed to its holders, of whom so many open it together."""
 
     purpose: Annotated[str, matching("user-pin|so-pin")]
-    holders: Pair
-    halves: Halves
+    threshold: Annotated[int, number(2, 20)]
+    holders: Holders
+    files: Digests
+    """Of each holder's own file, in their order."""
+    quorum: Digest
+    """Of the file with the sealed PIN."""
 
 
 @dataclass(frozen=True)

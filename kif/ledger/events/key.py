@@ -15,7 +15,7 @@ from kif.ledger.form import (
     Key,
     Label,
     Name,
-    Pair,
+    Openers,
     Reason,
     one_of,
     optional,
@@ -38,7 +38,7 @@ class ComponentEntered(Event, kind="component-entered"):
 class KeyFormed(Event, kind="key-formed"):
     """A key is combined inside the token from its custodians' components."""
 
-    by: Pair
+    by: Openers
     key: Key
     usage: Label
     algorithm: Label
@@ -53,7 +53,7 @@ class KeyFormed(Event, kind="key-formed"):
 class KeyStateChanged(Event, kind="key-state-changed"):
     """A key of an issuer or a vendor moved along its states (NIST SP 800-57 part 1, 7)."""
 
-    by: Pair
+    by: Openers
     key: Key
     state: Annotated[KeyState, one_of(KeyState)]
     reason: Reason

@@ -5,31 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kif.ledger.event import Event
-from kif.ledger.form import Armour, Count, Digest, Halves, Instant, Name, Pair, Place, Reason
+from kif.ledger.form import Armour, Count, Digest, Instant, Name, Openers, Place, Reason
 
 
 @dataclass(frozen=True)
 class TokenOpened(Event, kind="token-opened"):
     """Two operators opened the token for a process."""
 
-    by: Pair
+    by: Openers
 
 
 @dataclass(frozen=True)
 class LibraryAccepted(Event, kind="library-accepted"):
-    """The two holders of the PIN sealed it anew for another PKCS#11 library."""
+    """Holders of the PIN sealed it anew for another PKCS#11 library."""
 
-    by: Pair
+    by: Openers
     library: Place
     library_digest: Digest
-    halves: Halves
+    quorum: Digest
+    """Of the file with the PIN as it is sealed now."""
 
 
 @dataclass(frozen=True)
 class LibraryTested(Event, kind="library-tested"):
     """Known answers were tried with a PKCS#11 library, on a throw-away token."""
 
-    by: Pair
+    by: Openers
     library: Place
     library_digest: Digest
     vectors: Digest
@@ -43,7 +44,7 @@ class LibraryTested(Event, kind="library-tested"):
 class KeysChecked(Event, kind="keys-checked"):
     """Registry, token and log were compared, key by key."""
 
-    by: Pair
+    by: Openers
     keys: Count
     findings: Count
 
@@ -52,7 +53,7 @@ class KeysChecked(Event, kind="keys-checked"):
 class ClockCorrected(Event, kind="clock-corrected"):
     """The clock had been ahead: what follows may be earlier than what stands before."""
 
-    by: Pair
+    by: Openers
     was: Instant
     """The time of the entry before, which the wrong clock gave."""
 
@@ -61,7 +62,7 @@ class ClockCorrected(Event, kind="clock-corrected"):
 class IssuerRegistered(Event, kind="issuer-registered"):
     """An issuer's files are accepted from here on, when this certificate (PEM) signed them."""
 
-    by: Pair
+    by: Openers
     issuer: Name
     certificate: Armour
 
@@ -70,7 +71,7 @@ class IssuerRegistered(Event, kind="issuer-registered"):
 class IssuerRenewed(Event, kind="issuer-renewed"):
     """Another certificate takes the place of an issuer's, or it is taken back in."""
 
-    by: Pair
+    by: Openers
     issuer: Name
     certificate: Armour
     reason: Reason
@@ -80,7 +81,7 @@ class IssuerRenewed(Event, kind="issuer-renewed"):
 class IssuerWithdrawn(Event, kind="issuer-withdrawn"):
     """No file of an issuer is accepted from here on; its batches go on."""
 
-    by: Pair
+    by: Openers
     issuer: Name
     reason: Reason
 
@@ -89,6 +90,6 @@ class IssuerWithdrawn(Event, kind="issuer-withdrawn"):
 class StationResumed(Event, kind="station-resumed"):
     """Two people looked into a station that was stopped; it may go on."""
 
-    by: Pair
+    by: Openers
     station: Name
     reason: Reason
