@@ -5,15 +5,33 @@ For rehearsals and the demo. Everything here is public on purpose and says TEST.
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher as Encryptor
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
 from kif.ceremony.credential import sign
+from kif.ceremony.destination import Destination
+from kif.ceremony.genesis import hold_genesis
+from kif.ceremony.hold import hold
 from kif.ceremony.people import Appointment, Component
+from kif.ceremony.seal import holders, unseal
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
+from kif.hsm.key import Algorithm, Cipher
+from kif.ledger.genesis import USER_PIN
+from kif.ledger.plan import About, Plan
+from kif.oracle.home import Home
+from kif.oracle.local import open_oracle
+
+_SITE = "rehearsal"
+_MOST_SHEETS = 9
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ class RehearsalPeople:
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
         """Sign with the person's TEST key."""
+        self.listener(f"  ({person} signs.)")
         return sign(self.key(person), namespace, statement)
 
     def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
@@ -49,6 +68,7 @@ class RehearsalPeople:
 
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Read the component from the owner's TEST sheet."""
+        self.listener(f"  ({person}, alone, enters component {number} of {key}.)")
         return self.sheets(key)[number - 1]
 
     def passphrase(self, person: str, purpose: str) -> Secret:
@@ -74,3 +94,61 @@ def _make_key(path: Path, comment: str) -> None:
     )
     new.rename(path)
     Path(f"{new}.pub").rename(path.with_suffix(".pub"))
+
+
+def rehearse(
+    plan: Plan,
+    genesis: Plan,
+    certificate: Callable[[str], str],
+    folder: Path,
+    listener: Callable[[str], None],
+) -> Home:
+    """Play a plan to its end on a throw-away site in an empty folder; return its home.
+
+    ``genesis`` is the plan by which the site is made, unless ``plan`` makes one; ``certificate``
+    gives the TEST certificate (PEM) of an issuer by its name.
+    """
+    home = Home(folder)
+    people = RehearsalPeople(folder / "people", _drawn(plan), listener)
+    silent = replace(people, listener=lambda text: None)
+    if plan.founds:
+        with home.alone():
+            hold_genesis(home, plan, _SITE, people)
+        return home
+    with home.alone():
+        hold_genesis(home, genesis, _SITE, silent)
+    openers, threshold = holders(home.seal, USER_PIN)
+    by = tuple(openers[:threshold])
+    given = {name: people.passphrase(name, USER_PIN) for name in by}
+    pin = unseal(home.seal, USER_PIN, given, Destination.of(home.token_place()))
+    subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
+    with home.alone(), open_oracle(home, pin, by) as oracle:
+        if plan.about is About.ISSUER:
+            oracle.supervision.register_issuer(subject, certificate(subject).encode())
+        hold(oracle.ceremonies, plan, subject, people)
+    return home
+
+
+def _drawn(plan: Plan) -> Callable[[KeyRef], Sequence[Component]]:
+    """Return TEST sheets for the keys that a plan forms: the same ones at each rehearsal."""
+    algorithms = {
+        step.values["key"]: Algorithm(step.values["algorithm"])
+        for step in plan.steps
+        if step.does.makes
+    }
+
+    def sheets(key: KeyRef) -> Sequence[Component]:
+        algorithm = algorithms[key.purpose]
+        return [_sheet(key, algorithm, number) for number in range(1, _MOST_SHEETS + 1)]
+
+    return sheets
+
+
+def _sheet(key: KeyRef, algorithm: Algorithm, number: int) -> Component:
+    value = hashlib.sha256(f"TEST component {number} of {key.purpose}".encode()).digest()
+    value = value[: algorithm.size]
+    tdea = algorithm.cipher is Cipher.TDEA
+    cipher = TripleDES((value + value)[: Algorithm.TDES_3.size]) if tdea else AES(value)
+    block = bytes(algorithm.cipher.block) if tdea else b"\x01" * algorithm.cipher.block
+    cryptogram = Encryptor(cipher, ECB()).encryptor().update(block)  # noqa: S305
+    return Component(Secret(value), cryptogram[:3].hex().upper())

@@ -1,5 +1,6 @@
 """``kif ceremony``: check a plan, hold a ceremony, go on with one, end one."""
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -9,14 +10,23 @@ from kif.ceremony.hold import deviate as record_deviation
 from kif.ceremony.hold import hold
 from kif.ceremony.hold import resume as go_on
 from kif.ceremony.plan import load_plan
+from kif.ceremony.rehearsal import rehearse as rehearsed
 from kif.ceremony.steps import standing_at
-from kif.cli.app import App, pass_app
+from kif.cli.app import App, form_option, pass_app
+from kif.cli.demo import PLANS
+from kif.cli.papers import read_ceremonies, write_document, write_report
+from kif.compliance.ceremonies import Outcome
+from kif.compliance.record import verify_record
+from kif.compliance.script import script_of
+from kif.console.table import show
 from kif.console.terminal import TerminalPeople
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
+from kif.ledger.form import write_time
 from kif.ledger.plan import About, Plan
 from kif.oracle.audit import state_of
+from kif.simulator.issuer import TestIssuer
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
 _SITE = "kif-site"
@@ -39,6 +49,30 @@ def check(plan: Path) -> None:
         f"{checked.minutes} minutes, {roles}.\n"
         f"Digest (SHA-256): {checked.digest}"
     )
+
+
+@ceremony.command()
+@_PLAN
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def script(plan: Path, folder: Path) -> None:
+    """Write PLAN's script into FOLDER, with boxes to tick: a page and a PDF."""
+    checked = load_plan(plan)
+    for path in write_document(folder / f"{checked.ceremony}-script", script_of(checked)):
+        click.echo(path)
+
+
+@ceremony.command()
+@_PLAN
+def rehearse(plan: Path) -> None:
+    """Play PLAN with simulated people on a throw-away token, and show what is said."""
+    checked, genesis = load_plan(plan), load_plan(PLANS / "genesis.yaml")
+    with tempfile.TemporaryDirectory(prefix="kif-rehearsal-") as folder:
+        issuers = Path(folder) / "issuers"
+        home = Path(folder) / "home"
+        rehearsed(
+            checked, genesis, lambda name: TestIssuer(issuers, name).certificate, home, click.echo
+        )
+    click.echo("The rehearsal has reached the end of the plan. Nothing of it is left.")
 
 
 @ceremony.command()
@@ -113,6 +147,56 @@ def deviate(app: App, people: tuple[str, str], reason: str) -> None:
     with app.oracle() as oracle:
         record_deviation(oracle.ceremonies, reason, people, TerminalPeople())
     click.echo("The deviation is on the record.")
+
+
+@ceremony.command("list")
+@form_option
+@pass_app
+def list_ceremonies(app: App, form: str) -> None:
+    """List every ceremony on the record, the genesis first."""
+    rows = [
+        {
+            "number": told.number,
+            "ceremony": told.plan.ceremony,
+            "for": told.subject,
+            "begun": write_time(told.begun),
+            "ended": None if told.ended is None else write_time(told.ended),
+            "outcome": told.outcome.value,
+        }
+        for told in read_ceremonies(app.home).ceremonies.told
+    ]
+    show(rows, form, "There is no ceremony on the record.")
+
+
+@ceremony.command()
+@click.argument("number", type=click.IntRange(1))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@pass_app
+def report(app: App, number: int, folder: Path) -> None:
+    """Write the report on ceremony NUMBER ('list' has them) into FOLDER.
+
+    A page, a PDF, the record by itself (record.json), and each signature for ssh-keygen.
+    """
+    for path in write_report(read_ceremonies(app.home), number, folder):
+        click.echo(path)
+
+
+@ceremony.command()
+@click.argument("record", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
+def verify(record: Path, verifier: str | None) -> None:
+    """Verify a ceremony's RECORD by itself: no site, no database, no HSM.
+
+    Without --verifier the log's key is taken from the very record that is checked.
+    """
+    found = verify_record(record.read_bytes(), verifier)
+    click.echo(
+        f"The record of the ceremony '{found.plan.ceremony}' for {found.subject} verifies: "
+        f"{found.outcome.value}; plan {found.plan.digest}; {found.entries} entries, against "
+        f"{found.verifier}."
+    )
+    if found.outcome is not Outcome.CLOSED:
+        raise SystemExit(1)
 
 
 def _subject(app: App, plan: Plan, subject: str | None) -> str:

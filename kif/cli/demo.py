@@ -42,7 +42,7 @@ from kif.simulator.issuer import TestIssuer
 from kif.simulator.sheets import test_sheets
 from kif.simulator.vendor import TEST_VENDOR
 
-_PLANS = Path(__file__).parents[2] / "ceremonies"
+PLANS = Path(__file__).parents[2] / "ceremonies"
 _SITE = "kif-demo"
 _ISSUER = "test-issuer"
 _PRODUCT = "test-debit"
@@ -106,7 +106,7 @@ def _hold_genesis(home: Home, people: RehearsalPeople) -> None:
     if standing_genesis(home) is not None:
         return resume_genesis(home, people)
     people.tell("Genesis ceremony, with two simulated custodians and two operators")
-    hold_genesis(home, load_plan(_PLANS / "genesis.yaml"), _SITE, people)
+    hold_genesis(home, load_plan(PLANS / "genesis.yaml"), _SITE, people)
     return None
 
 
@@ -122,7 +122,7 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     for name, owner in (("vendor-keys", TEST_VENDOR.name), ("issuer-keys", _ISSUER)):
         if owner not in owners:
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
-            hold(oracle.ceremonies, load_plan(_PLANS / f"{name}.yaml"), owner, people)
+            hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), owner, people)
 
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:

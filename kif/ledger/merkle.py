@@ -6,6 +6,7 @@ All hashes are 32 bytes of SHA-256.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 HASH = 32
@@ -61,3 +62,43 @@ class Frontier:
         if len(raw) < 8 or len(body) != HASH * size.bit_count():
             raise ValueError("a frontier has one hash for each bit of its size")
         return cls(size, tuple(body[at : at + HASH] for at in range(0, len(body), HASH)))
+
+
+def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of a leaf among these leaf hashes (RFC 9162, 2.1.3.1)."""
+    if len(hashes) == 1:
+        return []
+    split = 1 << ((len(hashes) - 1).bit_length() - 1)
+    left, right = hashes[:split], hashes[split:]
+    if index < split:
+        return [*inclusion_proof(left, index), _root(right)]
+    return [*inclusion_proof(right, index - split), _root(left)]
+
+
+def root_of_proof(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
+    """Return the root that a leaf's audit path leads to; None for no path of this size.
+
+    RFC 9162, 2.1.3.2: ``leaf`` is the leaf's bytes.
+    """
+    if not 0 <= index < size:
+        return None
+    at, last, node = index, size - 1, leaf_hash(leaf)
+    for other in proof:
+        if last == 0:
+            return None
+        if at & 1 or at == last:
+            node = node_hash(other, node)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            node = node_hash(node, other)
+        at, last = at >> 1, last >> 1
+    return node if last == 0 else None
+
+
+def _root(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over leaf hashes."""
+    if len(hashes) == 1:
+        return hashes[0]
+    split = 1 << ((len(hashes) - 1).bit_length() - 1)
+    return node_hash(_root(hashes[:split]), _root(hashes[split:]))

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
+from kif.ledger.merkle import (
+    EMPTY_ROOT,
+    Frontier,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root_of_proof,
+)
 
 # The test tree of the certificate-transparency project (reference implementation of RFC 6962).
 LEAVES = [
@@ -74,3 +81,27 @@ def test_a_frontier_comes_back_from_its_bytes(entries: list[bytes]) -> None:
 def test_bytes_that_are_no_frontier_are_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="one hash for each bit"):
         Frontier.decode(raw)
+
+
+@pytest.mark.control("KIF-LOG-02")
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 31, 33])
+def test_the_path_of_each_leaf_leads_to_the_root_and_no_other_does(size: int) -> None:
+    leaves = [bytes((number,)) for number in range(size)]
+    hashes, frontier = [leaf_hash(leaf) for leaf in leaves], Frontier()
+    for leaf in leaves:
+        frontier = frontier.append(leaf)
+    root = frontier.root()
+    for index, leaf in enumerate(leaves):
+        proof = inclusion_proof(hashes, index)
+        assert root_of_proof(leaf, index, size, proof) == root
+        assert root_of_proof(b"other", index, size, proof) != root
+        assert root_of_proof(leaf, size, size, proof) is None
+        assert root_of_proof(leaf, -1, size, proof) is None
+        wrong = [*proof, bytes(32)]
+        assert root_of_proof(leaf, index, size, wrong) != root
+        for at in range(len(proof)):
+            for wrong in (proof[:at], proof[:at] + [bytes(32)] + proof[at + 1 :]):
+                assert root_of_proof(leaf, index, size, wrong) != root
+        for other in range(size):
+            if other != index:
+                assert root_of_proof(leaf, other, size, proof) != root

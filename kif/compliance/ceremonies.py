@@ -1,0 +1,122 @@
+"""The ceremonies as the log tells them: who took part, each step and its time, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from kif.ledger.event import Entry, Event
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyBegun,
+    CeremonyClosed,
+    GenesisBegun,
+    PersonAppointed,
+    PinSealed,
+    Role,
+    SiteFounded,
+    StepDone,
+)
+from kif.ledger.events.key import KeyStateChanged
+from kif.ledger.plan import Plan
+
+
+class Outcome(StrEnum):
+    """How a ceremony ended, or that it did not yet."""
+
+    CLOSED = "closed"
+    ABORTED = "aborted"
+    STANDING = "standing"
+
+
+@dataclass
+class Told:
+    """A ceremony: its entries, in the order of the log."""
+
+    number: int
+    """From 1, which is the genesis."""
+    plan: Plan
+    subject: str
+    people: list[tuple[str, Role]]
+    entries: list[Entry] = field(default_factory=list)
+    outcome: Outcome = Outcome.STANDING
+
+    @property
+    def begun(self) -> datetime:
+        """When it began."""
+        return self.entries[0].time
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it was closed or aborted."""
+        return None if self.outcome is Outcome.STANDING else self.entries[-1].time
+
+    def of_kind(self, *kinds: type[Event]) -> list[Entry]:
+        """Return its entries of some kinds."""
+        return [each for each in self.entries if isinstance(each.event, kinds)]
+
+    def of_step(self, number: int) -> list[Entry]:
+        """Return the entries of a step, its end among them."""
+        done, found = 0, []
+        for entry in self.entries[1:]:
+            if done + 1 == number:
+                found.append(entry)
+            if isinstance(entry.event, StepDone):
+                done = entry.event.step
+        return found
+
+
+@dataclass
+class Ceremonies:
+    """Every ceremony of a log, and the appointments that its signatures are verified by."""
+
+    told: list[Told] = field(default_factory=list)
+    appointed: dict[str, Entry] = field(default_factory=dict)
+    """The entry of each person's appointment."""
+    site: list[Entry] = field(default_factory=list)
+    """The entries that say whose log it is, and how many operators open the token."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Ceremonies:
+        """Tell the ceremonies out of a log that was verified."""
+        found = cls()
+        for entry in entries:
+            found._tell(entry)
+        return found
+
+    def _tell(self, entry: Entry) -> None:
+        event = entry.event
+        match event:
+            case GenesisBegun():
+                self._begin(Plan.decode(event.plan), event.site, [])
+            case CeremonyBegun():
+                people = [(name, Role.CUSTODIAN) for name in event.custodians]
+                people += [(name, Role.OPERATOR) for name in event.by]
+                people += [(name, Role.WITNESS) for name in event.witnesses]
+                self._begin(Plan.decode(event.plan), event.subject, people)
+            case PersonAppointed():
+                self.appointed[event.person] = entry
+            case SiteFounded() | PinSealed():
+                self.site.append(entry)
+        running = self.told[-1] if self.told else None
+        if running is None or running.outcome is not Outcome.STANDING:
+            return
+        if isinstance(event, PersonAppointed) and running.plan.founds:
+            running.people.append((event.person, event.role))
+        if _belongs(event):
+            running.entries.append(entry)
+        if isinstance(event, CeremonyClosed):
+            running.outcome = Outcome.CLOSED
+        if isinstance(event, CeremonyAborted):
+            running.outcome = Outcome.ABORTED
+
+    def _begin(self, plan: Plan, subject: str, people: list[tuple[str, Role]]) -> None:
+        self.told.append(Told(len(self.told) + 1, plan, subject, people))
+
+
+def _belongs(event: Event) -> bool:
+    """Return whether an event belongs to the ceremony in which it stands."""
+    module = type(event).__module__.rpartition(".")[2]
+    return module in ("ceremony", "key", "custody") and not isinstance(event, KeyStateChanged)

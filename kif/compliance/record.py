@@ -1,0 +1,205 @@
+"""A ceremony's record by itself: its entries, their proofs, and what verifying them needs.
+
+It stands alone. Whoever has the log's key verifies it without the site, its database or its HSM::
+
+    1. the checkpoint is signed by the log's key; 2. each entry is in its tree, where it says;
+    3. the people's signatures are under the keys that they were appointed with; 4. the state
+    machine admits the whole ceremony; 5. the end that everyone signed is one that the log's key
+    signed.
+
+What it does not show: that nothing else happened, and that the people were who they said.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kif.compliance.ceremonies import Ceremonies, Outcome, Told
+from kif.formats import canonical
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed, KifError
+from kif.ledger.event import Entry
+from kif.ledger.events.ceremony import (
+    CeremonyAborted,
+    CeremonyAttested,
+    CeremonyBegun,
+    CeremonyClosed,
+    GenesisBegun,
+    PersonAppointed,
+    PinSealed,
+    Role,
+    SiteFounded,
+)
+from kif.ledger.genesis import Sealed
+from kif.ledger.merkle import inclusion_proof, leaf_hash, root_of_proof
+from kif.ledger.note import Checkpoint, open_checkpoint, verifier_key
+from kif.ledger.plan import Plan
+from kif.ledger.possible import check
+from kif.ledger.running import Running
+from kif.ledger.state import State
+
+_FORMAT = "kif-ceremony-record-1"
+
+
+def record_of(
+    told: Told,
+    ceremonies: Ceremonies,
+    verifier: str,
+    leaves: Sequence[bytes],
+    notes: Mapping[int, str],
+) -> bytes:
+    """Return the record of a ceremony (canonical JSON), out of a log that was verified.
+
+    ``leaves`` are those of the whole log, ``notes`` its checkpoints by size.
+    """
+    size = max(notes)
+    hashes = [leaf_hash(leaf) for leaf in leaves[:size]]
+    needed = {entry.index for entry in told.entries}
+    if not told.plan.founds:
+        needed |= {ceremonies.appointed[name].index for name, _ in told.people}
+        needed |= {entry.index for entry in ceremonies.site}
+    signed = [entry.event for entry in told.of_kind(CeremonyAttested)]
+    heads = {
+        canonical.decode(event.statement.encode())["size"]
+        for event in signed
+        if isinstance(event, CeremonyAttested)
+    }
+    fields = {
+        "checkpoint": notes[size],
+        "entries": [
+            {
+                "index": index,
+                "leaf": _text(leaves[index]),
+                "proof": [_text(node) for node in inclusion_proof(hashes, index)],
+            }
+            for index in sorted(needed)
+        ],
+        "format": _FORMAT,
+        "heads": [notes[head] for head in sorted(heads)],
+        "verifier": verifier,
+    }
+    return canonical.encode(fields) + b"\n"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a record shows."""
+
+    verifier: str
+    plan: Plan
+    subject: str
+    outcome: Outcome
+    entries: int
+
+
+def verify_record(raw: bytes, verifier: str | None = None) -> Verified:
+    """Verify a record. Raises ``BadInput`` for what is none, ``CheckFailed`` naming the fault.
+
+    Without ``verifier`` the log's key is taken from the record itself, which then shows no more
+    than that it fits together.
+    """
+    try:
+        fields = canonical.decode(raw.rstrip(b"\n"))
+        entries = [_entry_fields(each) for each in fields["entries"]]
+        key, note, heads = fields["verifier"], fields["checkpoint"], fields["heads"]
+        known = fields["format"] == _FORMAT
+    except (KeyError, TypeError, ValueError, BadInput):
+        known = False
+    if not known:
+        raise BadInput(Control.BYTES, "This is not a ceremony's record of this version.")
+    key = verifier or key
+    checkpoint = open_checkpoint(note, key)
+    told = [_included(checkpoint, *each) for each in entries]
+    signed = {head.size: head.root.hex() for head in (open_checkpoint(each, key) for each in heads)}
+    return _admitted(State(verifier_key(key)), told, key, signed)
+
+
+def _entry_fields(fields: Any) -> tuple[int, bytes, list[bytes]]:
+    proof = [base64.b64decode(node, validate=True) for node in fields["proof"]]
+    return int(fields["index"]), base64.b64decode(fields["leaf"], validate=True), proof
+
+
+def _included(checkpoint: Checkpoint, index: int, leaf: bytes, proof: list[bytes]) -> Entry:
+    entry = Entry.decode(leaf)
+    root = root_of_proof(leaf, index, checkpoint.size, proof)
+    if entry.index != index or root != checkpoint.root:
+        raise CheckFailed(
+            Control.LEDGER_INTACT, f"Entry {index} is not in the log that the checkpoint is over."
+        )
+    return entry
+
+
+def _admitted(
+    state: State, entries: list[Entry], verifier: str, heads: Mapping[int, str]
+) -> Verified:
+    """Have the state machine admit the ceremony, after what it stands on."""
+    begun = [e for e in entries if isinstance(e.event, GenesisBegun | CeremonyBegun)]
+    if len(begun) != 1:
+        raise CheckFailed(Control.LEDGER_INTACT, "The record is not of one ceremony.")
+    first = begun[0]
+    plan = Plan.decode(first.event.plan)  # type: ignore[attr-defined]
+    if isinstance(first.event, CeremonyBegun):
+        _stand_on(state, [entry for entry in entries if entry.index < first.index], verifier)
+        _begin(state, first.event, plan)
+    subject = first.event.subject if isinstance(first.event, CeremonyBegun) else first.event.site  # type: ignore[attr-defined]
+    outcome = Outcome.STANDING
+    for entry in entries:
+        if entry.index < first.index or (entry is first and not plan.founds):
+            continue
+        if isinstance(entry.event, CeremonyAttested):
+            size = canonical.decode(entry.event.statement.encode())["size"]
+            state.head = (size, heads.get(size, ""))
+        try:
+            state.admit(entry.event, entry.time)
+        except KifError as exc:
+            raise CheckFailed(
+                Control.LEDGER_RULES,
+                f"Entry {entry.index} ({entry.event.kind}) may not stand here: {exc.sentence}",
+            ) from exc
+        if isinstance(entry.event, CeremonyClosed):
+            outcome = Outcome.CLOSED
+        if isinstance(entry.event, CeremonyAborted):
+            outcome = Outcome.ABORTED
+    return Verified(verifier, plan, subject, outcome, len(entries))
+
+
+def _stand_on(state: State, entries: list[Entry], verifier: str) -> None:
+    """Take over who was appointed, and how many operators open the token."""
+    sealed: dict[str, Any] = {}
+    site = ""
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, PersonAppointed):
+            state.people.appoint(event)
+            if event.manager is not None:
+                state.custody.report(event.person, event.manager)
+        if isinstance(event, PinSealed):
+            files = dict(zip(event.holders, event.files, strict=True))
+            sealed[event.purpose] = vars(Sealed(event.threshold, files, event.quorum))
+        if isinstance(event, SiteFounded):
+            site = event.site
+            if event.log_key != verifier_key(verifier):
+                raise CheckFailed(
+                    Control.LEDGER_INTACT, "The site was founded with another log key."
+                )
+    state.genesis.restore(
+        {"site": site, "plan": "", "token": {}, "certificates": {}, "sealed": sealed}
+    )
+
+
+def _begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
+    check(plan)
+    people = [(name, Role.CUSTODIAN) for name in event.custodians]
+    people += [(name, Role.OPERATOR) for name in event.by]
+    people += [(name, Role.WITNESS) for name in event.witnesses]
+    for name, role in people:
+        state.people.require(name, role)
+    named = tuple((name, role.value) for name, role in people)
+    state.ceremonies.running = Running(plan, state.genesis.site, event.subject, event.keys, named)
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
