@@ -100,7 +100,7 @@ def test_the_path_of_each_leaf_leads_to_the_root_and_no_other_does(size: int) ->
         wrong = [*proof, bytes(32)]
         assert root_of_proof(leaf, index, size, wrong) != root
         for at in range(len(proof)):
-            for wrong in (proof[:at], proof[:at] + [bytes(32)] + proof[at + 1 :]):
+            for wrong in (proof[:at], [*proof[:at], bytes(32), *proof[at + 1 :]]):
                 assert root_of_proof(leaf, index, size, wrong) != root
         for other in range(size):
             if other != index:
