@@ -21,6 +21,7 @@ _PLACES = {
     "CloseAllSessions": 14,
     "GetSessionInfo": 15,
     "Login": 18,
+    "Logout": 19,
     "DestroyObject": 22,
     "GetAttributeValue": 24,
     "EncryptInit": 29,

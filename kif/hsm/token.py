@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pkcs11 import Attribute, ObjectClass
 from pkcs11.exceptions import NoSuchToken
@@ -18,6 +19,9 @@ from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
 from kif.hsm.calls import attach, detach, require_session
 from kif.hsm.native import NativeKey, NativeObject, NativeSession, Template
+
+if TYPE_CHECKING:
+    from kif.hsm.key import Key
 
 SECRET, PRIVATE, PUBLIC = "secret", "private", "public"
 _HALVES = {
@@ -52,10 +56,17 @@ class Token:
     def __init__(self, place: TokenPlace, session: NativeSession) -> None:
         self.place = place
         self.session = session
+        self.trusted: Key | None = None
+        """The key that masters may leave under, when the security officer opened the session."""
 
     @classmethod
     def open(cls, place: TokenPlace, pin: Secret) -> Token:
         """Log in as user. Raises ``DeviceFailed``: TOKEN_PRESENT or TOKEN_LOGIN."""
+        return cls.reach(place, _text(pin))
+
+    @classmethod
+    def reach(cls, place: TokenPlace, user_pin: str | None) -> Token:
+        """Open a session, in which nobody is logged in without a PIN: see kif.hsm.officer."""
         library.require_idle(place.library)
         with _start_lock(place), library.calling("logging in"):
             native = library.load(place.library)
@@ -67,7 +78,7 @@ class Token:
                     f"The HSM shows no token with the label '{place.label}'. Connect it, or run "
                     "the genesis ceremony of this site.",
                 ) from exc
-            session = token.open(rw=True, user_pin=_text(pin))
+            session = token.open(rw=True, user_pin=user_pin)
             library.use(place.library)
             attach(session, place.library)
             return cls(place, session)

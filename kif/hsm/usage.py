@@ -50,6 +50,7 @@ class Usage(StrEnum):
     CONTENT = "content"
     COMPONENT_COMBINER = "component-combiner"
     COMPONENT_PIECE = "component-piece"
+    OFFICER_COMBINER = "officer-combiner"
     QUORUM_SHARE = "quorum-share"
     QUORUM_WRAP = "quorum-wrap"
     QUORUM_SEAL = "quorum-seal"
@@ -70,6 +71,8 @@ class Rule:
     extractable: bool = False
     wrap_with_trusted: bool = False
     token: bool = False
+    trusted: bool = False
+    """Whether the security officer makes it, TRUSTED: he sees no PRIVATE object."""
     private: bool = False
     """Whether it is the private half of a key pair, which has fewer attributes."""
 
@@ -81,7 +84,8 @@ class Rule:
         """
         return {
             Attribute.TOKEN: self.token,
-            Attribute.PRIVATE: True,
+            Attribute.PRIVATE: not self.trusted,
+            **({Attribute.TRUSTED: True} if self.trusted else {}),
             Attribute.SENSITIVE: True,
             Attribute.EXTRACTABLE: self.extractable,
             Attribute.WRAP_WITH_TRUSTED: self.wrap_with_trusted,
@@ -128,6 +132,10 @@ RULES: dict[Usage, Rule] = {
     Usage.CONTENT: _rule(Attribute.DECRYPT),
     Usage.COMPONENT_COMBINER: _rule(Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP),
     Usage.COMPONENT_PIECE: _rule(extractable=True),
+    # As the combiner, and the only key that a master may be wrapped under.
+    Usage.OFFICER_COMBINER: _rule(
+        Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP, trusted=True
+    ),
     Usage.QUORUM_SHARE: _rule(Attribute.DERIVE),
     Usage.QUORUM_WRAP: _rule(Attribute.WRAP, Attribute.UNWRAP),
     Usage.QUORUM_SEAL: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),

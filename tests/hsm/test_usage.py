@@ -12,12 +12,14 @@ from kif.formats.error import DeviceFailed
 from kif.hsm.form import generate_master
 from kif.hsm.key import Algorithm, Key, confirm, find, generate, recognise
 from kif.hsm.keypair import generate_log_signer, generate_recipient, generate_site_ca
-from kif.hsm.token import Token
+from kif.hsm.officer import open_with_officer
+from kif.hsm.token import Token, TokenPlace
 from kif.hsm.usage import RULES, Rule, Usage
 from tests.hsm import hostile
+from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.hsm.objects import nothing_left
 
-COMBINER = Usage.COMPONENT_COMBINER
+COMBINERS = (Usage.COMPONENT_COMBINER, Usage.OFFICER_COMBINER)
 PRIVATE: dict[Usage, Callable[[Token, str], object]] = {
     Usage.ENVELOPE_RECIPIENT: generate_recipient,
     Usage.SITE_CA: generate_site_ca,
@@ -39,6 +41,13 @@ WEAKER = {
 
 
 @pytest.fixture(scope="module")
+def token(place: TokenPlace) -> Iterator[Token]:
+    """The open token, with the key that the security officer makes."""
+    with open_with_officer(place, TEST_PIN, TEST_SO_PIN) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def keys(token: Token) -> Iterator[dict[Usage, Any]]:
     """One native object of every usage, made as kif makes it."""
     made: dict[Usage, Any] = {}
@@ -46,6 +55,8 @@ def keys(token: Token) -> Iterator[dict[Usage, Any]]:
         label = f"usage test {usage.value}"
         if usage is Usage.MASTER_DERIVATION:
             made[usage] = generate_master(token, label, Algorithm.AES_256).key.native
+        elif usage is Usage.OFFICER_COMBINER and token.trusted is not None:
+            made[usage] = token.trusted.native
         elif usage in PRIVATE:
             PRIVATE[usage](token, label)
             made[usage] = token.find(label, ObjectClass.PRIVATE_KEY)
@@ -74,13 +85,14 @@ def test_every_usage_has_a_rule() -> None:
 def test_no_rule_joins_rights_that_must_stand_apart(usage: Usage) -> None:
     rights = RULES[usage].rights
     assert not {Attribute.WRAP, Attribute.DECRYPT} <= rights
-    assert not {Attribute.UNWRAP, Attribute.ENCRYPT} <= rights or usage is COMBINER
+    assert not {Attribute.UNWRAP, Attribute.ENCRYPT} <= rights or usage in COMBINERS
     assert Attribute.DERIVE not in rights or rights == {Attribute.DERIVE}
 
 
 @pytest.mark.control("KIF-HSM-03")
-def test_the_combiner_cannot_decrypt() -> None:
-    assert Attribute.DECRYPT not in RULES[COMBINER].rights
+@pytest.mark.parametrize("usage", COMBINERS)
+def test_a_combiner_cannot_decrypt(usage: Usage) -> None:
+    assert Attribute.DECRYPT not in RULES[usage].rights
 
 
 @pytest.mark.control("KIF-HSM-03")
@@ -88,7 +100,7 @@ def test_the_combiner_cannot_decrypt() -> None:
 def test_every_rule_keeps_its_key_sensitive_unmodifiable_and_uncopyable(usage: Usage) -> None:
     attributes = RULES[usage].attributes()
     assert attributes[Attribute.SENSITIVE] is True
-    assert attributes[Attribute.PRIVATE] is True
+    assert attributes[Attribute.PRIVATE] is (usage is not Usage.OFFICER_COMBINER)
     assert attributes[Attribute.MODIFIABLE] is False
     assert attributes[Attribute.COPYABLE] is False
 
@@ -213,7 +225,7 @@ def test_the_combiner_cannot_wrap_a_key_to_bring_it_back_under_another_usage(
     keys: dict[Usage, Any], usage: Usage
 ) -> None:
     with pytest.raises(PKCS11Error):
-        keys[COMBINER].wrap_key(keys[usage], mechanism=Mechanism.AES_KEY_WRAP)
+        keys[Usage.COMPONENT_COMBINER].wrap_key(keys[usage], mechanism=Mechanism.AES_KEY_WRAP)
 
 
 @pytest.mark.control("KIF-HSM-03")
