@@ -25,7 +25,7 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
 from kif.ledger.form import write_time
 from kif.ledger.plan import About, Plan
-from kif.oracle.audit import state_of
+from kif.oracle.audit import audit, state_of
 from kif.simulator.issuer import TestIssuer
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
@@ -163,7 +163,7 @@ def list_ceremonies(app: App, form: str) -> None:
             "ended": None if told.ended is None else write_time(told.ended),
             "outcome": told.outcome.value,
         }
-        for told in read_ceremonies(app.home).ceremonies.told
+        for told in read_ceremonies(app.home, audit(app.home).verifier).ceremonies.told
     ]
     show(rows, form, "There is no ceremony on the record.")
 
@@ -177,7 +177,8 @@ def report(app: App, number: int, folder: Path) -> None:
 
     A page, a PDF, the record by itself (record.json), and each signature for ssh-keygen.
     """
-    for path in write_report(read_ceremonies(app.home), number, folder):
+    read = read_ceremonies(app.home, audit(app.home).verifier)
+    for path in write_report(read, number, folder):
         click.echo(path)
 
 

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from kif.compliance.ceremonies import Ceremonies
+from kif.compliance.ceremonies import Ceremonies, Told, concerns_ceremonies
 from kif.compliance.ceremony import report_of, signatures_of
 from kif.compliance.document import Document
-from kif.compliance.record import record_of
+from kif.compliance.record import covering, record_of
 from kif.console.paper import to_html, to_pdf
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.ledger.event import Entry
-from kif.oracle.audit import audit
 from kif.oracle.home import Home
 from kif.store.engine import read_store
+from kif.store.ledger import LedgerTables
 
 
 @dataclass(frozen=True)
 class Read:
-    """A log that was verified, and the ceremonies in it."""
+    """The ceremonies of a log that was verified against its key."""
 
-    ceremonies: Ceremonies
+    home: Home
     verifier: str
-    leaves: list[bytes]
-    notes: dict[int, str]
+    ceremonies: Ceremonies
 
 
-def read_ceremonies(home: Home) -> Read:
-    """Verify a home, and read its ceremonies. Raises ``CheckFailed`` when it does not hold."""
-    verified, store = audit(home), read_store(home.database)
-    try:
-        with store.reading() as tx:
-            leaves = list(tx.ledger.leaves())
-            notes = dict(tx.ledger.checkpoints())
-            payloads = {index: (salt, text) for index, salt, text in tx.ledger.payloads()}
-    finally:
-        store.close()
-    entries = (_whole(Entry.decode(leaf), payloads) for leaf in leaves)
-    return Read(Ceremonies.of(entries), verified.verifier, leaves, notes)
+def read_ceremonies(home: Home, verifier: str) -> Read:
+    """Read the ceremonies of a home whose log was verified against this key."""
+    with _log(home) as ledger:
+        payloads = {index: (salt, text) for index, salt, text in ledger.payloads()}
+        leaves = filter(concerns_ceremonies, ledger.leaves())
+        entries = (_whole(Entry.decode(leaf), payloads) for leaf in leaves)
+        return Read(home, verifier, Ceremonies.of(entries))
 
 
 def write_report(read: Read, number: int, folder: Path) -> Iterator[Path]:
@@ -53,10 +49,26 @@ def write_report(read: Read, number: int, folder: Path) -> Iterator[Path]:
         )
     told = read.ceremonies.told[number - 1]
     yield from write_document(folder / "report", report_of(told, read.ceremonies))
-    record = record_of(told, read.ceremonies, read.verifier, read.leaves, read.notes)
-    yield _write(folder / "record.json", record)
+    yield _write(folder / "record.json", _record(read, told))
     for name, text in signatures_of(told, read.ceremonies).items():
         yield _write(folder / "signatures" / name, text.encode())
+
+
+def _record(read: Read, told: Told) -> bytes:
+    with _log(read.home) as ledger:
+        notes = dict(ledger.checkpoints())
+        leaves = list(islice(ledger.leaves(), covering(told, notes)))
+        return record_of(told, read.ceremonies, read.verifier, leaves, notes)
+
+
+@contextmanager
+def _log(home: Home) -> Iterator[LedgerTables]:
+    store = read_store(home.database)
+    try:
+        with store.reading() as tx:
+            yield tx.ledger
+    finally:
+        store.close()
 
 
 def write_document(path: Path, document: Document) -> Iterator[Path]:

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Sequence
 
 from kif.compliance.account import CHECKS, account_of, require_balance
-from kif.console.page import Report
+from kif.compliance.ceremonies import Ceremonies, concerns_ceremonies
+from kif.console.page import CeremonyLine, Report
 from kif.formats.script import Artwork
 from kif.formats.state import BatchState, JobState
 from kif.graphics.front import specimen
@@ -34,6 +35,9 @@ def report_on(home: Home, batch: str) -> Report:
         with store.reading() as tx:
             view, jobs = batch_view(tx.session, batch), job_views(tx.session, batch)
             account = account_of(batch, log, map(Entry.decode, tx.ledger.leaves()))
+            ceremonies = Ceremonies.of(
+                map(Entry.decode, filter(concerns_ceremonies, tx.ledger.leaves()))
+            ).told
     finally:
         store.close()
     good = sum(view.jobs.get(each, 0) for each in (JobState.GOOD, JobState.DISPATCHED))
@@ -55,6 +59,12 @@ def report_on(home: Home, batch: str) -> Report:
         keys=account.keys,
         releases=account.releases,
         checks=CHECKS if ended else (),
+        ceremonies=[
+            CeremonyLine(
+                each.number, each.plan.ceremony, each.subject, each.begun, each.outcome.value
+            )
+            for each in ceremonies
+        ],
         specimen=base64.b64encode(specimen(_SPECIMEN)).decode(),
         made_at=now(),
     )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from kif.cli.papers import read_ceremonies, write_report
 from kif.cli.report import report_on
-from kif.console.page import Report, write_page
+from kif.console.page import CeremonyLine, Report, write_page
 from kif.console.progress import Screen
 from kif.oracle.home import Home
 
 
 def conclude(home: Home, batch: str, screen: Screen, seconds: float) -> None:
-    """Verify and reconcile; write ``summary.json`` and the page; say where everything lies.
+    """Verify and reconcile; write ``summary.json``, the page and the reports on ceremonies.
 
     Raises ``CheckFailed`` when the ledger or the reconciliation does not hold.
     """
     report = report_on(home, batch)
     page = home.reports / "index.html"
+    report = replace(report, ceremonies=_reported(home, report))
     write_page(page, report)
     summary = _write_summary(home.path / "summary.json", report, seconds)
     screen.say(
@@ -26,6 +29,17 @@ def conclude(home: Home, batch: str, screen: Screen, seconds: float) -> None:
     )
     for what, path in (("Page", page), ("Summary", summary), ("Site", home.site)):
         screen.say(f"  {what:<8} {path}")
+
+
+def _reported(home: Home, report: Report) -> list[CeremonyLine]:
+    """Write the report of each ceremony beside the page; return them with where it is."""
+    read, lines = read_ceremonies(home, report.verifier), []
+    for each in report.ceremonies:
+        folder = f"ceremony-{each.number}"
+        for _ in write_report(read, each.number, home.reports / folder):
+            pass
+        lines.append(replace(each, page=f"{folder}/report.html"))
+    return lines
 
 
 def _write_summary(path: Path, report: Report, seconds: float) -> Path:

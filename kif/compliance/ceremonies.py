@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from kif.ledger.event import Entry, Event
+from kif.ledger.event import KINDS, Entry, Event
 from kif.ledger.events.ceremony import (
     CeremonyAborted,
     CeremonyBegun,
@@ -116,7 +117,19 @@ class Ceremonies:
         self.told.append(Told(len(self.told) + 1, plan, subject, people))
 
 
+def concerns_ceremonies(leaf: bytes) -> bool:
+    """Return whether a leaf may be about a ceremony; others need not be decoded."""
+    return _MARK.search(leaf) is not None
+
+
 def _belongs(event: Event) -> bool:
     """Return whether an event belongs to the ceremony in which it stands."""
-    module = type(event).__module__.rpartition(".")[2]
-    return module in ("ceremony", "key", "custody") and not isinstance(event, KeyStateChanged)
+    return type(event) in _OF_CEREMONIES
+
+
+_OF_CEREMONIES = tuple(
+    kind
+    for kind in KINDS.values()
+    if kind.__module__.endswith((".ceremony", ".key")) and kind is not KeyStateChanged
+)
+_MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _OF_CEREMONIES).encode())

@@ -53,10 +53,11 @@ def record_of(
 ) -> bytes:
     """Return the record of a ceremony (canonical JSON), out of a log that was verified.
 
-    ``leaves`` are those of the whole log, ``notes`` its checkpoints by size.
+    ``leaves`` are the first of the log, as many as ``covering`` says; ``notes`` are its checkpoints
+    by size.
     """
-    size = max(notes)
-    hashes = [leaf_hash(leaf) for leaf in leaves[:size]]
+    size = covering(told, notes)
+    hashes = [leaf_hash(leaf) for leaf in leaves]
     needed = {entry.index for entry in told.entries}
     if not told.plan.founds:
         needed |= {ceremonies.appointed[name].index for name, _ in told.people}
@@ -82,6 +83,11 @@ def record_of(
         "verifier": verifier,
     }
     return canonical.encode(fields) + b"\n"
+
+
+def covering(told: Told, notes: Mapping[int, str]) -> int:
+    """Return the size of the first checkpoint that covers a ceremony as far as it has come."""
+    return min(size for size in notes if size > told.entries[-1].index)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,18 @@ from kif.oracle.interface import BatchView, JobView
 
 
 @dataclass(frozen=True)
+class CeremonyLine:
+    """A ceremony on the record, and where its own report is, beside the page, if there is one."""
+
+    number: int
+    ceremony: str
+    subject: str
+    begun: datetime
+    outcome: str
+    page: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the page shows; nothing in it is secret or names a card's holder."""
 
@@ -29,6 +41,8 @@ class Report:
     releases: Sequence[Release]
     checks: Sequence[str]
     """What holds; none while the batch is not closed."""
+    ceremonies: Sequence[CeremonyLine]
+    """Every ceremony on the record."""
     specimen: str
     """PNG, base64: the front of a specimen, black on white."""
     made_at: datetime

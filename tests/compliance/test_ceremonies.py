@@ -22,6 +22,7 @@ from kif.console.paper import to_html, to_pdf
 from kif.formats import canonical
 from kif.formats.error import BadInput, CheckFailed, KifError
 from kif.ledger.event import KINDS
+from kif.oracle.audit import audit
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
 from tests.ceremony.test_keys import fumbling
 from tests.ceremony.test_keys import hold as hold_vendor
@@ -49,7 +50,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestSite, Read]:
             if desk.running().keys[0].version == 2 and not site.home.reports.exists():
                 site.home.reports.mkdir()
                 desk.abort("The second sheet is not legible.")
-    return site, read_ceremonies(site.home)
+    return site, read_ceremonies(site.home, audit(site.home).verifier)
 
 
 def written(read: Read, number: int, folder: Path) -> Path:

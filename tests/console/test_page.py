@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from kif.compliance.account import KeyLine, Release
-from kif.console.page import Report, render, write_page
+from kif.console.page import CeremonyLine, Report, render, write_page
 from kif.formats.script import Artwork
 from kif.formats.state import BatchState, JobState
 from kif.graphics.front import specimen
 from kif.oracle.interface import BatchView, JobRef, JobView
 
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
 REPORT = Report(
     batch=BatchView("b1", "test-bank", "F-1", "test-debit", 2, BatchState.CLOSED, ("a", "b"), {}),
     cards=[
@@ -43,6 +44,12 @@ REPORT = Report(
     kinds={"card-verified": 1},
     keys=[KeyLine("emv-ac", "master-derivation", "2TDEA", "des-zero:08D7B4", "genesis")],
     checks=["Everything was checked."],
+    ceremonies=[
+        CeremonyLine(
+            1, "genesis", "kif-test", datetime(2026, 1, 1, tzinfo=UTC), "closed", "x.html"
+        ),
+        CeremonyLine(2, "issuer-keys", "bank", datetime(2026, 1, 1, tzinfo=UTC), "aborted"),
+    ],
     releases=[Release("ada", datetime(2026, 1, 1, 9, 30, tzinfo=UTC), '{"approve":"this"}')],
     specimen=base64.b64encode(
         specimen(Artwork({"number": "9999 9900 0000 0000", "name": "X", "valid_thru": "12/49"}))
@@ -56,6 +63,7 @@ def test_everything_is_on_the_page_and_nothing_is_taken_for_html() -> None:
     shown = ("F-1", "test-bank", "4B494654", "ef" * 32, "des-zero:08D7B4", "ada")
     for text in (*shown, "2026-01-02 03:04", "2026-01-01 09:30"):
         assert text in page
+    assert '<a href="x.html">genesis</a>' in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
