@@ -1,5 +1,6 @@
 """The genesis ceremony at a real terminal, typed by six people."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from kif.ledger.genesis import USER_PIN
 from kif.simulator.vendor import TEST_VENDOR
 from tests.certificate import issuer_certificate
-from tests.cli.kif import kif
+from tests.cli.kif import kif, operators
 from tests.cli.terminal import Terminal
 from tests.site import OPERATORS, PLAN, make_bare_site
 
@@ -102,3 +103,107 @@ def test_a_ceremony_is_run_for_what_its_plan_makes(
     done = kif(tmp_path, "ceremony", "run", PLAN.with_name(f"{plan}.yaml"), *options)
     assert done.code == 2
     assert words in done.err
+
+
+def made_keys(folder: Path) -> Path:
+    """Make a TEST key for each of the six people."""
+    folder.mkdir()
+    for name in PEOPLE:
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(command, check=True)
+    return folder
+
+
+@pytest.mark.control("KIF-CER-05", "KIF-CER-06")
+def test_a_genesis_that_is_killed_at_the_terminal_is_resumed_there(tmp_path: Path) -> None:
+    """Ctrl-C while the plan is signed, kill -9 while passphrases are chosen, then to its end."""
+    home, keys = tmp_path / "home", made_keys(tmp_path / "keys")
+    program = [sys.executable, "-m", "kif.cli.main", "--home", str(home), "ceremony"]
+    room = Terminal([*program, "run", str(PLAN), "--for", "killed-site"])
+    for name in PEOPLE:
+        room.answer("name: ", name)
+        room.answer("public key file: ", str(keys / f"{name}.pub"))
+        room.answer("or nobody): ", f"manager of {name}")
+    room.answer("agent", "")
+    room.expect("beta signs this statement")
+    room.process.send_signal(signal.SIGINT)
+    room.expect("stands at step 2 (approve)")
+    assert room.process.wait(10) == 130
+    told = kif(home, "ceremony", "status").out
+    assert "'genesis' for killed-site stands at step 2 (approve)" in told
+    again = kif(home, "ceremony", "run", PLAN, "--for", "other-site")
+    assert again.code == 4
+    assert "A genesis of killed-site stands at step 2" in again.err
+    room = Terminal([*program, "resume"])
+    for name in PEOPLE[1:]:  # alpha's signature stands
+        room.expect(f"{name} signs this statement")
+        room.answer("agent", str(keys / name))
+    room.answer("passphrase: ", PASSPHRASE.format("delta"))
+    room.answer("again: ", PASSPHRASE.format("delta"))
+    room.expect("epsilon alone")
+    room.process.kill()
+    room.process.wait(10)
+    assert "stands at step 3 (seal)" in kif(home, "ceremony", "status").out
+    room = Terminal([*program, "resume"])
+    for name in (*PEOPLE[3:], *PEOPLE[:3]):
+        room.answer("passphrase: ", PASSPHRASE.format(name))
+        room.answer("again: ", PASSPHRASE.format(name))
+    for name in PEOPLE:
+        room.expect(f"{name} signs this statement")
+        room.answer("agent", str(keys / name))
+    room.expect("The site stands in")
+    assert room.process.wait(10) == 0
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert kinds.count("ceremony-resumed") == 2
+    assert kinds.count("plan-approved") == len(PEOPLE)
+    assert kif(home, "log", "verify").code == 0
+    assert kif(home, "ceremony", "status").out == "No ceremony stands.\n"
+
+
+@pytest.mark.control("KIF-CER-06")
+def test_custodians_deviate_and_abort_at_the_terminal(tmp_path: Path) -> None:
+    site = make_bare_site(tmp_path / "home")
+    home, people = site.home.path, site.people
+    program = [sys.executable, "-m", "kif.cli.main", "--home", str(home), "ceremony"]
+
+    def opened(*arguments: str) -> Terminal:
+        room = Terminal([*program, *arguments])
+        for name in OPERATORS:
+            room.answer("name: ", name)
+            room.answer("passphrase: ", people.passphrase(name, USER_PIN).reveal().decode())
+        return room
+
+    plan = str(PLAN.with_name("vendor-keys.yaml"))
+    room = opened("run", plan, "--for", "test-vendor")
+    room.answer("custodian 1", "custodian-3")
+    room.answer("custodian 2", "custodian-3")  # the same person twice is asked again
+    room.answer("custodian 2", "custodian-1")
+    for name in ("custodian-3", "custodian-1", *OPERATORS):
+        room.answer("agent: ", str(people.key(name)))
+    for _ in range(3):
+        room.answer("(not shown): ", "not hex")
+    room.expect("stands at step 3 (form)")
+    assert room.process.wait(10) == 2
+    room = opened("deviate", "custodian-3", "operator-1", "--reason", "The sheet is torn.")
+    for name in ("custodian-3", "operator-1"):
+        room.answer("agent: ", str(people.key(name)))
+    room.expect("The deviation is on the record.")
+    room = opened("abort", "--reason", "A new sheet is needed.")
+    room.expect("The ceremony 'vendor-keys' is aborted.")
+    assert room.process.wait(10) == 0
+    listed = kif(home, "ceremony", "list", "--json").json()
+    assert [each["outcome"] for each in listed] == ["closed", "aborted"]
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert (kinds.count("step-missed"), kinds.count("ceremony-deviated")) == (3, 1)
+    assert kif(home, "log", "verify").code == 0
+
+
+def test_nothing_stands_where_nothing_began(tmp_path: Path) -> None:
+    site = make_bare_site(tmp_path / "home")
+    given = operators(site)
+    for command in (("resume",), ("abort", "--reason", "x")):
+        done = kif(site.home.path, "ceremony", *command, given=given)
+        assert (done.code, "No ceremony is running" in done.err) == (4, True)
+    for command in (("status",), ("resume",), ("abort", "--reason", "x")):
+        done = kif(tmp_path / "nowhere", "ceremony", *command)
+        assert (done.code, "There is no site" in done.err) == (4, True)
