@@ -70,6 +70,18 @@ def _resume(home: Path, armed: Callable[[], None]) -> None:
         resume(oracle.ceremonies, site.people)
 
 
+def _backup(home: Path, armed: Callable[[], None]) -> None:
+    from kif.ceremony.hold import hold
+    from kif.oracle.home import Home
+    from tests.ceremony.test_backup import opened
+    from tests.site import shipped
+
+    site = TestSite(Home(home), rehearsing_people(home))
+    with opened(site) as oracle:
+        armed()
+        hold(oracle.ceremonies, shipped("backup"), "site", site.people)
+
+
 def _erase(home: Path, armed: Callable[[], None]) -> None:
     from kif.oracle.home import Home
 
@@ -93,6 +105,7 @@ if __name__ == "__main__":
         "genesis": _genesis,
         "vendor-keys": _vendor_keys,
         "resume": _resume,
+        "backup": _backup,
         "admit": _admit,
         "erase": _erase,
     }

@@ -129,7 +129,11 @@ def _bare_site() -> TestSite:
 
 @cache
 def _whole_site() -> TestSite:
-    site = make_bare_site(_folder())
+    return furnished(make_bare_site(_folder()))
+
+
+def furnished(site: TestSite) -> TestSite:
+    """Register the TEST issuer, and hold its and the TEST vendor's ceremonies."""
     with site.oracle() as oracle:
         oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate.encode())
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)

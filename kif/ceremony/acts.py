@@ -14,6 +14,8 @@ from kif.ceremony.ending import Ending
 from kif.ceremony.people import People, until_right
 from kif.ceremony.plan import in_words
 from kif.formats.error import BadInput
+from kif.formats.purpose import BACKUP_KEK
+from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm
 from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import Role
@@ -68,10 +70,63 @@ def _form(scene: Scene) -> None:
     scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
 
 
+def _open_officer(scene: Scene) -> None:
+    people = scene.desk.open_officer()
+    scene.people.tell(f"Opened by {' and '.join(people)}: masters may leave in this session.")
+
+
+def _make_quorum(scene: Scene) -> None:
+    key = scene.running.key(BACKUP_KEK)
+    quorums, custodians = scene.desk.quorums, scene.running.of_role(Role.CUSTODIAN)
+    for number, person in enumerate(custodians, start=1):
+        share = quorums.draw()
+
+        def keep(person: str = person, number: int = number, share: Secret = share) -> None:
+            medium = scene.people.give_share(person, key, number, share)
+            kcv = quorums.give(key, person, number, medium, share)
+            scene.people.tell(f"Share {number} of {key}: check value {kcv}.")
+
+        until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))
+    threshold = scene.step.values["threshold"]
+    kcv = quorums.make(key, threshold)
+    scene.people.tell(
+        f"Key {key}: any {threshold} of {len(custodians)} shares give it, fewer don't; every "
+        f"subset was tried. Check value {kcv}."
+    )
+
+
+def _back_up(scene: Scene) -> None:
+    key, quorums = scene.running.key(BACKUP_KEK), scene.desk.quorums
+    custodians = scene.running.of_role(Role.CUSTODIAN)
+    threshold = next(
+        step.values["threshold"]
+        for step in scene.running.plan.steps
+        if step.action == "make-quorum"
+    )
+    for person in scene.people.present("holder of a share", custodians, threshold):
+        number = custodians.index(person) + 1
+
+        def enter(person: str = person, number: int = number) -> None:
+            share = scene.people.take_share(person, key, number)
+            quorums.enter(key, person, number, share)
+
+        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))
+    path, keys = quorums.back_up(key)
+    scene.people.tell(f"{len(keys)} masters are wrapped under {key}, in backup/{path.name}.")
+
+
 def _close(scene: Scene) -> None:
     desk, people = scene.desk, scene.running.everyone
     ending = Ending.ask(scene.people, people, desk.attestation(), desk.verify)
     desk.close(ending.signed, ending.misses)
 
 
-ACTS: dict[str, Act] = {"open": _open, "approve": _approve, "form": _form, "close": _close}
+ACTS: dict[str, Act] = {
+    "open": _open,
+    "open-officer": _open_officer,
+    "approve": _approve,
+    "form": _form,
+    "make-quorum": _make_quorum,
+    "back-up": _back_up,
+    "close": _close,
+}

@@ -49,6 +49,11 @@ def deviate(desk: Ceremonies, reason: str, names: Sequence[str], people: People)
     desk.deviate(reason, {name: people.sign(name, CEREMONY, statement) for name in names})
 
 
+def needs_officer(plan: Plan) -> bool:
+    """Return whether the security officer's PIN has to be opened with the token for a plan."""
+    return any(step.action == "open-officer" for step in plan.steps)
+
+
 def _go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
     made: list[KeyRef] = []
 

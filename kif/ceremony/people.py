@@ -7,6 +7,7 @@ from typing import Protocol
 from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
+from kif.ledger.events.custody import Medium
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ class People(Protocol):
         """Have a custodian enter the n-th component of a key (from 1), alone and unseen.
 
         Raises ``BadInput`` (COMPONENT) when it can't be read as one.
+        """
+
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
+        """Have a custodian keep a share, alone and unseen; return what it is kept on.
+
+        Raises ``BadInput`` (QUORUM) when it could not be kept.
+        """
+
+    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
+        """Have a custodian give a share back, alone and unseen.
+
+        Raises ``BadInput`` (QUORUM) when it is not this one, or can't be read.
         """
 
     def passphrase(self, person: str, purpose: str) -> Secret:

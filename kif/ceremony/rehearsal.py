@@ -19,16 +19,18 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from kif.ceremony.credential import sign
 from kif.ceremony.destination import Destination
 from kif.ceremony.genesis import hold_genesis
-from kif.ceremony.hold import hold
+from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import holders, unseal
+from kif.ceremony.share import read_share, write_share
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm, Cipher
-from kif.ledger.genesis import USER_PIN
+from kif.ledger.events.custody import Medium
+from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import About, Plan
 from kif.oracle.home import Home
-from kif.oracle.local import open_oracle
+from kif.oracle.local import Officer, open_oracle
 
 _SITE = "rehearsal"
 _MOST_SHEETS = 9
@@ -70,6 +72,23 @@ class RehearsalPeople:
         """Read the component from the owner's TEST sheet."""
         self.listener(f"  ({person}, alone, enters component {number} of {key}.)")
         return self.sheets(key)[number - 1]
+
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
+        """Keep the share in a file of the person's, under the TEST passphrase."""
+        self.listener(f"  ({person}, alone, keeps share {number} of {key}.)")
+        passphrase = self.passphrase(person, str(key))
+        self._share(person, key).unlink(missing_ok=True)
+        write_share(self._share(person, key), key, number, share, passphrase)
+        return Medium.FILE
+
+    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
+        """Read the share from the person's file."""
+        self.listener(f"  ({person}, alone, gives share {number} of {key}.)")
+        path = self._share(person, key)
+        return read_share(path, key, number, self.passphrase(person, str(key)))
+
+    def _share(self, person: str, key: KeyRef) -> Path:
+        return self.folder / f"{person}-test-share-{key.version}"
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Return the person's TEST passphrase, the same every time."""
@@ -117,16 +136,22 @@ def rehearse(
         return home
     with home.alone():
         hold_genesis(home, genesis, _SITE, silent)
-    openers, threshold = holders(home.seal, USER_PIN)
-    by = tuple(openers[:threshold])
-    given = {name: people.passphrase(name, USER_PIN) for name in by}
-    pin = unseal(home.seal, USER_PIN, given, Destination.of(home.token_place()))
+    by, pin = _unsealed(home, people, USER_PIN)
+    officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
+    officers = None if officer is None else Officer(officer[1], officer[0])
     subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
-    with home.alone(), open_oracle(home, pin, by) as oracle:
+    with home.alone(), open_oracle(home, pin, by, officers) as oracle:
         if plan.about is About.ISSUER:
             oracle.supervision.register_issuer(subject, certificate(subject).encode())
         hold(oracle.ceremonies, plan, subject, people)
     return home
+
+
+def _unsealed(home: Home, people: RehearsalPeople, purpose: str) -> tuple[tuple[str, ...], Secret]:
+    names, threshold = holders(home.seal, purpose)
+    given = {name: people.passphrase(name, purpose) for name in names[:threshold]}
+    pin = unseal(home.seal, purpose, given, Destination.of(home.token_place()))
+    return tuple(given), pin
 
 
 def _drawn(plan: Plan) -> Callable[[KeyRef], Sequence[Component]]:
@@ -134,7 +159,7 @@ def _drawn(plan: Plan) -> Callable[[KeyRef], Sequence[Component]]:
     algorithms = {
         step.values["key"]: Algorithm(step.values["algorithm"])
         for step in plan.steps
-        if step.does.makes
+        if step.action == "form"
     }
 
     def sheets(key: KeyRef) -> Sequence[Component]:

@@ -22,19 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from kif.ceremony.destination import Destination, require_same
+from kif.ceremony.sealing import KEY, decrypt, encrypt, expanded, stretched
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
 
-_COST = {"n": 2**15, "r": 8, "p": 1}
-_KEY, _NONCE = 32, 12
 _BYTES = ("salt", "sealed")
 SHORTEST = 12
 """Characters that a passphrase has at least."""
@@ -67,7 +62,7 @@ def seal(
     ``holders`` maps a person to his or her passphrase. Raises ``BadInput`` (SEAL) for a passphrase
     below 12 characters, or one that two of them chose.
     """
-    keys = {person: os.urandom(_KEY) for person in holders}
+    keys = {person: os.urandom(KEY) for person in holders}
     chosen: list[Secret] = []
     for passphrase in holders.values():
         require_passphrase(passphrase, chosen)
@@ -78,7 +73,7 @@ def seal(
         left.unlink()
     for person, passphrase in holders.items():
         salt = os.urandom(16)
-        sealed = _encrypt(_stretched(passphrase, salt), keys[person], _whose(purpose, person))
+        sealed = encrypt(stretched(passphrase, salt), keys[person], _whose(purpose, person))
         fields = {"person": person, "salt": salt.hex(), "sealed": sealed.hex()}
         _write(place / f"{person}.json", fields)
     _write(place / "quorum", _quorum(purpose, pin, keys, threshold, to))
@@ -93,7 +88,7 @@ def seal_anew(folder: Path, purpose: str, pin: Secret, to: Destination) -> str:
     """
     place = folder / purpose
     quorum = _read(place / "quorum")
-    text = _decrypt(_of_pin(pin), bytes.fromhex(quorum["keys"]), purpose.encode())
+    text = decrypt(_of_pin(pin), bytes.fromhex(quorum["keys"]), purpose.encode())
     keys = {person: bytes.fromhex(key) for person, key in json.loads(text).items()}
     _write(place / "quorum.new", _quorum(purpose, pin, keys, quorum["threshold"], to))
     return _digest(place / "quorum.new")
@@ -133,7 +128,7 @@ def unseal(
     try:
         blob = bytes.fromhex(quorum["sealed"]["/".join(subset)])
         context = _context(purpose, subset, sealed_for)
-        return Secret(_decrypt(_of_keys([keys[each] for each in subset]), blob, context))
+        return Secret(decrypt(_of_keys([keys[each] for each in subset]), blob, context))
     except (InvalidTag, KeyError):
         raise Refused(
             Control.SEAL,
@@ -166,12 +161,12 @@ def _quorum(
     sealed = {}
     for subset in combinations(sorted(keys), threshold):
         key = _of_keys([keys[person] for person in subset])
-        blob = _encrypt(key, pin.reveal(), _context(purpose, subset, to))
+        blob = encrypt(key, pin.reveal(), _context(purpose, subset, to))
         sealed["/".join(subset)] = blob.hex()
     table = json.dumps({person: key.hex() for person, key in keys.items()}).encode()
     return {
         "holders": sorted(keys),
-        "keys": _encrypt(_of_pin(pin), table, purpose.encode()).hex(),
+        "keys": encrypt(_of_pin(pin), table, purpose.encode()).hex(),
         "sealed": sealed,
         "threshold": threshold,
         "to": vars(to),
@@ -183,7 +178,7 @@ def _own(place: Path, purpose: str, person: str, passphrase: Secret) -> bytes:
     fields = _read(place / f"{person}.json")
     salt, sealed = (bytes.fromhex(fields[name]) for name in _BYTES)
     try:
-        return _decrypt(_stretched(passphrase, salt), sealed, _whose(purpose, person))
+        return decrypt(stretched(passphrase, salt), sealed, _whose(purpose, person))
     except InvalidTag:
         raise Refused(
             Control.SEAL, f"The passphrase of {person} does not open the seal. Try again."
@@ -236,29 +231,12 @@ def _check_sum(fields: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode(fields)).hexdigest()
 
 
-def _encrypt(key: bytes, clear: bytes, context: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, clear, context)
-
-
-def _decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:
-    return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], context)
-
-
-def _stretched(passphrase: Secret, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=_KEY, **_COST).derive(passphrase.reveal())
-
-
 def _of_keys(keys: Sequence[bytes]) -> bytes:
-    return _expanded(b"".join(keys), b"kif seal: holders")
+    return expanded(b"".join(keys), b"kif seal: holders")
 
 
 def _of_pin(pin: Secret) -> bytes:
-    return _expanded(pin.reveal(), b"kif seal: holders' keys")
-
-
-def _expanded(material: bytes, info: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), _KEY, salt=None, info=info).derive(material)
+    return expanded(pin.reveal(), b"kif seal: holders' keys")
 
 
 def _whose(purpose: str, person: str) -> bytes:

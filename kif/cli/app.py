@@ -13,10 +13,10 @@ from kif.console.terminal import OpenedPin, ask_pin
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
-from kif.ledger.genesis import USER_PIN
+from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
-from kif.oracle.local import LocalOracle, open_oracle
+from kif.oracle.local import LocalOracle, Officer, open_oracle
 from kif.oracle.views import batch_named, issuer_names, key_views, operator_names
 from kif.store.engine import Store, read_store
 
@@ -28,17 +28,22 @@ class App:
     home: Home
 
     @contextmanager
-    def oracle(self) -> Iterator[LocalOracle]:
-        """Open the site: alone in the home, with two people's passphrases."""
+    def oracle(self, *, officer: bool = False) -> Iterator[LocalOracle]:
+        """Open the site: alone in the home, with the operators' passphrases.
+
+        ``officer`` has custodians open the security officer's PIN as well.
+        """
         self.home.require_site()
         with self.home.alone():
             opened = self.open_pin()
-            with open_oracle(self.home, opened.pin, opened.by) as oracle:
+            asked = self.open_pin(SO_PIN) if officer else None
+            officers = None if asked is None else Officer(asked.pin, asked.by)
+            with open_oracle(self.home, opened.pin, opened.by, officers) as oracle:
                 yield oracle
 
-    def open_pin(self) -> OpenedPin:
-        """Have two people open the token's PIN, for the token and library it was sealed for."""
-        return ask_pin(self.home.seal, USER_PIN, Destination.of(self.home.token_place()))
+    def open_pin(self, purpose: str = USER_PIN) -> OpenedPin:
+        """Have its holders open a PIN, for the token and library it was sealed for."""
+        return ask_pin(self.home.seal, purpose, Destination.of(self.home.token_place()))
 
     def store(self) -> Store:
         """Open the database for reading, without the token."""

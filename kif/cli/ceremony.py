@@ -7,7 +7,7 @@ import click
 
 from kif.ceremony.genesis import abort_genesis, hold_genesis, resume_genesis, standing_genesis
 from kif.ceremony.hold import deviate as record_deviation
-from kif.ceremony.hold import hold
+from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.hold import resume as go_on
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import rehearse as rehearsed
@@ -88,7 +88,7 @@ def run(app: App, plan: Path, subject: str | None) -> None:
         click.echo(f"The site '{subject or _SITE}' stands in {app.home.site}.")
         return
     name = _subject(app, checked, subject)
-    with app.oracle() as oracle:
+    with app.oracle(officer=needs_officer(checked)) as oracle:
         keys = hold(oracle.ceremonies, checked, name, TerminalPeople())
     click.echo(_closed(keys))
 
@@ -111,7 +111,8 @@ def resume(app: App) -> None:
             resume_genesis(app.home, TerminalPeople())
         click.echo(f"The site stands in {app.home.site}.")
         return
-    with app.oracle() as oracle:
+    running = state_of(app.home).ceremonies.require_running()
+    with app.oracle(officer=needs_officer(running.plan)) as oracle:
         keys = go_on(oracle.ceremonies, TerminalPeople())
     click.echo(_closed(keys))
 

@@ -130,6 +130,6 @@ def _belongs(event: Event) -> bool:
 _OF_CEREMONIES = tuple(
     kind
     for kind in KINDS.values()
-    if kind.__module__.endswith((".ceremony", ".key")) and kind is not KeyStateChanged
+    if kind.__module__.endswith((".ceremony", ".custody", ".key")) and kind is not KeyStateChanged
 )
 _MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _OF_CEREMONIES).encode())

@@ -22,6 +22,13 @@ from kif.ledger.events.ceremony import (
     StepMissed,
     TokenMade,
 )
+from kif.ledger.events.custody import (
+    BackupMade,
+    OfficerOpened,
+    QuorumMade,
+    ShareEntered,
+    ShareGiven,
+)
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 
 _CHECK = (
@@ -147,6 +154,17 @@ def in_words(event: Event) -> str:
             return f"The site's CA certified {event.key}."
         case SiteFounded():
             return f"The site {event.site} was founded; its log is signed by its own key."
+        case OfficerOpened():
+            return f"{' and '.join(event.people)} opened the security officer's PIN."
+        case ShareGiven():
+            share = f"share {event.number} of {event.key}"
+            return f"{event.person} keeps {share} ({event.medium.value}): {event.kcv}."
+        case QuorumMade():
+            return f"{event.key}: any {event.threshold} of its shares give it: {event.kcv}."
+        case ShareEntered():
+            return f"{event.person} gave share {event.number} of {event.key} back."
+        case BackupMade():
+            return f"{len(event.keys)} masters were wrapped under {event.key}."
         case StepDone():
             return "The step is done."
         case _:

@@ -13,12 +13,14 @@ from kif.ceremony.credential import sign
 from kif.ceremony.destination import Destination
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import SHORTEST, holders, unseal
+from kif.ceremony.share import read_share, write_share
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.text import is_name
 from kif.ledger.approval import fingerprint
+from kif.ledger.events.custody import Medium
 
 
 class TerminalPeople:
@@ -92,6 +94,21 @@ class TerminalPeople:
         check = click.prompt("  check value on the sheet, hex")
         click.clear()
         return Component(value, check)
+
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
+        """Ask for a file on a medium of the custodian's own, and a passphrase; clear the screen."""
+        click.echo(f"\n{person} alone: share {number} of {key}. Everyone else looks away.")
+        path = click.prompt("  new file on a medium of your own", type=click.Path(path_type=Path))
+        write_share(path, key, number, share, self.passphrase(person, str(key)))
+        click.clear()
+        return Medium.FILE
+
+    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
+        """Ask for the file and its passphrase."""
+        click.echo(f"\n{person} alone: share {number} of {key}.")
+        path = click.prompt("  file of the share", type=click.Path(path_type=Path))
+        typed = click.prompt("  passphrase", hide_input=True)
+        return read_share(path, key, number, Secret.of_text(typed))
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Ask for a new passphrase, twice."""

@@ -55,6 +55,12 @@ class Kcv:
         return f"{self.method.value}:{self.value.hex().upper()}"
 
     @classmethod
+    def parse(cls, text: str) -> Kcv:
+        """Read what ``str`` gave. Raises ``ValueError`` for anything else."""
+        method, _, value = text.partition(":")
+        return cls(KcvMethod(method), bytes.fromhex(value))
+
+    @classmethod
     def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> Kcv:
         """Take the first bytes of the method's encrypted block."""
         return cls(method, cryptogram[: method.length])

@@ -9,6 +9,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 
+BACKUP_KEK = "backup-kek"
 CARD_MANAGER = "card-manager"
 DATA_PROTECTION = "data-protection"
 ENVELOPE_RECIPIENT = "envelope-recipient"
@@ -32,6 +33,8 @@ class Purpose:
     owner: Owner
     usage: str
     algorithms: frozenset[str]
+    quorum: bool = False
+    """Whether it is never kept: the shares of a quorum give it, for one session."""
 
     @property
     def formed(self) -> bool:
@@ -42,8 +45,8 @@ class Purpose:
 MASTER_DERIVATION = "master-derivation"
 
 
-def _row(owner: Owner, usage: str, *algorithms: str) -> Purpose:
-    return Purpose(owner, usage, frozenset(algorithms))
+def _row(owner: Owner, usage: str, *algorithms: str, quorum: bool = False) -> Purpose:
+    return Purpose(owner, usage, frozenset(algorithms), quorum)
 
 
 PURPOSES: dict[str, Purpose] = {
@@ -56,7 +59,12 @@ PURPOSES: dict[str, Purpose] = {
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
     SITE_CA: _row(Owner.SITE, "site-ca", "P-256"),
     ENVELOPE_RECIPIENT: _row(Owner.SITE, "envelope-recipient", "RSA-2048", "RSA-3072", "RSA-4096"),
+    BACKUP_KEK: _row(Owner.SITE, "backup-kek", "AES-256", quorum=True),
 }
+GENESIS_KEYS = tuple(
+    name for name, row in PURPOSES.items() if row.owner is Owner.SITE and not row.quorum
+)
+"""What a genesis makes."""
 
 
 def purpose_of(key: KeyRef) -> Purpose:

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kif.formats.purpose import PURPOSES, Owner
+from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS, PURPOSES, Owner
 from kif.ledger.events.ceremony import Role
 from kif.ledger.field import Field, list_field, number_field
 
 SIGNATURES, TOKEN = "signatures over the plan", "an open token"
 PEOPLE, SEALED, CERTIFICATES = "people with their keys", "sealed PINs", "the site's certificates"
-SITE = "a site"
+SITE, OFFICER = "a site", "the security officer in the session"
 ALGORITHMS = ("2TDEA", "3TDEA", "AES-128", "AES-192", "AES-256")
 
 
@@ -38,8 +38,8 @@ class Action:
     leaves: tuple[str, ...] = ()
     hands: Mapping[Role, int] = field(default_factory=dict)
     """How many different people of a role it takes at least; fewer would be single-handed."""
-    makes: bool = False
-    """Whether it makes a key of the ceremony's subject, of the purpose ``key``."""
+    makes: str = ""
+    """The purpose of the key that it makes for the ceremony's subject; may name a parameter."""
     founding: bool | None = None
     """Whether it is for the plan of a new site alone, or never for it; None: both."""
 
@@ -59,7 +59,9 @@ def _purpose(owners: set[Owner], what: str) -> Field:
     return Field(lambda value: value in known, f"{what}: one of {', '.join(known)}")
 
 
-_SITE_KEY = _purpose({Owner.SITE}, "a key of the site")
+_SITE_KEY = Field(
+    lambda value: value in GENESIS_KEYS, f"a key of the site: one of {', '.join(GENESIS_KEYS)}"
+)
 _KEY = _purpose({Owner.ISSUER, Owner.VENDOR}, "a key of an issuer or a vendor")
 _ALGORITHM = Field(lambda value: value in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
@@ -130,7 +132,33 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {key}",),
         hands=_TWO_CUSTODIANS,
-        makes=True,
+        makes="{key}",
+        founding=False,
+    ),
+    "open-officer": Action(
+        ("custodians",),
+        "Custodians opened the security officer's PIN: masters may leave in this session.",
+        needs=(TOKEN,),
+        leaves=(OFFICER,),
+        hands=_TWO_CUSTODIANS,
+        founding=False,
+    ),
+    "make-quorum": Action(
+        ("custodians",),
+        "The HSM makes a key that so many of the shares bring back; every subset is tried.",
+        takes={"threshold": number_field(2, 9)},
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key backup-kek",),
+        hands=_TWO_CUSTODIANS,
+        makes=BACKUP_KEK,
+        founding=False,
+    ),
+    "back-up": Action(
+        ("custodians",),
+        "The shares bring the quorum's key back; every master is wrapped under it.",
+        needs=("the key backup-kek", OFFICER),
+        leaves=("a backup of every master",),
+        hands=_TWO_CUSTODIANS,
         founding=False,
     ),
     "close": Action(

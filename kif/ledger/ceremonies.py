@@ -16,11 +16,13 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import Custody
 from kif.ledger.event import Event
 from kif.ledger.events import ceremony as of_ceremony
+from kif.ledger.events import custody as of_custody
 from kif.ledger.events import key as of_key
 from kif.ledger.events.ceremony import (
     CeremonyAborted,
@@ -35,6 +37,7 @@ from kif.ledger.events.ceremony import (
     StepDone,
     StepMissed,
 )
+from kif.ledger.events.custody import BackupMade, QuorumMade, ShareEntered, ShareGiven
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
@@ -54,6 +57,10 @@ _ACTION_OF: dict[type[Event], str] = {
     of_ceremony.CertificateIssued: "certify",
     of_key.ComponentEntered: "form",
     of_key.KeyFormed: "form",
+    of_custody.ShareGiven: "make-quorum",
+    of_custody.QuorumMade: "make-quorum",
+    of_custody.ShareEntered: "back-up",
+    of_custody.BackupMade: "back-up",
     of_ceremony.SiteFounded: "close",
     of_ceremony.CeremonyAttested: "close",
     of_ceremony.CeremonyClosed: "close",
@@ -171,6 +178,72 @@ class Ceremonies:
         self._keys.formed(event)
         self.made(event.key)
 
+    def open_officer(self, people: tuple[str, ...]) -> None:
+        """Note who opened the security officer's PIN, for a plan that has a step for it."""
+        running = self.require_running()
+        _require(
+            any(step.action == "open-officer" for step in running.plan.steps),
+            f"The plan '{running.name}' has no step for the security officer.",
+        )
+        self._change(running, officers=people)
+
+    def give_share(self, event: ShareGiven) -> None:
+        """Note a share: each custodian who takes part gets one, the one of his or her place."""
+        running = self._making(event.key)
+        custodians = running.of_role(Role.CUSTODIAN)
+        if custodians[event.number - 1 : event.number] != (event.person,):
+            raise Refused(
+                Control.CUSTODIANS, f"Share {event.number} is not the one of {event.person}."
+            )
+        _require(
+            (event.key, event.number, event.person) not in running.entered,
+            f"{event.person} was given share {event.number} of {event.key} before.",
+        )
+        self._custody.make(str(event.key), _threshold(running))
+        part = f"share {event.number} of {event.key}"
+        self._custody.hold(str(event.key), part, event.person)
+        entered = (*running.entered, (event.key, event.number, event.person))
+        self._change(running, entered=entered)
+
+    def make_quorum(self, event: QuorumMade) -> None:
+        """Enter a key that the shares of all custodians who take part give."""
+        running = self._making(event.key)
+        needed = len(running.of_role(Role.CUSTODIAN))
+        if len(running.entered) != needed or event.threshold != _threshold(running):
+            raise Refused(
+                Control.QUORUM,
+                f"{event.key} has {len(running.entered)} shares of {needed} and the threshold "
+                f"{event.threshold}; the plan says {_threshold(running)}.",
+            )
+        self._keys.quorum_made(event)
+        self.made(event.key)
+
+    def enter_share(self, event: ShareEntered) -> None:
+        """Note a share that was entered by somebody who holds it."""
+        running = self.require_running()
+        holders = self._custody.holders.get(f"share {event.number} of {event.key}", ())
+        if event.person not in holders or event.person not in running.everyone:
+            raise Refused(
+                Control.CUSTODIANS,
+                f"{event.person} does not hold share {event.number} of {event.key}, or takes no "
+                "part in this ceremony.",
+            )
+        entered = (*running.entered, (event.key, event.number, event.person))
+        self._change(running, entered=entered)
+
+    def back_up(self, event: BackupMade) -> None:
+        """Note a backup of every master under a key that enough shares brought back."""
+        running = self.require_running()
+        there = {number for key, number, _ in running.entered if key == event.key}
+        threshold = self._custody.secrets[str(event.key)].threshold
+        if len(there) < threshold:
+            raise Refused(
+                Control.QUORUM,
+                f"{len(there)} shares of {event.key} were entered; it takes {threshold}.",
+            )
+        _require(event.keys == self._keys.masters(), "A backup holds every master.")
+        self._change(running, backed_up=True)
+
     def made(self, key: KeyRef) -> None:
         """Note that the open step made a key."""
         running = self.require_running()
@@ -199,7 +272,9 @@ class Ceremonies:
         step = running.plan.steps[running.done]
         missing = list(self._missing(running, step))
         _require(not missing, f"{_step(running).capitalize()} is not done: {'; '.join(missing)}.")
-        self._change(running, done=running.done + 1, entered=(), made_here=(), happened=0)
+        self._change(
+            running, done=running.done + 1, entered=(), made_here=(), happened=0, backed_up=False
+        )
 
     def resume(self, event: CeremonyResumed) -> None:
         """Go on at the beginning of the open step; what it had made is taken back."""
@@ -261,10 +336,15 @@ class Ceremonies:
                 yield from (
                     f"{name} is not there" for name in step.values["keys"] if name not in made
                 )
-            case "form":
-                key = running.key(step.values["key"])
+            case "form" | "make-quorum":
+                key = running.key(step.does.makes.format(**step.values))
                 if key not in running.made:
-                    yield f"{key} is not formed"
+                    yield f"{key} is not made"
+            case "open-officer":
+                if not running.officers:
+                    yield "the security officer's PIN is not opened"
+            case "back-up" if not running.backed_up:
+                yield "the backup is not made"
             case "close":
                 yield "it is done by the closing itself"
             case _ if not running.happened and step.action != "open":
@@ -305,14 +385,16 @@ class Ceremonies:
 
     def _making(self, key: KeyRef) -> Running:
         running = self.require_running()
-        wanted = running.open and running.key(running.open.values["key"])
+        step = running.open
+        wanted = step and running.key(step.does.makes.format(**step.values))
         _require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
         return running
 
     def _forget_entered(self, running: Running) -> None:
-        """Let go of a key whose components were entered in a step that is not done."""
+        """Let go of a key whose parts were entered in a step that is not done."""
         for key, _, _ in running.entered:
-            self._custody.unmake(str(key))
+            if key not in running.made or key in running.made_here:
+                self._custody.unmake(str(key))
 
     def _named(self, name: str) -> Running:
         running = self.require_running()
@@ -347,9 +429,24 @@ def _components(running: Running) -> int:
     return max(_COMPONENTS, len(running.of_role(Role.CUSTODIAN)))
 
 
+def _threshold(running: Running) -> int:
+    """Return how many shares give the key of the open step."""
+    return 0 if running.open is None else int(running.open.values["threshold"])
+
+
+def _threshold_in(plan: Plan) -> int:
+    """Return the threshold of the quorum that a plan makes."""
+    steps = [step for step in plan.steps if step.action == "make-quorum"]
+    return int(steps[0].values["threshold"])
+
+
 def _assignments(running: Running) -> Iterator[tuple[str, int, str, str]]:
     """Yield what the plan would have people hold: secret, threshold, part and person."""
     for key in running.keys:
+        if purpose_of(key).quorum:
+            for number, person in enumerate(running.of_role(Role.CUSTODIAN), start=1):
+                yield str(key), _threshold_in(running.plan), f"share {number} of {key}", person
+            continue
         for number, person in enumerate(running.of_role(Role.CUSTODIAN), start=1):
             yield f"{key} by this plan", _components(running), f"{key} component {number}", person
 

@@ -114,6 +114,14 @@ class Genesis:
         _require(USER_PIN in self.sealed, "There is no seal yet, so nobody opened a token.")
         return self.sealed[USER_PIN].threshold
 
+    def open_officer(self, people: tuple[str, ...]) -> None:
+        """Take those who opened the security officer's PIN: holders of it, and enough of them."""
+        sealed = self.sealed[SO_PIN]
+        _require(
+            set(people) <= sealed.files.keys() and len(set(people)) >= sealed.threshold,
+            f"The security officer's PIN opens with {sealed.threshold} of its holders.",
+        )
+
     def accept_library(self, event: LibraryAccepted) -> None:
         """Note another library, sealed anew by the holders of the PIN."""
         _require(

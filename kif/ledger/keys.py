@@ -10,9 +10,10 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import Owner, purpose_of
+from kif.formats.purpose import MASTER_DERIVATION, Owner, purpose_of
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
+from kif.ledger.events.custody import QuorumMade
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
@@ -49,7 +50,8 @@ class Keys:
 
     def generated(self, event: KeyGenerated) -> None:
         """Enter a key of the site that was generated inside the token."""
-        if event.key.owner != SITE or purpose_of(event.key).owner is not Owner.SITE:
+        row = purpose_of(event.key)
+        if event.key.owner != SITE or row.owner is not Owner.SITE or row.quorum:
             raise Refused(Control.KEY_USAGE, f"A genesis makes no key like {event.key}.")
         entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
         self._enter(event.key, entry)
@@ -65,6 +67,22 @@ class Keys:
             valid_until=event.valid_until,
         )
         self._enter(event.key, entry)
+
+    def quorum_made(self, event: QuorumMade) -> None:
+        """Enter a key that a quorum's shares give; it is not kept in the token."""
+        row = purpose_of(event.key)
+        (algorithm,) = row.algorithms
+        self._enter(event.key, KeyEntry(row.usage, algorithm, event.kcv, None, None))
+
+    def masters(self) -> tuple[KeyRef, ...]:
+        """Return every master that is not destroyed: what a backup holds."""
+        return tuple(
+            sorted(
+                key
+                for key, entry in self.known.items()
+                if entry.usage == MASTER_DERIVATION and entry.state is not KeyState.DESTROYED
+            )
+        )
 
     def unmade(self, keys: Iterable[KeyRef]) -> None:
         """Forget keys that an interrupted step had made: their references are made again."""

@@ -139,7 +139,7 @@ class Plan:
         """Yield each purpose of which the plan makes a key, with the number of its step from 1."""
         for number, step in enumerate(self.steps, start=1):
             if step.does.makes:
-                yield number, step.values["key"]
+                yield number, step.does.makes.format(**step.values)
 
 
 _CLAUSES = list_field(text_field("a clause of a standard"), 1, 30, "a list of clauses")

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kif.formats.purpose import PURPOSES, Owner
+from kif.formats.purpose import GENESIS_KEYS, PURPOSES, Owner
 from kif.ledger.actions import CERTIFICATES, PEOPLE, SEALED, SITE, facts
 from kif.ledger.events.ceremony import Role
 from kif.ledger.plan import About, Impossible, Plan, Step
 
 _OPERATORS = 2
 _OWNERS = {About.ISSUER: Owner.ISSUER, About.VENDOR: Owner.VENDOR}
-_SITE_KEYS = tuple(name for name, row in PURPOSES.items() if row.owner is Owner.SITE)
 
 
 def check(plan: Plan) -> None:
@@ -65,9 +64,8 @@ def _check_kind(plan: Plan, step: Step, at: int) -> None:
             ("steps", at, "who"),
             f"{_named(step, at)} is done by {' or '.join(action.who)}, not by {step.who.value}.",
         )
-    key = step.values.get("key")
-    if action.makes and key is not None:
-        _check_key(plan, step, at, key)
+    if step.action == "form":
+        _check_key(plan, step, at, step.values["key"])
 
 
 def _check_key(plan: Plan, step: Step, at: int, purpose: str) -> None:
@@ -99,7 +97,7 @@ def _check_hands(plan: Plan, step: Step, at: int) -> None:
 def _check_spare(plan: Plan, step: Step, at: int) -> None:
     """Require that a seal opens without one of its holders: a lost passphrase is no new site."""
     threshold = step.values.get("threshold")
-    for role in (Role.OPERATOR, Role.CUSTODIAN):
+    for role in step.does.hands:
         if threshold is not None and plan.roles[role] <= threshold:
             raise Impossible(
                 ("steps", at, "threshold"),
@@ -121,7 +119,7 @@ def _check_end(plan: Plan, there: set[str]) -> None:
 
 def _whole_site() -> Iterator[str]:
     yield from (PEOPLE, SEALED, CERTIFICATES)
-    yield from (f"the key {name}" for name in _SITE_KEYS)
+    yield from (f"the key {name}" for name in GENESIS_KEYS)
 
 
 def _named(step: Step, at: int) -> str:

@@ -38,6 +38,10 @@ class Running:
     """Those of them that the open step made."""
     happened: int = 0
     """How many events the open step has."""
+    officers: tuple[str, ...] = ()
+    """The custodians who opened the security officer's PIN last."""
+    backed_up: bool = False
+    """Whether the open step has made its backup."""
     attested: tuple[str, ...] = ()
     head: Head = (0, "")
     """What was attested."""
@@ -114,6 +118,7 @@ class Running:
             "people": [list(each) for each in self.people],
             "approved": list(self.approved),
             "attested": list(self.attested),
+            "officers": list(self.officers),
             "head": list(self.head),
             "entered": [[str(key), number, who] for key, number, who in self.entered],
         }
@@ -131,6 +136,7 @@ class Running:
                 "people": tuple((name, role) for name, role in fields["people"]),
                 "approved": tuple(fields["approved"]),
                 "attested": tuple(fields["attested"]),
+                "officers": tuple(fields["officers"]),
                 "head": (fields["head"][0], fields["head"][1]),
                 "entered": tuple((KeyRef.parse(k), n, who) for k, n, who in fields["entered"]),
             }

@@ -38,6 +38,7 @@ from kif.ledger.event import Event
 from kif.ledger.events import batch as of_batch
 from kif.ledger.events import card as of_card
 from kif.ledger.events import ceremony as of_ceremony
+from kif.ledger.events import custody as of_custody
 from kif.ledger.events import key as of_key
 from kif.ledger.events import site as of_site
 from kif.ledger.form import write_time
@@ -167,6 +168,10 @@ class State:
             for person, digest in zip(event.holders, event.files, strict=True):
                 self.custody.hold(SO_PIN, f"the seal's part {digest[:8]}", person)
 
+    def _officer_opened(self, event: of_custody.OfficerOpened) -> None:
+        self.genesis.open_officer(event.people)
+        self.ceremonies.open_officer(event.people)
+
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)
         self.keys.generated(event)
@@ -189,6 +194,11 @@ class State:
             of_ceremony.CeremonyAborted: lambda e, _: ceremonies.abort(e),
             of_key.ComponentEntered: lambda e, _: ceremonies.component(e),
             of_key.KeyFormed: lambda e, _: ceremonies.form(e),
+            of_custody.OfficerOpened: lambda e, _: self._officer_opened(e),
+            of_custody.ShareGiven: lambda e, _: ceremonies.give_share(e),
+            of_custody.QuorumMade: lambda e, _: ceremonies.make_quorum(e),
+            of_custody.ShareEntered: lambda e, _: ceremonies.enter_share(e),
+            of_custody.BackupMade: lambda e, _: ceremonies.back_up(e),
             of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
         }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput, KifError
+from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
@@ -35,11 +35,13 @@ from kif.ledger.events.ceremony import (
     StepDone,
     StepMissed,
 )
+from kif.ledger.events.custody import OfficerOpened
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.plan import Plan
 from kif.ledger.running import Running
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
+from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, key_row, move_keys
 
 
@@ -48,6 +50,9 @@ class Ceremonies:
     """The desk of whoever holds a ceremony on a site that stands."""
 
     desk: Desk
+    quorums: Quorums
+    officers: tuple[str, ...] = ()
+    """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)
 
     def standing(self) -> Running | None:
@@ -149,6 +154,8 @@ class Ceremonies:
 
         def work(step: Step) -> None:
             step.record(CeremonyResumed(running.done + 1, running.made_here))
+            if self.officers:
+                step.record(OfficerOpened(self.officers))
             forget_keys(step, running.made_here)
 
         self.desk.record.write(work)
@@ -200,7 +207,19 @@ class Ceremonies:
     def _record(self, event: Event) -> None:
         self.desk.record.write(lambda step: step.record(event))
 
+    def open_officer(self) -> tuple[str, ...]:
+        """Record who opened the security officer's PIN. Raises ``Refused`` (SEAL) if nobody did."""
+        if not self.officers:
+            raise Refused(
+                Control.SEAL,
+                "The security officer's PIN was not opened with the token. End here; 'kif ceremony "
+                "resume' asks for it.",
+            )
+        self._record(OfficerOpened(self.officers))
+        return self.officers
+
     def _forget_components(self) -> None:
+        self.quorums.forget()
         for combination in self._combinations.values():
             combination.close()
         self._combinations.clear()

@@ -3,6 +3,7 @@
 HOME/lock           held by the one process that works here
 HOME/attempts/      records of geneses that were aborted, or stand at a step
 HOME/site.partial/  what a genesis that is not closed has made
+HOME/backup/        quorums' public files, and masters wrapped under their keys
 HOME/dispatch/      the dispatch lists
 HOME/report/        report pages
 HOME/site/          made whole by the genesis ceremony, by one rename
@@ -69,6 +70,11 @@ class Home:
     def attempts(self) -> Path:
         """The records of geneses that were aborted."""
         return self.path / "attempts"
+
+    @property
+    def backup(self) -> Path:
+        """Quorums' public files, and masters wrapped under their keys."""
+        return self.path / "backup"
 
     @property
     def dispatch(self) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from kif.formats.error import BadInput, KifError
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
 from kif.hsm.form import derived_check_value
 from kif.hsm.key import Algorithm, Key, drifted
@@ -79,6 +80,8 @@ def _strangers(objects: _Objects, keys: Keys) -> Iterator[Finding]:
 
 
 def _of_key(token: Token, objects: _Objects, key: KeyRef, entry: KeyEntry) -> Iterator[Finding]:
+    if purpose_of(key).quorum:
+        return
     kind = SECRET if entry.public_key is None else PRIVATE
     natives = objects.get((str(key), kind), [])
     if not natives:

@@ -15,9 +15,8 @@ from kif.formats.purpose import (
     DATA_PROTECTION,
     ENVELOPE_RECIPIENT,
     LOG_SIGNER,
-    PURPOSES,
     SITE_CA,
-    Owner,
+    purpose_of,
 )
 from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
@@ -29,8 +28,6 @@ from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.ledger.keys import KeyEntry, Keys
 
-SITE_KEYS = tuple(name for name, row in PURPOSES.items() if row.owner is Owner.SITE)
-"""What a genesis makes."""
 SITE_MASTER, SITE_MASTER_ALGORITHM = of_site(DATA_PROTECTION), Algorithm.AES_256
 SITE_SIGNER = of_site(LOG_SIGNER)
 RECIPIENT = of_site(ENVELOPE_RECIPIENT)
@@ -64,6 +61,8 @@ class KeyRing:
         that the record says is destroyed goes, when a kill left it in the token.
         """
         for key, entry in keys.known.items():
+            if purpose_of(key).quorum:
+                continue
             if entry.state is KeyState.DESTROYED:
                 destroy_master(self.token, str(key))
             elif entry.state is not KeyState.PRE_ACTIVE and self._found(key, entry) != (

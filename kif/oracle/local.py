@@ -16,6 +16,7 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
 from kif.hsm.memory import Head, LogMemory
+from kif.hsm.officer import open_with_officer
 from kif.hsm.token import Token
 from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
 from kif.ledger.note import encode_verifier
@@ -36,6 +37,7 @@ from kif.oracle.opening import log_at_rest
 from kif.oracle.preparation import Preparation
 from kif.oracle.privacy import Privacy
 from kif.oracle.quality import Quality
+from kif.oracle.quorums import Quorums
 from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
@@ -60,13 +62,23 @@ class LocalOracle:
     fulfilment: Fulfilment
 
 
+@dataclass(frozen=True)
+class Officer:
+    """The security officer's PIN, and the custodians who opened it."""
+
+    pin: Secret
+    by: tuple[str, ...]
+
+
 def now() -> datetime:
     """Return the time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 @contextmanager
-def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalOracle]:
+def open_oracle(
+    home: Home, pin: Secret, by: tuple[str, ...], officer: Officer | None = None
+) -> Iterator[LocalOracle]:
     """Open the site of a home that this process holds (``home.alone()``), for two operators.
 
     1. Database and token open; 2. the log is followed to its end, which is not behind what the HSM
@@ -74,7 +86,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
     opening is on the record; 6. cards that were on the line are accounted for. Raises ``Refused``
     (SITE) without a site, ``DeviceFailed`` for the HSM, ``CheckFailed`` naming what differs.
     """
-    with open_record(home, pin, by) as (keys, record):
+    with open_record(home, pin, by, officer=officer) as (keys, record):
         record.write(lambda step: step.record(TokenOpened(step.by)))
         desk = Desk(keys, record)
         recover(desk)
@@ -83,7 +95,7 @@ def open_oracle(home: Home, pin: Secret, by: tuple[str, ...]) -> Iterator[LocalO
             Preparation(desk),
             Supervision(desk),
             Custody(desk),
-            Ceremonies(desk),
+            Ceremonies(desk, Quorums(desk, home.backup), officer.by if officer else ()),
             Privacy(desk),
             Chip(desk),
             Graphics(desk),
@@ -126,6 +138,7 @@ def open_record(
     *,
     correcting: bool = False,
     checking: bool = False,
+    officer: Officer | None = None,
 ) -> Iterator[tuple[KeyRing, Record]]:
     """Open token and log of a site, followed to its end and compared with everything else.
 
@@ -134,7 +147,7 @@ def open_record(
     home.require_site()
     store = open_store(home.database)
     try:
-        with Token.open(home.token_place(), pin) as token:
+        with _opened(home, pin, officer) as token:
             keys, memory = KeyRing.open(token, token.place.label), LogMemory(token)
             tail, followed = _follow(store, keys, memory.recall(), comparing=not checking)
             if not checking:
@@ -146,6 +159,14 @@ def open_record(
                 record.save(lambda ledger, end: save_snapshot(ledger, end, keys.protection))
     finally:
         store.close()
+
+
+def _opened(home: Home, pin: Secret, officer: Officer | None) -> Token:
+    """Open the token; with the security officer's PIN, masters may leave in this session."""
+    place = home.token_place()
+    if officer is None:
+        return Token.open(place, pin)
+    return open_with_officer(place, pin, officer.pin)
 
 
 def _follow(store: Store, keys: KeyRing, head: Head, *, comparing: bool) -> tuple[Tail, int]:

@@ -14,13 +14,13 @@ from kif.ceremony.people import Appointment
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import of_site
+from kif.formats.purpose import GENESIS_KEYS
 from kif.formats.secret import Secret
 from kif.ledger.event import Boundary, Entry
 from kif.ledger.events.ceremony import CeremonyClosed, CeremonyResumed, GenesisAborted, StepMissed
 from kif.ledger.verify import verify_log
 from kif.oracle.audit import audit
 from kif.oracle.home import Home
-from kif.oracle.keys import SITE_KEYS
 from kif.store.engine import open_store
 from kif.store.models import KeyRecord, Person, Site
 from tests.killing import killed_at
@@ -50,7 +50,7 @@ def test_every_key_of_the_plan_is_in_the_inventory(home: Home) -> None:
     with open_store(home.database).reading() as tx:
         keys = {row.key: row for row in tx.session.scalars(select(KeyRecord))}
         people = {row.name: row.role for row in tx.session.scalars(select(Person))}
-    assert keys.keys() == {str(of_site(name)) for name in SITE_KEYS}
+    assert keys.keys() == {str(of_site(name)) for name in GENESIS_KEYS}
     assert people == {
         "custodian-1": "custodian",
         "custodian-2": "custodian",

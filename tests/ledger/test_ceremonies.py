@@ -339,7 +339,7 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "done before it is formed": (
         filled,
         lambda: StepDone(3),
-        "Step 3 (form) is not done: vendor/card-manager/1 is not formed",
+        "Step 3 (form) is not done: vendor/card-manager/1 is not made",
     ),
     "closed before its last step": (
         formed,

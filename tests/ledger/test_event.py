@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.keyref import KeyRef
+from kif.formats.keyref import KeyRef, of_site
 from kif.formats.state import KeyState
 from kif.formats.text import SENTENCE, for_the_record, is_name, is_sentence
 from kif.ledger.event import (
@@ -43,6 +43,14 @@ from kif.ledger.events.ceremony import (
     CeremonyResumed,
     GenesisAborted,
     StepMissed,
+)
+from kif.ledger.events.custody import (
+    BackupMade,
+    Medium,
+    OfficerOpened,
+    QuorumMade,
+    ShareEntered,
+    ShareGiven,
 )
 from kif.ledger.events.key import KeyStateChanged
 from kif.ledger.events.site import (
@@ -82,6 +90,7 @@ from tests.ledger.history import (
     token_made,
 )
 
+KEK = of_site("backup-kek")
 PAN = "4000001234567899"
 
 
@@ -106,6 +115,11 @@ def every_kind() -> dict[str, Event]:
         StepMissed("custodian-1", 3, Control.COMPONENT, reason),
         CeremonyDeviated(3, reason, ("custodian-1", "operator-1"), ("SIGNED", "SIGNED")),
         CeremonyResumed(3, (MASTER,)),
+        OfficerOpened(("custodian-1", "custodian-2")),
+        ShareGiven("custodian-1", KEK, 1, Medium.FILE, "derived-gp-aes-01:ABCDEF"),
+        QuorumMade(BY, KEK, 2, "gp-aes-01:ABCDEF", DIGEST),
+        ShareEntered("custodian-1", KEK, 1),
+        BackupMade(BY, KEK, (MASTER,), DIGEST),
         CeremonyAborted(BY, "vendor-keys", 3, reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
@@ -197,6 +211,7 @@ FREE = {
     ("ceremony-begun", "witnesses"),
     ("ceremony-begun", "keys"),
     ("ceremony-resumed", "undone"),
+    ("backup-made", "keys"),
     ("key-generated", "kcv"),  # null where there is none
     ("key-generated", "public_key"),
     ("token-made", "make"),  # what a device says of itself

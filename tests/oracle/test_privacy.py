@@ -33,7 +33,8 @@ from tests.site import (
     ISSUER,
     TestSite,
     claimed,
-    make_site,
+    found_site,
+    furnished,
     received_file,
     rehearsing_people,
     released_batch,
@@ -48,7 +49,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestSite:
     """A site that stands since January 2026."""
     monkeypatch.setattr("kif.ceremony.genesis._now", lambda: LAST_MONTH)
     monkeypatch.setattr("kif.oracle.local.now", lambda: LAST_MONTH)
-    made = make_site(tmp_path / "home")
+    made = furnished(found_site(tmp_path / "home"))
     with made.oracle() as oracle:
         finished(made, oracle, "JANUARY")
     monkeypatch.setattr("kif.oracle.local.now", now)

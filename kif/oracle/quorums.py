@@ -1,0 +1,177 @@
+"""The desk of quorums: shares to custodians, the key that they bring back, backups under it.
+
+A share is drawn in the HSM, seen by its custodian alone, and loaded; what is kept is public: for
+each M of the N custodians a blob. The key itself lives in the session, and its backups are files::
+
+    HOME/backup/quorum-1.json     who holds shares by check value, and the blobs
+    HOME/backup/masters-1.json    every master, wrapped under the key of that quorum
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kif.formats.control import Control
+from kif.formats.error import BadInput, CheckFailed
+from kif.formats.kcv import Kcv
+from kif.formats.keyref import KeyRef
+from kif.formats.secret import Secret
+from kif.hsm.backup import take_out
+from kif.hsm.form import derived_check_value, find_master
+from kif.hsm.key import Algorithm, Key, released
+from kif.hsm.quorum import SHARE, Quorum, combine, create, load_share
+from kif.hsm.usage import Usage
+from kif.ledger.events.custody import BackupMade, Medium, QuorumMade, ShareEntered, ShareGiven
+from kif.oracle.desk import Desk
+from kif.oracle.group import Step
+from kif.oracle.home import sync
+from kif.oracle.rows import key_row
+
+
+@dataclass(frozen=True)
+class Quorums:
+    """What a ceremony asks for about shares. ``folder`` is where the public files are."""
+
+    desk: Desk
+    folder: Path
+    _shares: dict[int, Key] = field(default_factory=dict)
+    """The shares that are loaded, by the custodian's number."""
+
+    def draw(self) -> Secret:
+        """Return a new share (32 bytes), drawn in the HSM."""
+        return Secret(self.desk.keys.token.random(SHARE))
+
+    def give(self, key: KeyRef, person: str, number: int, medium: Medium, share: Secret) -> Kcv:
+        """Load a share that its custodian keeps; return its check value."""
+        loaded = load_share(self.desk.keys.token, share)
+        kcv = derived_check_value(loaded)
+        event = ShareGiven(person, key, number, medium, str(kcv))
+        self.desk.record.write(lambda step: step.record(event))
+        self._shares[number] = loaded
+        return kcv
+
+    def make(self, key: KeyRef, threshold: int) -> Kcv:
+        """Make the key of the shares that were given; return its check value.
+
+        Every subset of so many was tried by then, and every one that is one short.
+        """
+        shares = [self._shares[number] for number in sorted(self._shares)]
+        quorum = create(self.desk.keys.token, str(key), shares, threshold)
+        self.forget()
+        digest = _write(self._file("quorum", key), _encoded(quorum))
+
+        def work(step: Step) -> None:
+            step.record(QuorumMade(step.by, key, threshold, str(quorum.kcv), digest))
+            step.session.add(key_row(step.state, key))
+
+        self.desk.record.write(work)
+        return quorum.kcv
+
+    def enter(self, key: KeyRef, person: str, number: int, share: Secret) -> None:
+        """Take a share back. Raises ``BadInput`` (QUORUM) when it is not the one that was given."""
+        expected = self._quorum(key).check_values[number - 1]
+        loaded = load_share(self.desk.keys.token, share)
+        try:
+            _require_right(derived_check_value(loaded) == expected, key, number)
+            event = ShareEntered(person, key, number)
+            self.desk.record.write(lambda step: step.record(event))
+        except BaseException:
+            loaded.destroy()
+            raise
+        self._shares[number] = loaded
+
+    def back_up(self, key: KeyRef) -> tuple[Path, tuple[KeyRef, ...]]:
+        """Wrap every master under the key that the entered shares bring back."""
+        token = self.desk.keys.token
+        with ExitStack() as stack:
+            kek = combine(self._quorum(key), self._shares, Usage.BACKUP_KEK)
+            stack.enter_context(released(kek))
+            with self.desk.record.deciding() as state:
+                known = {each: state.keys.require(each) for each in state.keys.masters()}
+            wrapped = []
+            for each, entry in known.items():
+                master = find_master(token, str(each), Algorithm(entry.algorithm))
+                wrapped.append(
+                    {
+                        "algorithm": entry.algorithm,
+                        "derived": entry.derived,
+                        "kcv": entry.kcv,
+                        "key": str(each),
+                        "wrapped": take_out(token, master, kek).hex(),
+                    }
+                )
+        self.forget()
+        path = self._file("masters", key)
+        digest = _write(path, {"format": "kif-backup-1", "keys": wrapped, "under": str(key)})
+        keys = tuple(known)
+        self.desk.record.write(lambda step: step.record(BackupMade(step.by, key, keys, digest)))
+        return path, keys
+
+    def forget(self) -> None:
+        """Destroy the shares of the session."""
+        for share in self._shares.values():
+            share.destroy()
+        self._shares.clear()
+
+    def _file(self, what: str, key: KeyRef) -> Path:
+        return self.folder / f"{what}-{key.version}.json"
+
+    def _quorum(self, key: KeyRef) -> Quorum:
+        path = self._file("quorum", key)
+        try:
+            return _decoded(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise CheckFailed(
+                Control.QUORUM,
+                f"The public file of the quorum, {path}, is not there or not readable. Restore it "
+                "from a copy: it is not secret.",
+            ) from None
+
+
+def _require_right(right: bool, key: KeyRef, number: int) -> None:
+    if not right:
+        raise BadInput(
+            Control.QUORUM,
+            f"This is not share {number} of {key}: its check value differs. It is another one's, "
+            "of another set, or was read wrongly.",
+        )
+
+
+def _encoded(quorum: Quorum) -> dict[str, Any]:
+    return {
+        "blobs": {"-".join(map(str, each)): blob.hex() for each, blob in quorum.blobs.items()},
+        "format": "kif-quorum-1",
+        "kcv": str(quorum.kcv),
+        "key": quorum.name,
+        "shares": [str(kcv) for kcv in quorum.check_values],
+        "threshold": quorum.threshold,
+    }
+
+
+def _decoded(fields: dict[str, Any]) -> Quorum:
+    blobs = {
+        tuple(map(int, subset.split("-"))): bytes.fromhex(blob)
+        for subset, blob in fields["blobs"].items()
+    }
+    checks = tuple(map(Kcv.parse, fields["shares"]))
+    return Quorum(fields["key"], fields["threshold"], checks, Kcv.parse(fields["kcv"]), blobs)
+
+
+def _write(path: Path, fields: dict[str, Any]) -> str:
+    """Write a public file durably, whole; return its SHA-256, hex."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    content = (json.dumps(fields, indent=1, sort_keys=True) + "\n").encode()
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync(path.parent)
+    return hashlib.sha256(content).hexdigest()
