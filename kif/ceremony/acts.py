@@ -98,12 +98,7 @@ def _make_quorum(scene: Scene) -> None:
 def _back_up(scene: Scene) -> None:
     key, quorums = scene.running.key(BACKUP_KEK), scene.desk.quorums
     custodians = scene.running.of_role(Role.CUSTODIAN)
-    threshold = next(
-        step.values["threshold"]
-        for step in scene.running.plan.steps
-        if step.action == "make-quorum"
-    )
-    for person in scene.people.present("holder of a share", custodians, threshold):
+    for person in scene.people.present("holder of a share", custodians, scene.running.threshold):
         number = custodians.index(person) + 1
 
         def enter(person: str = person, number: int = number) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import Custody
@@ -37,8 +36,6 @@ from kif.ledger.events.ceremony import (
     StepDone,
     StepMissed,
 )
-from kif.ledger.events.custody import BackupMade, QuorumMade, ShareEntered, ShareGiven
-from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
@@ -86,7 +83,7 @@ class Ceremonies:
     def begin_genesis(self, event: GenesisBegun) -> None:
         """Begin the ceremony that makes the site: nobody is appointed yet."""
         plan = Plan.decode(event.plan)
-        _require(plan.founds, f"The plan '{plan.ceremony}' makes no site.")
+        require(plan.founds, f"The plan '{plan.ceremony}' makes no site.")
         check(plan)
         self._set(Running(plan, event.site, event.site))
 
@@ -99,18 +96,18 @@ class Ceremonies:
                 "one at a time. Go on with it, or abort it.",
             )
         plan = Plan.decode(event.plan)
-        _require(not plan.founds, "A site has one genesis.")
+        require(not plan.founds, "A site has one genesis.")
         check(plan)
         self._require_subject(plan, event.subject)
         people = self._taking_part(plan, event)
         expected = self.next_keys(plan, event.subject)
-        _require(
+        require(
             event.keys == expected,
             f"The plan makes {', '.join(map(str, expected)) or 'no key'} next, not "
             f"{', '.join(map(str, event.keys)) or 'none'}.",
         )
         running = Running(plan, site, event.subject, event.keys, people)
-        self._custody.require_possible(_assignments(running))
+        self._custody.require_possible(running.assignments())
         self._set(running)
 
     def next_keys(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
@@ -129,125 +126,26 @@ class Ceremonies:
                 Control.CEREMONY,
                 f"The ceremony '{running.name}' {at}; {kind.kind} belongs to '{action}'.",
             )
-        self._change(running, happened=running.happened + 1)
+        self.change(running, happened=running.happened + 1)
 
     def appointed(self, name: str, role: Role) -> None:
         """Note that somebody was appointed in the genesis, and so takes part in it."""
         running = self.require_running()
-        self._change(running, people=(*running.people, (name, role.value)))
+        self.change(running, people=(*running.people, (name, role.value)))
 
     def approve(self, event: PlanApproved) -> None:
         """Take a signature of somebody who takes part over the plan."""
         running = self.require_running()
         self._require_part(running, event.person)
-        _require(event.person not in running.approved, f"{event.person} has signed it already.")
+        require(event.person not in running.approved, f"{event.person} has signed it already.")
         same_statement(event.statement, running.statement(), "this ceremony")
         self._people.verify(event.person, CEREMONY, event.statement, event.signature)
-        self._change(running, approved=(*running.approved, event.person))
-
-    def component(self, event: ComponentEntered) -> None:
-        """Note a component: each of a key has another custodian."""
-        running = self._making(event.key)
-        if event.person not in running.of_role(Role.CUSTODIAN):
-            raise Refused(
-                Control.CUSTODIANS, f"{event.person} is no custodian who takes part in this."
-            )
-        for key, number, person in running.entered:
-            if key == event.key and (number == event.component or person == event.person):
-                raise Refused(
-                    Control.CUSTODIANS,
-                    f"Component {event.component} of {event.key} was entered before, or by "
-                    f"{event.person}, who has entered another. Each has a custodian of its own.",
-                )
-        self._custody.make(str(event.key), _components(running))
-        part = f"the component {event.kcv} of {event.key.owner}/{event.key.purpose}"
-        self._custody.hold(str(event.key), part, event.person)
-        entered = (*running.entered, (event.key, event.component, event.person))
-        self._change(running, entered=entered)
-
-    def form(self, event: KeyFormed) -> None:
-        """Enter a key that has the components of all custodians who take part."""
-        running = self._making(event.key)
-        count = sum(key == event.key for key, _, _ in running.entered)
-        needed = _components(running)
-        if count < needed:
-            raise Refused(
-                Control.COMPONENT,
-                f"{event.key} is formed of {count} components; here it takes {needed}.",
-            )
-        self._keys.formed(event)
-        self.made(event.key)
-
-    def open_officer(self, people: tuple[str, ...]) -> None:
-        """Note who opened the security officer's PIN, for a plan that has a step for it."""
-        running = self.require_running()
-        _require(
-            any(step.action == "open-officer" for step in running.plan.steps),
-            f"The plan '{running.name}' has no step for the security officer.",
-        )
-        self._change(running, officers=people)
-
-    def give_share(self, event: ShareGiven) -> None:
-        """Note a share: each custodian who takes part gets one, the one of his or her place."""
-        running = self._making(event.key)
-        custodians = running.of_role(Role.CUSTODIAN)
-        if custodians[event.number - 1 : event.number] != (event.person,):
-            raise Refused(
-                Control.CUSTODIANS, f"Share {event.number} is not the one of {event.person}."
-            )
-        _require(
-            (event.key, event.number, event.person) not in running.entered,
-            f"{event.person} was given share {event.number} of {event.key} before.",
-        )
-        self._custody.make(str(event.key), _threshold(running))
-        part = f"share {event.number} of {event.key}"
-        self._custody.hold(str(event.key), part, event.person)
-        entered = (*running.entered, (event.key, event.number, event.person))
-        self._change(running, entered=entered)
-
-    def make_quorum(self, event: QuorumMade) -> None:
-        """Enter a key that the shares of all custodians who take part give."""
-        running = self._making(event.key)
-        needed = len(running.of_role(Role.CUSTODIAN))
-        if len(running.entered) != needed or event.threshold != _threshold(running):
-            raise Refused(
-                Control.QUORUM,
-                f"{event.key} has {len(running.entered)} shares of {needed} and the threshold "
-                f"{event.threshold}; the plan says {_threshold(running)}.",
-            )
-        self._keys.quorum_made(event)
-        self.made(event.key)
-
-    def enter_share(self, event: ShareEntered) -> None:
-        """Note a share that was entered by somebody who holds it."""
-        running = self.require_running()
-        holders = self._custody.holders.get(f"share {event.number} of {event.key}", ())
-        if event.person not in holders or event.person not in running.everyone:
-            raise Refused(
-                Control.CUSTODIANS,
-                f"{event.person} does not hold share {event.number} of {event.key}, or takes no "
-                "part in this ceremony.",
-            )
-        entered = (*running.entered, (event.key, event.number, event.person))
-        self._change(running, entered=entered)
-
-    def back_up(self, event: BackupMade) -> None:
-        """Note a backup of every master under a key that enough shares brought back."""
-        running = self.require_running()
-        there = {number for key, number, _ in running.entered if key == event.key}
-        threshold = self._custody.secrets[str(event.key)].threshold
-        if len(there) < threshold:
-            raise Refused(
-                Control.QUORUM,
-                f"{len(there)} shares of {event.key} were entered; it takes {threshold}.",
-            )
-        _require(event.keys == self._keys.masters(), "A backup holds every master.")
-        self._change(running, backed_up=True)
+        self.change(running, approved=(*running.approved, event.person))
 
     def made(self, key: KeyRef) -> None:
         """Note that the open step made a key."""
         running = self.require_running()
-        self._change(running, made=(*running.made, key), made_here=(*running.made_here, key))
+        self.change(running, made=(*running.made, key), made_here=(*running.made_here, key))
 
     def miss(self, event: StepMissed) -> None:
         """Note an attempt that was not taken, of somebody who takes part in the open step."""
@@ -271,38 +169,38 @@ class Ceremonies:
         running = self._at(event.step)
         step = running.plan.steps[running.done]
         missing = list(self._missing(running, step))
-        _require(not missing, f"{_step(running).capitalize()} is not done: {'; '.join(missing)}.")
-        self._change(
+        require(not missing, f"{_step(running).capitalize()} is not done: {'; '.join(missing)}.")
+        self.change(
             running, done=running.done + 1, entered=(), made_here=(), happened=0, backed_up=False
         )
 
     def resume(self, event: CeremonyResumed) -> None:
         """Go on at the beginning of the open step; what it had made is taken back."""
         running = self._at(event.step)
-        _require(
+        require(
             event.undone == running.made_here,
             "What is made again is exactly what the interrupted step had made.",
         )
         self._keys.unmade(event.undone)
         self._forget_entered(running)
         left = tuple(key for key in running.made if key not in event.undone)
-        self._change(running, made=left, made_here=(), entered=(), attested=(), happened=0)
+        self.change(running, made=left, made_here=(), entered=(), attested=(), happened=0)
 
     def attest(self, event: CeremonyAttested, head: Head) -> None:
         """Take a signature of somebody who takes part over the head of the log."""
         running = self.require_running()
         self._require_part(running, event.person)
         attested = running.attested if running.head == head else ()
-        _require(event.person not in attested, f"{event.person} has signed the end already.")
+        require(event.person not in attested, f"{event.person} has signed the end already.")
         same_statement(event.statement, running.attestation(head), "the end of this ceremony")
         self._people.verify(event.person, CEREMONY, event.statement, event.signature)
-        self._change(running, attested=(*attested, event.person), head=head)
+        self.change(running, attested=(*attested, event.person), head=head)
 
     def close(self, event: CeremonyClosed) -> None:
         """Close the ceremony when everyone has signed its end: its keys are active."""
         running = self._named(event.ceremony)
         missing = [name for name in running.everyone if name not in running.attested]
-        _require(not missing, f"{', '.join(missing)} did not sign the end of the ceremony.")
+        require(not missing, f"{', '.join(missing)} did not sign the end of the ceremony.")
         self._keys.step_all(running.made, KeyState.ACTIVE)
         self._set(None)
 
@@ -371,7 +269,7 @@ class Ceremonies:
     def _require_subject(self, plan: Plan, subject: str) -> None:
         if plan.about is About.ISSUER:
             self._issuers.require(subject)
-        _require(
+        require(
             (plan.about is About.SITE) == (subject == "site"),
             f"A plan about {plan.about.value} is not held for {subject}.",
         )
@@ -383,11 +281,12 @@ class Ceremonies:
                 f"{person} does not take part in the ceremony '{running.name}'.",
             )
 
-    def _making(self, key: KeyRef) -> Running:
+    def making(self, key: KeyRef) -> Running:
+        """Return the running ceremony, whose open step makes this key."""
         running = self.require_running()
         step = running.open
         wanted = step and running.key(step.does.makes.format(**step.values))
-        _require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
+        require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
         return running
 
     def _forget_entered(self, running: Running) -> None:
@@ -398,18 +297,19 @@ class Ceremonies:
 
     def _named(self, name: str) -> Running:
         running = self.require_running()
-        _require(running.name == name, f"The ceremony '{running.name}' is running, not '{name}'.")
+        require(running.name == name, f"The ceremony '{running.name}' is running, not '{name}'.")
         return running
 
     def _at(self, step: int) -> Running:
         running = self.require_running()
-        _require(
+        require(
             step == running.done + 1 <= len(running.plan.steps),
             f"The ceremony '{running.name}' is at {_step(running)}, not at step {step}.",
         )
         return running
 
-    def _change(self, running: Running, **fields: Any) -> None:
+    def change(self, running: Running, **fields: Any) -> None:
+        """Set fields of the running ceremony."""
         self._set(dataclasses.replace(running, **fields))
 
     def _set(self, running: Running | None) -> None:
@@ -424,38 +324,12 @@ class Ceremonies:
         self.running = None if fields is None else Running.restore(fields)
 
 
-def _components(running: Running) -> int:
-    """Return how many components a key of this ceremony has: one for each custodian."""
-    return max(_COMPONENTS, len(running.of_role(Role.CUSTODIAN)))
-
-
-def _threshold(running: Running) -> int:
-    """Return how many shares give the key of the open step."""
-    return 0 if running.open is None else int(running.open.values["threshold"])
-
-
-def _threshold_in(plan: Plan) -> int:
-    """Return the threshold of the quorum that a plan makes."""
-    steps = [step for step in plan.steps if step.action == "make-quorum"]
-    return int(steps[0].values["threshold"])
-
-
-def _assignments(running: Running) -> Iterator[tuple[str, int, str, str]]:
-    """Yield what the plan would have people hold: secret, threshold, part and person."""
-    for key in running.keys:
-        if purpose_of(key).quorum:
-            for number, person in enumerate(running.of_role(Role.CUSTODIAN), start=1):
-                yield str(key), _threshold_in(running.plan), f"share {number} of {key}", person
-            continue
-        for number, person in enumerate(running.of_role(Role.CUSTODIAN), start=1):
-            yield f"{key} by this plan", _components(running), f"{key} component {number}", person
-
-
 def _step(running: Running) -> str:
     action = "" if running.open is None else f" ({running.open.action})"
     return f"step {running.done + 1}{action}"
 
 
-def _require(holds: bool, sentence: str) -> None:
+def require(holds: bool, sentence: str) -> None:
+    """Raise ``Refused`` (CEREMONY) with a sentence unless something holds."""
     if not holds:
         raise Refused(Control.CEREMONY, sentence)

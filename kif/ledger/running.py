@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kif.formats import canonical
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import purpose_of
 from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import Role
 from kif.ledger.plan import Plan, Step
 
+_LEAST = 2
 Head = tuple[int, str]
 """Size and root (hex) of the log that a checkpoint was signed over."""
 
@@ -69,6 +71,27 @@ class Running:
     def key(self, purpose: str) -> KeyRef:
         """Return the key of a purpose that this ceremony makes. Raises ``KeyError``."""
         return {key.purpose: key for key in self.keys}[purpose]
+
+    @property
+    def components(self) -> int:
+        """Return how many components a key of this ceremony has: one for each custodian."""
+        return max(_LEAST, len(self.of_role(Role.CUSTODIAN)))
+
+    @property
+    def threshold(self) -> int:
+        """Return how many shares give the key of the quorum that the plan makes; 0 for none."""
+        found = [s.values["threshold"] for s in self.plan.steps if s.action == "make-quorum"]
+        return found[0] if found else 0
+
+    def assignments(self) -> Iterator[tuple[str, int, str, str]]:
+        """Yield what the plan would have people hold: secret, threshold, part and person."""
+        for key in self.keys:
+            for number, person in enumerate(self.of_role(Role.CUSTODIAN), start=1):
+                if purpose_of(key).quorum:
+                    yield str(key), self.threshold, f"share {number} of {key}", person
+                else:
+                    part = f"{key} component {number}"
+                    yield f"{key} by this plan", self.components, part, person
 
     def statement(self) -> bytes:
         """Return exactly what everyone signs at the beginning (canonical JSON)."""

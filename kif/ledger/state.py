@@ -47,6 +47,7 @@ from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.merkle import EMPTY_ROOT
+from kif.ledger.parts import Parts
 from kif.ledger.people import People
 from kif.ledger.retention import Retention
 from kif.ledger.running import Head
@@ -72,6 +73,7 @@ class State:
         self.ceremonies = Ceremonies(
             self.journal, self.people, self.keys, self.issuers, self.custody
         )
+        self.parts = Parts(self.ceremonies, self.keys, self.custody)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
         self.stations = Stations(self.journal)
@@ -170,7 +172,7 @@ class State:
 
     def _officer_opened(self, event: of_custody.OfficerOpened) -> None:
         self.genesis.open_officer(event.people)
-        self.ceremonies.open_officer(event.people)
+        self.parts.open_officer(event.people)
 
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)
@@ -188,17 +190,17 @@ class State:
             self.genesis.close()
 
     def _key_rules(self) -> dict[type[Event], _Rule]:
-        ceremonies = self.ceremonies
+        ceremonies, parts = self.ceremonies, self.parts
         return {
             of_ceremony.CeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
             of_ceremony.CeremonyAborted: lambda e, _: ceremonies.abort(e),
-            of_key.ComponentEntered: lambda e, _: ceremonies.component(e),
-            of_key.KeyFormed: lambda e, _: ceremonies.form(e),
+            of_key.ComponentEntered: lambda e, _: parts.component(e),
+            of_key.KeyFormed: lambda e, _: parts.form(e),
             of_custody.OfficerOpened: lambda e, _: self._officer_opened(e),
-            of_custody.ShareGiven: lambda e, _: ceremonies.give_share(e),
-            of_custody.QuorumMade: lambda e, _: ceremonies.make_quorum(e),
-            of_custody.ShareEntered: lambda e, _: ceremonies.enter_share(e),
-            of_custody.BackupMade: lambda e, _: ceremonies.back_up(e),
+            of_custody.ShareGiven: lambda e, _: parts.give_share(e),
+            of_custody.QuorumMade: lambda e, _: parts.make_quorum(e),
+            of_custody.ShareEntered: lambda e, _: parts.enter_share(e),
+            of_custody.BackupMade: lambda e, _: parts.back_up(e),
             of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
         }
 

@@ -1,0 +1,118 @@
+"""Parts of secrets in a ceremony: components of keys, shares of quorums, and what they open."""
+
+from __future__ import annotations
+
+from kif.formats.control import Control
+from kif.formats.error import Refused
+from kif.ledger.ceremonies import Ceremonies, require
+from kif.ledger.custody import Custody
+from kif.ledger.events.ceremony import Role
+from kif.ledger.events.custody import BackupMade, QuorumMade, ShareEntered, ShareGiven
+from kif.ledger.events.key import ComponentEntered, KeyFormed
+from kif.ledger.keys import Keys
+
+
+class Parts:
+    """What the custodians of a running ceremony enter and are given."""
+
+    def __init__(self, ceremonies: Ceremonies, keys: Keys, custody: Custody) -> None:
+        self._ceremonies, self._keys, self._custody = ceremonies, keys, custody
+
+    def component(self, event: ComponentEntered) -> None:
+        """Note a component: each of a key has another custodian."""
+        running = self._ceremonies.making(event.key)
+        if event.person not in running.of_role(Role.CUSTODIAN):
+            raise Refused(
+                Control.CUSTODIANS, f"{event.person} is no custodian who takes part in this."
+            )
+        for key, number, person in running.entered:
+            if key == event.key and (number == event.component or person == event.person):
+                raise Refused(
+                    Control.CUSTODIANS,
+                    f"Component {event.component} of {event.key} was entered before, or by "
+                    f"{event.person}, who has entered another. Each has a custodian of its own.",
+                )
+        self._custody.make(str(event.key), running.components)
+        part = f"the component {event.kcv} of {event.key.owner}/{event.key.purpose}"
+        self._custody.hold(str(event.key), part, event.person)
+        entered = (*running.entered, (event.key, event.component, event.person))
+        self._ceremonies.change(running, entered=entered)
+
+    def form(self, event: KeyFormed) -> None:
+        """Enter a key that has the components of all custodians who take part."""
+        running = self._ceremonies.making(event.key)
+        count = sum(key == event.key for key, _, _ in running.entered)
+        needed = running.components
+        if count < needed:
+            raise Refused(
+                Control.COMPONENT,
+                f"{event.key} is formed of {count} components; here it takes {needed}.",
+            )
+        self._keys.formed(event)
+        self._ceremonies.made(event.key)
+
+    def open_officer(self, people: tuple[str, ...]) -> None:
+        """Note who opened the security officer's PIN, for a plan that has a step for it."""
+        running = self._ceremonies.require_running()
+        require(
+            any(step.action == "open-officer" for step in running.plan.steps),
+            f"The plan '{running.name}' has no step for the security officer.",
+        )
+        self._ceremonies.change(running, officers=people)
+
+    def give_share(self, event: ShareGiven) -> None:
+        """Note a share: each custodian who takes part gets one, the one of his or her place."""
+        running = self._ceremonies.making(event.key)
+        custodians = running.of_role(Role.CUSTODIAN)
+        if custodians[event.number - 1 : event.number] != (event.person,):
+            raise Refused(
+                Control.CUSTODIANS, f"Share {event.number} is not the one of {event.person}."
+            )
+        require(
+            (event.key, event.number, event.person) not in running.entered,
+            f"{event.person} was given share {event.number} of {event.key} before.",
+        )
+        self._custody.make(str(event.key), running.threshold)
+        part = f"share {event.number} of {event.key}"
+        self._custody.hold(str(event.key), part, event.person)
+        entered = (*running.entered, (event.key, event.number, event.person))
+        self._ceremonies.change(running, entered=entered)
+
+    def make_quorum(self, event: QuorumMade) -> None:
+        """Enter a key that the shares of all custodians who take part give."""
+        running = self._ceremonies.making(event.key)
+        needed = len(running.of_role(Role.CUSTODIAN))
+        if len(running.entered) != needed or event.threshold != running.threshold:
+            raise Refused(
+                Control.QUORUM,
+                f"{event.key} has {len(running.entered)} shares of {needed} and the threshold "
+                f"{event.threshold}; the plan says {running.threshold}.",
+            )
+        self._keys.quorum_made(event)
+        self._ceremonies.made(event.key)
+
+    def enter_share(self, event: ShareEntered) -> None:
+        """Note a share that was entered by somebody who holds it."""
+        running = self._ceremonies.require_running()
+        holders = self._custody.holders.get(f"share {event.number} of {event.key}", ())
+        if event.person not in holders or event.person not in running.everyone:
+            raise Refused(
+                Control.CUSTODIANS,
+                f"{event.person} does not hold share {event.number} of {event.key}, or takes no "
+                "part in this ceremony.",
+            )
+        entered = (*running.entered, (event.key, event.number, event.person))
+        self._ceremonies.change(running, entered=entered)
+
+    def back_up(self, event: BackupMade) -> None:
+        """Note a backup of every master under a key that enough shares brought back."""
+        running = self._ceremonies.require_running()
+        there = {number for key, number, _ in running.entered if key == event.key}
+        threshold = self._custody.secrets[str(event.key)].threshold
+        if len(there) < threshold:
+            raise Refused(
+                Control.QUORUM,
+                f"{len(there)} shares of {event.key} were entered; it takes {threshold}.",
+            )
+        require(event.keys == self._keys.masters(), "A backup holds every master.")
+        self._ceremonies.change(running, backed_up=True)
