@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
 from kif.ceremony.people import People, until_right
-from kif.ceremony.plan import in_words
 from kif.formats.error import BadInput
 from kif.formats.purpose import BACKUP_KEK
 from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm
-from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import Role
 from kif.ledger.plan import Step
 from kif.ledger.running import Running
@@ -43,16 +42,7 @@ def _open(scene: Scene) -> None:
 
 
 def _approve(scene: Scene) -> None:
-    scene.people.tell(in_words(scene.running.plan))
-    statement = scene.running.statement()
-    for person in scene.running.everyone:
-        if person not in scene.running.approved:
-            approve = partial(_approve_one, scene, person, statement)
-            until_right(scene.people, approve, partial(scene.desk.miss, person))
-
-
-def _approve_one(scene: Scene, person: str, statement: bytes) -> None:
-    scene.desk.approve(person, scene.people.sign(person, CEREMONY, statement))
+    have_approved(scene.people, scene.running, scene.desk.approve, scene.desk.miss)
 
 
 def _form(scene: Scene) -> None:

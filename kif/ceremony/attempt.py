@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import datetime
 from pathlib import Path
 
 from kif.ceremony.draft import Draft
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.text import for_the_record
-from kif.ledger.event import checked, fields_of
+from kif.ledger.event import checked, fields_of, read_event
 from kif.ledger.events.ceremony import GenesisAborted
-from kif.oracle.home import sync
+from kif.oracle.home import put
 
 
 def leave_attempt(folder: Path, draft: Draft, reason: str) -> Path:
@@ -30,13 +28,7 @@ def leave_attempt(folder: Path, draft: Draft, reason: str) -> Path:
     )
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{len(list(folder.glob('*.json'))) + 1:04}.json"
-    partial = path.with_suffix(".partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(fields_of(checked(event)), indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync(folder)
+    put(path, (json.dumps(fields_of(checked(event)), indent=1) + "\n").encode())
     return path
 
 
@@ -53,21 +45,13 @@ def forget_attempts(folder: Path) -> None:
 
 def _read(path: Path) -> GenesisAborted:
     try:
-        fields = json.loads(path.read_text())
-        event = GenesisAborted(
-            site=fields["site"],
-            ceremony=fields["ceremony"],
-            plan=fields["plan"],
-            began=datetime.fromisoformat(fields["began"]),
-            people=tuple(fields["people"]),
-            step=fields["step"],
-            reason=fields["reason"],
-        )
-        checked(event)
-    except (OSError, ValueError, KeyError, TypeError, BadInput):
+        event = read_event(GenesisAborted.kind, json.loads(path.read_text()))
+    except (OSError, ValueError, BadInput):
+        event = None
+    if not isinstance(event, GenesisAborted):
         raise Refused(
             Control.SITE,
             f"{path} is the record of an earlier attempt, but it can't be read. Keep a copy of it "
             "with the ceremony's papers, then move it out of the home.",
-        ) from None
+        )
     return event

@@ -9,21 +9,15 @@ from sqlalchemy import insert
 
 from kif.ceremony.ending import Ending
 from kif.ceremony.room import Room
-from kif.formats.text import for_the_record
 from kif.hsm.keypair import find_log_signer
 from kif.hsm.memory import LogMemory
 from kif.hsm.token import Token
-from kif.ledger.events.ceremony import (
-    CeremonyAttested,
-    CeremonyClosed,
-    Role,
-    SiteFounded,
-    StepMissed,
-)
+from kif.ledger.events.ceremony import Role, SiteFounded
 from kif.ledger.genesis import USER_PIN
 from kif.ledger.note import encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import rows_of
+from kif.oracle.ceremony import record_closing
 from kif.oracle.group import Step
 from kif.oracle.home import write_token_place
 from kif.oracle.keys import SITE_SIGNER
@@ -77,13 +71,7 @@ def _attest(room: Room, record: Record, verifier: str) -> None:
     ending = Ending.ask(room.people, running.everyone, statement, room.verify)
 
     def close(step: Step) -> None:
-        for person, wrong in ending.misses:
-            step.record(
-                StepMissed(person, running.done + 1, wrong.control, for_the_record(wrong.sentence))
-            )
-        for person, signature in ending.signed.items():
-            step.record(CeremonyAttested(person, statement.decode(), signature))
-        step.record(CeremonyClosed(step.by, running.name))
+        record_closing(step, statement, ending.signed, ending.misses)
         for table, rows in rows_of(step.state, verifier).items():
             if rows:
                 step.session.execute(insert(Base.metadata.tables[table]), rows)

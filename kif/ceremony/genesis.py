@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from kif.ceremony.approving import have_approved
 from kif.ceremony.attempt import earlier_attempts, forget_attempts, leave_attempt
 from kif.ceremony.destination import Destination
 from kif.ceremony.draft import Draft
 from kif.ceremony.founding import found
 from kif.ceremony.making import certify, generate, make_token
 from kif.ceremony.people import People, until_right
-from kif.ceremony.plan import in_words
 from kif.ceremony.room import Room
 from kif.ceremony.seal import holders, require_passphrase, seal, unseal
 from kif.ceremony.steps import go_through
@@ -31,7 +31,6 @@ from kif.formats.secret import Secret
 from kif.formats.text import is_name
 from kif.hsm import library
 from kif.hsm.token import Token, TokenPlace
-from kif.ledger.approval import CEREMONY
 from kif.ledger.events.ceremony import (
     CeremonyResumed,
     GenesisBegun,
@@ -164,17 +163,12 @@ def _appoint_one(room: Room, role: Role, number: int) -> None:
 
 
 def _approve(room: Room, step: Step) -> None:
-    room.people.tell(in_words(room.running.plan))
-    statement = room.running.statement()
-    for person in room.running.everyone:
-        if person not in room.running.approved:
-            one = partial(_approve_one, room, person, statement)
-            until_right(room.people, one, partial(room.miss, person))
+    statement = room.running.statement().decode()
 
+    def take(person: str, signature: str) -> None:
+        room.note(PlanApproved(person, statement, signature))
 
-def _approve_one(room: Room, person: str, statement: bytes) -> None:
-    signature = room.people.sign(person, CEREMONY, statement)
-    room.note(PlanApproved(person, statement.decode(), signature))
+    have_approved(room.people, room.running, take, room.miss)
 
 
 def _seal(room: Room, step: Step) -> None:

@@ -13,11 +13,10 @@ from kif.ceremony.seal import new_pin
 from kif.formats.control import Control
 from kif.formats.error import KifError, Refused
 from kif.formats.secret import Secret
-from kif.formats.text import for_the_record
 from kif.hsm.token import Token, TokenPlace
 from kif.ledger.approval import CEREMONY
 from kif.ledger.event import Event
-from kif.ledger.events.ceremony import Role, StepMissed
+from kif.ledger.events.ceremony import Role
 from kif.ledger.running import Running
 
 
@@ -60,5 +59,4 @@ class Room:
 
     def miss(self, person: str, wrong: KifError) -> None:
         """Put an attempt that was not taken on the record."""
-        at, sentence = self.running.done + 1, for_the_record(wrong.sentence)
-        self.note(StepMissed(person, at, wrong.control, sentence))
+        self.note(self.running.missed(person, wrong))

@@ -29,6 +29,7 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
+from kif.oracle.home import put
 
 _BYTES = ("salt", "sealed")
 SHORTEST = 12
@@ -215,12 +216,7 @@ def _fitting(fields: dict[str, Any]) -> dict[str, Any]:
 def _write(path: Path, fields: dict[str, Any]) -> None:
     """Put a file in its place whole: another one, or none, stood there before."""
     whole = fields | {"check": _check_sum(fields)}
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(whole, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    put(path, (json.dumps(whole, indent=1) + "\n").encode())
 
 
 def _digest(path: Path) -> str:

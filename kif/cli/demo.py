@@ -105,7 +105,7 @@ def _sheets(key: KeyRef) -> list[Component]:
 def _hold_genesis(home: Home, people: RehearsalPeople) -> None:
     if standing_genesis(home) is not None:
         return resume_genesis(home, people)
-    people.tell("Genesis ceremony, with two simulated custodians and two operators")
+    people.tell("Genesis ceremony, with three simulated custodians and three operators")
     hold_genesis(home, load_plan(PLANS / "genesis.yaml"), _SITE, people)
     return None
 

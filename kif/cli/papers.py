@@ -33,9 +33,8 @@ class Read:
 def read_ceremonies(home: Home, verifier: str) -> Read:
     """Read the ceremonies of a home whose log was verified against this key."""
     with _log(home) as ledger:
-        payloads = {index: (salt, text) for index, salt, text in ledger.payloads()}
         leaves = filter(concerns_ceremonies, ledger.leaves())
-        entries = (_whole(Entry.decode(leaf), payloads) for leaf in leaves)
+        entries = (_whole(ledger, Entry.decode(leaf)) for leaf in leaves)
         return Read(home, verifier, Ceremonies.of(entries))
 
 
@@ -85,6 +84,6 @@ def _write(path: Path, content: bytes) -> Path:
     return path
 
 
-def _whole(entry: Entry, payloads: dict[int, tuple[bytes, bytes]]) -> Entry:
-    payload = payloads.get(entry.index)
+def _whole(ledger: LedgerTables, entry: Entry) -> Entry:
+    payload = None if entry.commit is None else ledger.payload(entry.index)
     return entry if payload is None else entry.disclosed(*payload)

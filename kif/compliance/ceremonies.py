@@ -93,9 +93,9 @@ class Ceremonies:
             case GenesisBegun():
                 self._begin(Plan.decode(event.plan), event.site, [])
             case CeremonyBegun():
-                people = [(name, Role.CUSTODIAN) for name in event.custodians]
-                people += [(name, Role.OPERATOR) for name in event.by]
-                people += [(name, Role.WITNESS) for name in event.witnesses]
+                people = [
+                    (name, role) for role, names in event.taking_part.items() for name in names
+                ]
                 self._begin(Plan.decode(event.plan), event.subject, people)
             case PersonAppointed():
                 self.appointed[event.person] = entry

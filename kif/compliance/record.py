@@ -30,7 +30,6 @@ from kif.ledger.events.ceremony import (
     GenesisBegun,
     PersonAppointed,
     PinSealed,
-    Role,
     SiteFounded,
 )
 from kif.ledger.genesis import Sealed
@@ -198,12 +197,11 @@ def _stand_on(state: State, entries: list[Entry], verifier: str) -> None:
 
 def _begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
     check(plan)
-    people = [(name, Role.CUSTODIAN) for name in event.custodians]
-    people += [(name, Role.OPERATOR) for name in event.by]
-    people += [(name, Role.WITNESS) for name in event.witnesses]
-    for name, role in people:
-        state.people.require(name, role)
-    named = tuple((name, role.value) for name, role in people)
+    named = tuple(
+        (state.people.require(name, role).name, role.value)
+        for role, names in event.taking_part.items()
+        for name in names
+    )
     state.ceremonies.running = Running(plan, state.genesis.site, event.subject, event.keys, named)
 
 

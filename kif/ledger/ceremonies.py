@@ -112,7 +112,7 @@ class Ceremonies:
 
     def next_keys(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
         """Return the keys that a plan would make now, in its order."""
-        return tuple(self._keys.next_version(subject, purpose) for _, purpose in plan.made())
+        return tuple(self._keys.next_version(subject, purpose) for purpose in plan.made())
 
     def take_step(self, kind: type[Event]) -> None:
         """Require that an event of a kind may stand in the open step, and count it."""
@@ -251,11 +251,7 @@ class Ceremonies:
     def _taking_part(self, plan: Plan, event: CeremonyBegun) -> tuple[tuple[str, str], ...]:
         """Return everyone who takes part, each in one role and as many as the plan has."""
         people = []
-        for role, names in (
-            (Role.CUSTODIAN, event.custodians),
-            (Role.OPERATOR, event.by),
-            (Role.WITNESS, event.witnesses),
-        ):
+        for role, names in event.taking_part.items():
             if len(set(names)) != len(names):
                 raise Refused(Control.CUSTODIANS, f"Somebody is named twice as {role.value}.")
             if role is not Role.OPERATOR and len(names) != plan.roles[role]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
+from kif.formats.keyref import KeyRef
 from kif.ledger.journal import Journal
 
 
@@ -84,7 +85,7 @@ class Custody:
         held = self.holders.get(part, ())
         if person not in held:
             self._journal.put(self.holders, part, (*held, person))
-        self._require_out_of_reach()
+        self._require_out_of_reach(part)
 
     def report(self, person: str, manager: str) -> None:
         """Note that a person reports to a manager. Raises ``Refused`` (CUSTODY)."""
@@ -106,18 +107,23 @@ class Custody:
         finally:
             self._journal.back(mark)
 
-    def reaches(self) -> Iterator[Reach]:
-        """Yield why somebody reaches a secret, the shortest reason for each who does."""
+    def reaches(self, part: str | None = None) -> Iterator[Reach]:
+        """Yield why somebody reaches a secret, the shortest reason for each who does.
+
+        With a part: of the secrets that it is of.
+        """
         groups = list(self._groups())
         for secret, parted in self.secrets.items():
+            if part is not None and part not in parted.parts:
+                continue
             for manager, people in groups:
                 found = self._shortest(parted, people)
                 if found is not None:
                     alone = len({person for _, person in found}) == 1
                     yield Reach(secret, parted.threshold, found, None if alone else manager)
 
-    def _require_out_of_reach(self) -> None:
-        shortest = min(self.reaches(), key=_length, default=None)
+    def _require_out_of_reach(self, part: str | None = None) -> None:
+        shortest = min(self.reaches(part), key=_length, default=None)
         if shortest is not None:
             raise Refused(
                 Control.CUSTODY,
@@ -164,6 +170,11 @@ class Custody:
         }
         self.holders = {part: tuple(names) for part, names in fields["holders"].items()}
         self.managers = {person: tuple(names) for person, names in fields["managers"].items()}
+
+
+def share_of(key: KeyRef, number: int) -> str:
+    """Return the name of a share of a quorum's key."""
+    return f"share {number} of {key}"
 
 
 def _of(holders: Mapping[str, frozenset[str]], few: tuple[str, ...]) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
+from kif.formats.keyref import KeyRef
 from kif.ledger.ceremonies import Ceremonies, require
-from kif.ledger.custody import Custody
+from kif.ledger.custody import Custody, share_of
 from kif.ledger.events.ceremony import Role
 from kif.ledger.events.custody import BackupMade, QuorumMade, ShareEntered, ShareGiven
 from kif.ledger.events.key import ComponentEntered, KeyFormed
@@ -35,8 +36,7 @@ class Parts:
         self._custody.make(str(event.key), running.components)
         part = f"the component {event.kcv} of {event.key.owner}/{event.key.purpose}"
         self._custody.hold(str(event.key), part, event.person)
-        entered = (*running.entered, (event.key, event.component, event.person))
-        self._ceremonies.change(running, entered=entered)
+        self._enter(event.key, event.component, event.person)
 
     def form(self, event: KeyFormed) -> None:
         """Enter a key that has the components of all custodians who take part."""
@@ -73,10 +73,9 @@ class Parts:
             f"{event.person} was given share {event.number} of {event.key} before.",
         )
         self._custody.make(str(event.key), running.threshold)
-        part = f"share {event.number} of {event.key}"
-        self._custody.hold(str(event.key), part, event.person)
-        entered = (*running.entered, (event.key, event.number, event.person))
-        self._ceremonies.change(running, entered=entered)
+        share = share_of(event.key, event.number)
+        self._custody.hold(str(event.key), share, event.person)
+        self._enter(event.key, event.number, event.person)
 
     def make_quorum(self, event: QuorumMade) -> None:
         """Enter a key that the shares of all custodians who take part give."""
@@ -94,15 +93,14 @@ class Parts:
     def enter_share(self, event: ShareEntered) -> None:
         """Note a share that was entered by somebody who holds it."""
         running = self._ceremonies.require_running()
-        holders = self._custody.holders.get(f"share {event.number} of {event.key}", ())
+        holders = self._custody.holders.get(share_of(event.key, event.number), ())
         if event.person not in holders or event.person not in running.everyone:
             raise Refused(
                 Control.CUSTODIANS,
                 f"{event.person} does not hold share {event.number} of {event.key}, or takes no "
                 "part in this ceremony.",
             )
-        entered = (*running.entered, (event.key, event.number, event.person))
-        self._ceremonies.change(running, entered=entered)
+        self._enter(event.key, event.number, event.person)
 
     def back_up(self, event: BackupMade) -> None:
         """Note a backup of every master under a key that enough shares brought back."""
@@ -116,3 +114,8 @@ class Parts:
             )
         require(event.keys == self._keys.masters(), "A backup holds every master.")
         self._ceremonies.change(running, backed_up=True)
+
+    def _enter(self, key: KeyRef, number: int, person: str) -> None:
+        """Note in the open step which part of which key came from whom."""
+        running = self._ceremonies.require_running()
+        self._ceremonies.change(running, entered=(*running.entered, (key, number, person)))

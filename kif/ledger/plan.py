@@ -135,11 +135,11 @@ class Plan:
         """Return the time that the plan takes."""
         return sum(step.minutes for step in self.steps)
 
-    def made(self) -> Iterator[tuple[int, str]]:
-        """Yield each purpose of which the plan makes a key, with the number of its step from 1."""
-        for number, step in enumerate(self.steps, start=1):
+    def made(self) -> Iterator[str]:
+        """Yield each purpose of which the plan makes a key."""
+        for step in self.steps:
             if step.does.makes:
-                yield number, step.does.makes.format(**step.values)
+                yield step.does.makes.format(**step.values)
 
 
 _CLAUSES = list_field(text_field("a clause of a standard"), 1, 30, "a list of clauses")

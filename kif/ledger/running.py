@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kif.formats import canonical
+from kif.formats.error import KifError
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
+from kif.formats.text import for_the_record
 from kif.ledger.approval import CEREMONY
-from kif.ledger.events.ceremony import Role
+from kif.ledger.custody import share_of
+from kif.ledger.events.ceremony import Role, StepMissed
 from kif.ledger.plan import Plan, Step
 
 _LEAST = 2
@@ -88,7 +91,7 @@ class Running:
         for key in self.keys:
             for number, person in enumerate(self.of_role(Role.CUSTODIAN), start=1):
                 if purpose_of(key).quorum:
-                    yield str(key), self.threshold, f"share {number} of {key}", person
+                    yield str(key), self.threshold, share_of(key, number), person
                 else:
                     part = f"{key} component {number}"
                     yield f"{key} by this plan", self.components, part, person
@@ -129,6 +132,11 @@ class Running:
             "step": step,
         }
         return canonical.encode(fields)
+
+    def missed(self, person: str, wrong: KifError) -> StepMissed:
+        """Return what is recorded of an attempt in the open step that was not taken."""
+        sentence = for_the_record(wrong.sentence)
+        return StepMissed(person, self.done + 1, wrong.control, sentence)
 
     def encode(self) -> dict[str, Any]:
         """Return it as JSON values."""

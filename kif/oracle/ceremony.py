@@ -33,7 +33,6 @@ from kif.ledger.events.ceremony import (
     PlanApproved,
     Role,
     StepDone,
-    StepMissed,
 )
 from kif.ledger.events.custody import OfficerOpened
 from kif.ledger.events.key import ComponentEntered, KeyFormed
@@ -89,7 +88,7 @@ class Ceremonies:
 
     def miss(self, person: str, wrong: KifError) -> None:
         """Record that somebody's attempt in the open step was not taken."""
-        self._record(_missed(self.running(), person, wrong))
+        self._record(self.running().missed(person, wrong))
 
     def deviate(self, reason: str, signatures: Mapping[str, str]) -> None:
         """Record a deviation that two of those present have signed."""
@@ -173,19 +172,11 @@ class Ceremonies:
     def close(
         self, signatures: Mapping[str, str], misses: Sequence[tuple[str, KifError]] = ()
     ) -> None:
-        """Close the ceremony with everyone's signature over its end: its keys are active.
-
-        ``misses`` came while they signed: recorded before, they would have moved the end.
-        """
-        statement = self.attestation().decode()
+        """Close the ceremony with everyone's signature over its end: its keys are active."""
+        running, statement = self.running(), self.attestation()
 
         def work(step: Step) -> None:
-            for person, wrong in misses:
-                step.record(_missed(step.state.ceremonies.require_running(), person, wrong))
-            for person, signature in signatures.items():
-                step.record(CeremonyAttested(person, statement, signature))
-            running = step.state.ceremonies.require_running()
-            step.record(CeremonyClosed(step.by, running.name))
+            record_closing(step, statement, signatures, misses)
             move_keys(step, running.made)
 
         self.desk.record.write(work)
@@ -225,8 +216,22 @@ class Ceremonies:
         self._combinations.clear()
 
 
-def _missed(running: Running, person: str, wrong: KifError) -> StepMissed:
-    return StepMissed(person, running.done + 1, wrong.control, for_the_record(wrong.sentence))
+def record_closing(
+    step: Step,
+    statement: bytes,
+    signatures: Mapping[str, str],
+    misses: Sequence[tuple[str, KifError]],
+) -> None:
+    """Record the end of the running ceremony, whose head everyone has signed.
+
+    ``misses`` came while they signed: recorded before, they would have moved the end.
+    """
+    running = step.state.ceremonies.require_running()
+    for person, wrong in misses:
+        step.record(running.missed(person, wrong))
+    for person, signature in signatures.items():
+        step.record(CeremonyAttested(person, statement.decode(), signature))
+    step.record(CeremonyClosed(step.by, running.name))
 
 
 def _after(time: datetime, years: int) -> datetime:

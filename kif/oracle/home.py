@@ -175,6 +175,15 @@ def read_token_place(site: Path) -> TokenPlace:
         ) from None
 
 
+def put(path: Path, content: bytes) -> None:
+    """Put a file in its place whole, and have it on the disk before this returns."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
 def sync_tree(folder: Path) -> None:
     """Have everything in a folder, and the folder, on the disk before this returns."""
     for parent, _, files in os.walk(folder, topdown=False):

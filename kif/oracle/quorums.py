@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from kif.hsm.usage import Usage
 from kif.ledger.events.custody import BackupMade, Medium, QuorumMade, ShareEntered, ShareGiven
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.home import sync
+from kif.oracle.home import put
 from kif.oracle.rows import key_row
 
 
@@ -167,11 +166,5 @@ def _write(path: Path, fields: dict[str, Any]) -> str:
     """Write a public file durably, whole; return its SHA-256, hex."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     content = (json.dumps(fields, indent=1, sort_keys=True) + "\n").encode()
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync(path.parent)
+    put(path, content)
     return hashlib.sha256(content).hexdigest()

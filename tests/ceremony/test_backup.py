@@ -182,7 +182,7 @@ PLACES = [
     "kif.oracle.ceremony:Ceremonies.open_officer",
     "kif.oracle.quorums:Quorums.give",
     "kif.oracle.quorums:create",
-    "kif.oracle.quorums:_write",
+    "kif.oracle.quorums:put",
     "kif.oracle.quorums:Quorums.make",
     "kif.oracle.quorums:Quorums.enter",
     "kif.oracle.quorums:take_out",

@@ -209,7 +209,7 @@ def test_nothing_stays_of_a_genesis_that_was_aborted_but_its_record(tmp_path: Pa
 
 PLACES = {
     "kif.ceremony.genesis:_appoint_one": 1,
-    "kif.ceremony.genesis:_approve_one": 2,
+    "kif.ceremony.genesis:PlanApproved": 2,
     "kif.ceremony.genesis:seal": 3,
     "kif.ceremony.making:provision": 4,
     "kif.ceremony.making:generate_master": 5,

@@ -90,6 +90,15 @@ class CeremonyBegun(Event, kind="ceremony-begun"):
     keys: KeysIfAny
     """The keys that it makes, in the order of the plan."""
 
+    @property
+    def taking_part(self) -> dict[Role, tuple[str, ...]]:
+        """Return everyone who takes part, by role."""
+        return {
+            Role.CUSTODIAN: self.custodians,
+            Role.OPERATOR: self.by,
+            Role.WITNESS: self.witnesses,
+        }
+
 
 @dataclass(frozen=True)
 class StepDone(Event, kind="step-done"):
