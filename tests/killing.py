@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def _resume(home: Path, armed: Callable[[], None]) -> None:
         resume(oracle.ceremonies, site.people)
 
 
-def _backup(home: Path, armed: Callable[[], None]) -> None:
+def _hold(home: Path, name: str, armed: Callable[[], None]) -> None:
+    """Hold a shipped plan about the site, with the security officer's PIN opened."""
     from kif.ceremony.hold import hold
     from kif.oracle.home import Home
     from tests.ceremony.test_backup import opened
@@ -79,7 +81,7 @@ def _backup(home: Path, armed: Callable[[], None]) -> None:
     site = TestSite(Home(home), rehearsing_people(home))
     with opened(site) as oracle:
         armed()
-        hold(oracle.ceremonies, shipped("backup"), "site", site.people)
+        hold(oracle.ceremonies, shipped(name), "site", site.people)
 
 
 def _erase(home: Path, armed: Callable[[], None]) -> None:
@@ -105,8 +107,8 @@ if __name__ == "__main__":
         "genesis": _genesis,
         "vendor-keys": _vendor_keys,
         "resume": _resume,
-        "backup": _backup,
         "admit": _admit,
         "erase": _erase,
     }
-    works[chosen](Path(folder), lambda: arm(spot, moment))
+    hold_plan = partial(_hold, name=chosen)
+    works.get(chosen, hold_plan)(Path(folder), armed=lambda: arm(spot, moment))

@@ -34,6 +34,7 @@ class Scene:
 
 
 Act = Callable[[Scene], None]
+_NEXT_SIGNER = "which key signs the log from here on"
 
 
 def _open(scene: Scene) -> None:
@@ -100,6 +101,17 @@ def _back_up(scene: Scene) -> None:
     scene.people.tell(f"{len(keys)} masters are wrapped under {key}, in backup/{path.name}.")
 
 
+def _replace_log_signer(scene: Scene) -> None:
+    desk, everyone = scene.desk.succession, scene.running.everyone
+    if desk.log_signer_replaced():
+        return scene.people.tell("The key of the log was replaced before the interruption.")
+    statement = desk.next_log_signer()
+    ending = Ending.ask(scene.people, everyone, statement, scene.desk.verify, _NEXT_SIGNER)
+    key = desk.replace_log_signer(statement, ending.signed, ending.misses)
+    scene.people.tell(f"The log is signed by {key} from here on; the key before it is destroyed.")
+    return None
+
+
 def _close(scene: Scene) -> None:
     desk, people = scene.desk, scene.running.everyone
     ending = Ending.ask(scene.people, people, desk.attestation(), desk.verify)
@@ -113,5 +125,6 @@ ACTS: dict[str, Act] = {
     "form": _form,
     "make-quorum": _make_quorum,
     "back-up": _back_up,
+    "replace-log-signer": _replace_log_signer,
     "close": _close,
 }

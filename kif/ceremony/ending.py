@@ -1,4 +1,4 @@
-"""The end of a ceremony: everyone who took part signs the head of the log."""
+"""What everyone who takes part signs over the head of the log: the end of a ceremony, mostly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Verify = Callable[[str, bytes, str], None]
 class Ending:
     """What came of asking everyone: the signatures by person, and every miss.
 
-    Misses are recorded with the closing: before it, they would move the head that is signed.
+    Misses are recorded with what they sign: before it, they would move the head.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,16 @@ class Ending:
         self.misses: list[tuple[str, KifError]] = []
 
     @classmethod
-    def ask(cls, people: People, names: Sequence[str], statement: bytes, verify: Verify) -> Ending:
+    def ask(
+        cls,
+        people: People,
+        names: Sequence[str],
+        statement: bytes,
+        verify: Verify,
+        what: str = "the end of the record",
+    ) -> Ending:
         """Have each person sign the statement, three times at most. Raises the last slip."""
-        people.tell(f"Everyone signs the end of the record: {statement.decode()}")
+        people.tell(f"Everyone signs {what}: {statement.decode()}")
         ending = cls()
         for name in names:
             sign = partial(ending._sign, people, name, statement, verify)

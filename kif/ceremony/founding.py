@@ -14,7 +14,7 @@ from kif.hsm.memory import LogMemory
 from kif.hsm.token import Token
 from kif.ledger.events.ceremony import Role, SiteFounded
 from kif.ledger.genesis import USER_PIN
-from kif.ledger.note import encode_verifier
+from kif.ledger.note import NoteSigner, encode_verifier
 from kif.ledger.tail import Tail
 from kif.oracle.cache import rows_of
 from kif.oracle.ceremony import record_closing
@@ -55,7 +55,8 @@ def _record(room: Room, token: Token, store: Store, verifier: str) -> Record:
     threshold = room.draft.state.genesis.sealed[USER_PIN].threshold
     openers = tuple(room.of_role(Role.OPERATOR)[:threshold])
     memory, tail = LogMemory.create(token), Tail.of(verifier)
-    return Record(store, tail, signer, memory, openers, room.clock, os.urandom)
+    signers: dict[bytes, NoteSigner] = {signer.public_key: signer}
+    return Record(store, tail, signers, memory, openers, room.clock, os.urandom)
 
 
 def _tell(room: Room, founded: SiteFounded, step: Step) -> None:

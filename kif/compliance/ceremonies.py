@@ -14,6 +14,7 @@ from kif.ledger.events.ceremony import (
     CeremonyBegun,
     CeremonyClosed,
     GenesisBegun,
+    LogSignerReplaced,
     PersonAppointed,
     PinSealed,
     Role,
@@ -76,6 +77,8 @@ class Ceremonies:
     told: list[Told] = field(default_factory=list)
     appointed: dict[str, Entry] = field(default_factory=dict)
     """The entry of each person's appointment."""
+    succeeded: list[Entry] = field(default_factory=list)
+    """The entries by which another key came to sign the log."""
     site: list[Entry] = field(default_factory=list)
     """The entries that say whose log it is, and how many operators open the token."""
 
@@ -99,6 +102,8 @@ class Ceremonies:
                 self._begin(Plan.decode(event.plan), event.subject, people)
             case PersonAppointed():
                 self.appointed[event.person] = entry
+            case LogSignerReplaced():
+                self.succeeded.append(entry)
             case SiteFounded() | PinSealed():
                 self.site.append(entry)
         running = self.told[-1] if self.told else None

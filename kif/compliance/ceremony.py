@@ -14,6 +14,7 @@ from kif.ledger.events.ceremony import (
     CeremonyResumed,
     CertificateIssued,
     KeyGenerated,
+    LogSignerReplaced,
     PersonAppointed,
     PinSealed,
     PlanApproved,
@@ -165,6 +166,8 @@ def in_words(event: Event) -> str:
             return f"{event.person} gave share {event.number} of {event.key} back."
         case BackupMade():
             return f"{len(event.keys)} masters were wrapped under {event.key}."
+        case LogSignerReplaced():
+            return f"The log is signed by {event.key} from here on, as everyone signed."
         case StepDone():
             return "The step is done."
         case _:

@@ -2,10 +2,10 @@
 
 It stands alone. Whoever has the log's key verifies it without the site, its database or its HSM::
 
-    1. the checkpoint is signed by the log's key; 2. each entry is in its tree, where it says;
-    3. the people's signatures are under the keys that they were appointed with; 4. the state
-    machine admits the whole ceremony; 5. the end that everyone signed is one that the log's key
-    signed.
+    1. the checkpoint is signed by the log's key, or by one that everyone signed in its place;
+    2. each entry is in its tree, where it says; 3. the people's signatures are under the keys that
+    they were appointed with; 4. the state machine admits the whole ceremony; 5. the end that
+    everyone signed is one that the log's key signed.
 
 What it does not show: that nothing else happened, and that the people were who they said.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kif.compliance.ceremonies import Ceremonies, Outcome, Told
+from kif.compliance.proof import included, proofs_of, successor
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError
@@ -28,19 +29,20 @@ from kif.ledger.events.ceremony import (
     CeremonyBegun,
     CeremonyClosed,
     GenesisBegun,
+    LogSignerReplaced,
     PersonAppointed,
     PinSealed,
     SiteFounded,
 )
 from kif.ledger.genesis import Sealed
-from kif.ledger.merkle import inclusion_proof, leaf_hash, root_of_proof
-from kif.ledger.note import Checkpoint, open_checkpoint, verifier_key
+from kif.ledger.merkle import leaf_hash
+from kif.ledger.note import open_checkpoint, verifier_key
 from kif.ledger.plan import Plan
 from kif.ledger.possible import check
 from kif.ledger.running import Running
 from kif.ledger.state import State
 
-_FORMAT = "kif-ceremony-record-1"
+_FORMAT = "kif-ceremony-record-2"
 
 
 def record_of(
@@ -57,10 +59,13 @@ def record_of(
     """
     size = covering(told, notes)
     hashes = [leaf_hash(leaf) for leaf in leaves]
+    succeeded = [entry for entry in ceremonies.succeeded if entry.index < size]
     needed = {entry.index for entry in told.entries}
     if not told.plan.founds:
         needed |= {ceremonies.appointed[name].index for name, _ in told.people}
-        needed |= {entry.index for entry in ceremonies.site}
+        needed |= {entry.index for entry in ceremonies.site if entry.index < size}
+    for entry in succeeded:
+        needed |= {entry.index} | {ceremonies.appointed[name].index for name in _signers(entry)}
     signed = [entry.event for entry in told.of_kind(CeremonyAttested)]
     heads = {
         canonical.decode(event.statement.encode())["size"]
@@ -68,20 +73,22 @@ def record_of(
         if isinstance(event, CeremonyAttested)
     }
     fields = {
-        "checkpoint": notes[size],
-        "entries": [
-            {
-                "index": index,
-                "leaf": _text(leaves[index]),
-                "proof": [_text(node) for node in inclusion_proof(hashes, index)],
-            }
-            for index in sorted(needed)
+        "anchors": [
+            {"checkpoint": notes[at], "proofs": proofs_of(hashes[:at], needed)}
+            for at in (max(s for s in notes if s <= entry.index) for entry in succeeded)
         ],
+        "checkpoint": notes[size],
+        "entries": [{"index": index, "leaf": _text(leaves[index])} for index in sorted(needed)],
+        "proofs": proofs_of(hashes, needed),
         "format": _FORMAT,
         "heads": [notes[head] for head in sorted(heads)],
         "verifier": verifier,
     }
     return canonical.encode(fields) + b"\n"
+
+
+def _signers(entry: Entry) -> tuple[str, ...]:
+    return entry.event.people if isinstance(entry.event, LogSignerReplaced) else ()
 
 
 def covering(told: Told, notes: Mapping[int, str]) -> int:
@@ -108,33 +115,43 @@ def verify_record(raw: bytes, verifier: str | None = None) -> Verified:
     """
     try:
         fields = canonical.decode(raw.rstrip(b"\n"))
-        entries = [_entry_fields(each) for each in fields["entries"]]
-        key, note, heads = fields["verifier"], fields["checkpoint"], fields["heads"]
+        entries = [_entry(each) for each in fields["entries"]]
+        anchors = [(each["checkpoint"], _read_proofs(each["proofs"])) for each in fields["anchors"]]
+        note, proofs = fields["checkpoint"], _read_proofs(fields["proofs"])
+        key, heads = fields["verifier"], fields["heads"]
         known = fields["format"] == _FORMAT
     except (KeyError, TypeError, ValueError, BadInput):
         known = False
     if not known:
         raise BadInput(Control.BYTES, "This is not a ceremony's record of this version.")
-    key = verifier or key
-    checkpoint = open_checkpoint(note, key)
-    told = [_included(checkpoint, *each) for each in entries]
-    signed = {head.size: head.root.hex() for head in (open_checkpoint(each, key) for each in heads)}
-    return _admitted(State(verifier_key(key)), told, key, signed)
+    first = now = verifier or key
+    signed: dict[int, str] = {}
+    for anchor, proven in anchors:
+        checkpoint = open_checkpoint(anchor, now)
+        signed[checkpoint.size] = checkpoint.root.hex()
+        now = successor(included(checkpoint, entries, proven), entries, checkpoint, now)
+    checkpoint = open_checkpoint(note, now)
+    told = included(checkpoint, entries, proofs)
+    if len(told) != len(entries):
+        raise CheckFailed(Control.LEDGER_INTACT, "An entry of the record has no proof.")
+    signed |= {
+        head.size: head.root.hex() for head in (open_checkpoint(each, now) for each in heads)
+    }
+    return _admitted(State(verifier_key(first)), told, first, signed)
 
 
-def _entry_fields(fields: Any) -> tuple[int, bytes, list[bytes]]:
-    proof = [base64.b64decode(node, validate=True) for node in fields["proof"]]
-    return int(fields["index"]), base64.b64decode(fields["leaf"], validate=True), proof
-
-
-def _included(checkpoint: Checkpoint, index: int, leaf: bytes, proof: list[bytes]) -> Entry:
+def _entry(fields: Any) -> tuple[Entry, bytes]:
+    leaf = base64.b64decode(fields["leaf"], validate=True)
     entry = Entry.decode(leaf)
-    root = root_of_proof(leaf, index, checkpoint.size, proof)
-    if entry.index != index or root != checkpoint.root:
+    if entry.index != fields["index"]:
         raise CheckFailed(
-            Control.LEDGER_INTACT, f"Entry {index} is not in the log that the checkpoint is over."
+            Control.LEDGER_INTACT, f"Entry {fields['index']} is not in the log: it is another one."
         )
-    return entry
+    return entry, leaf
+
+
+def _read_proofs(fields: Any) -> list[list[bytes]]:
+    return [[base64.b64decode(node, validate=True) for node in each] for each in fields]
 
 
 def _admitted(
@@ -154,7 +171,7 @@ def _admitted(
     for entry in entries:
         if entry.index < first.index or (entry is first and not plan.founds):
             continue
-        if isinstance(entry.event, CeremonyAttested):
+        if isinstance(entry.event, CeremonyAttested | LogSignerReplaced):
             size = canonical.decode(entry.event.statement.encode())["size"]
             state.head = (size, heads.get(size, ""))
         try:
@@ -191,7 +208,14 @@ def _stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                     Control.LEDGER_INTACT, "The site was founded with another log key."
                 )
     state.genesis.restore(
-        {"site": site, "plan": "", "token": {}, "certificates": {}, "sealed": sealed}
+        {
+            "site": site,
+            "plan": "",
+            "token": {},
+            "certificates": {},
+            "sealed": sealed,
+            "log_key": verifier_key(verifier).hex(),
+        }
     )
 
 

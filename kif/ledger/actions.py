@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS, PURPOSES, Owner
+from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS, LOG_SIGNER, PURPOSES, Owner
 from kif.ledger.events.ceremony import Role
 from kif.ledger.field import Field, list_field, number_field
 
@@ -159,6 +159,15 @@ ACTIONS: dict[str, Action] = {
         needs=("the key backup-kek", OFFICER),
         leaves=("a backup of every master",),
         hands=_TWO_CUSTODIANS,
+        founding=False,
+    ),
+    "replace-log-signer": Action(
+        ("everyone",),
+        "The HSM makes the key that signs the log from here on; everyone signs which one it is.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the log's new key",),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        makes=LOG_SIGNER,
         founding=False,
     ),
     "close": Action(

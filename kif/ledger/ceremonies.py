@@ -16,6 +16,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import LOG_SIGNER
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import Custody
@@ -52,6 +53,7 @@ _ACTION_OF: dict[type[Event], str] = {
     of_ceremony.TokenMade: "make-token",
     of_ceremony.KeyGenerated: "generate",
     of_ceremony.CertificateIssued: "certify",
+    of_ceremony.LogSignerReplaced: "replace-log-signer",
     of_key.ComponentEntered: "form",
     of_key.KeyFormed: "form",
     of_custody.ShareGiven: "make-quorum",
@@ -243,6 +245,9 @@ class Ceremonies:
                     yield "the security officer's PIN is not opened"
             case "back-up" if not running.backed_up:
                 yield "the backup is not made"
+            case "replace-log-signer":
+                if running.key(LOG_SIGNER) not in self._keys.known:
+                    yield "the log is signed by the key that it was signed by before"
             case "close":
                 yield "it is done by the closing itself"
             case _ if not running.happened and step.action != "open":

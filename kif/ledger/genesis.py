@@ -52,7 +52,8 @@ class Genesis:
 
     def __init__(self, journal: Journal, people: People, keys: Keys, log_key: bytes) -> None:
         self._journal, self._people, self._keys = journal, people, keys
-        self._log_key = log_key
+        self.log_key = log_key
+        """The Ed25519 key that signs the log now."""
         self.closed = False
         self.site = ""
         """The site's name, once it is founded."""
@@ -139,11 +140,15 @@ class Genesis:
         _require(event.site == site, f"The genesis is one of {site}, not of {event.site}.")
         signer = self._keys.public_key(LOG_SIGNER)
         _require(
-            event.log_key == signer == self._log_key,
+            event.log_key == signer == self.log_key,
             "The key that signs this log is not the one that the genesis made for it.",
         )
         self._journal.set(self, "site", site)
         self._journal.set(self, "plan", plan)
+
+    def sign_with(self, log_key: bytes) -> None:
+        """Take the key that signs the log from here on."""
+        self._journal.set(self, "log_key", log_key)
 
     def close(self) -> None:
         """Close the genesis: everyone has signed its end."""
@@ -157,6 +162,7 @@ class Genesis:
     def encode(self) -> dict[str, Any]:
         """Return what a closed genesis leaves as JSON values."""
         return {
+            "log_key": self.log_key.hex(),
             "site": self.site,
             "plan": self.plan,
             "token": self.token,
@@ -168,6 +174,7 @@ class Genesis:
         """Take what ``encode`` gave."""
         self.closed = True
         self.site, self.plan, self.token = fields["site"], fields["plan"], fields["token"]
+        self.log_key = bytes.fromhex(fields["log_key"])
         self.certificates = fields["certificates"]
         self.sealed = {purpose: Sealed(**each) for purpose, each in fields["sealed"].items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import MASTER_DERIVATION, Owner, purpose_of
+from kif.formats.purpose import LOG_SIGNER, MASTER_DERIVATION, Owner, purpose_of
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.custody import QuorumMade
@@ -74,6 +74,24 @@ class Keys:
         (algorithm,) = row.algorithms
         self._enter(event.key, KeyEntry(row.usage, algorithm, event.kcv, None, None))
 
+    def succeeded(self, key: KeyRef, public_key: bytes) -> None:
+        """Enter a pair of the site that is used from here on; the one before it never is again."""
+        row = purpose_of(key)
+        (algorithm,) = row.algorithms
+        for other, entry in list(self.known.items()):
+            same = (other.owner, other.purpose) == (key.owner, key.purpose)
+            if same and entry.state is KeyState.ACTIVE:
+                self.erased(other)
+        entry = KeyEntry(row.usage, algorithm, None, None, public_key.hex(), KeyState.ACTIVE)
+        self._enter(key, entry)
+
+    def log_signer(self) -> KeyRef:
+        """Return the key that signs the log. Raises ``Refused`` (KEY_FOUND) when there is none."""
+        for key, entry in self.known.items():
+            if key.purpose == LOG_SIGNER and entry.state is KeyState.ACTIVE:
+                return key
+        raise Refused(Control.KEY_FOUND, "No key signs the log.")
+
     def masters(self) -> tuple[KeyRef, ...]:
         """Return every master that is not destroyed: what a backup holds."""
         return tuple(
@@ -105,7 +123,7 @@ class Keys:
             )
 
     def erased(self, key: KeyRef) -> None:
-        """Take a retention key out of use for ever."""
+        """Take a key out of use for ever."""
         self.step(key, KeyState.DEACTIVATED)
         self.step(key, KeyState.DESTROYED)
 

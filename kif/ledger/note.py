@@ -77,6 +77,15 @@ def verifier_key(verifier: str) -> bytes:
         ) from None
 
 
+def names_key(note: str, verifier: str) -> bool:
+    """Return whether a note says that this key signed it; whether it did is another matter."""
+    try:
+        blob = base64.b64decode(note.rstrip("\n").rsplit(" ", 1)[-1], validate=True)
+        return blob[:4] == _decode_verifier(verifier)[2]
+    except (ValueError, binascii.Error):
+        return False
+
+
 def open_checkpoint(note: str, verifier: str) -> Checkpoint:
     """Verify a signed checkpoint and read it. Raises ``CheckFailed`` (LEDGER_INTACT)."""
     try:

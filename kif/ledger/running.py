@@ -10,7 +10,7 @@ from typing import Any
 from kif.formats import canonical
 from kif.formats.error import KifError
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import purpose_of
+from kif.formats.purpose import LOG_SIGNER, purpose_of
 from kif.formats.text import for_the_record
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import share_of
@@ -90,9 +90,10 @@ class Running:
         """Yield what the plan would have people hold: secret, threshold, part and person."""
         for key in self.keys:
             for number, person in enumerate(self.of_role(Role.CUSTODIAN), start=1):
-                if purpose_of(key).quorum:
+                row = purpose_of(key)
+                if row.quorum:
                     yield str(key), self.threshold, share_of(key, number), person
-                else:
+                elif row.formed:
                     part = f"{key} component {number}"
                     yield f"{key} by this plan", self.components, part, person
 
@@ -118,6 +119,24 @@ class Running:
             "root": root,
             "site": self.site,
             "size": size,
+        }
+        return canonical.encode(fields)
+
+    def succession(self, head: Head, public_key: bytes) -> bytes:
+        """Return exactly what everyone signs about the key that signs the log from here on.
+
+        ``head`` is the end of the log that it goes on from. Canonical JSON.
+        """
+        size, root = head
+        fields = {
+            "ceremony": self.name,
+            "key": str(self.key(LOG_SIGNER)),
+            "plan": self.plan.digest,
+            "public_key": public_key.hex(),
+            "root": root,
+            "site": self.site,
+            "size": size,
+            "succeed": CEREMONY,
         }
         return canonical.encode(fields)
 

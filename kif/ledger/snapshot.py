@@ -16,9 +16,9 @@ from kif.formats.error import BadInput, CheckFailed
 from kif.ledger.chips import Chips
 from kif.ledger.form import write_time
 from kif.ledger.merkle import Frontier
-from kif.ledger.tail import Tail
+from kif.ledger.tail import Tail, broken
 
-_FORMAT = "kif-snapshot-3"
+_FORMAT = "kif-snapshot-4"
 
 
 def encode_snapshot(tail: Tail) -> bytes:
@@ -29,6 +29,7 @@ def encode_snapshot(tail: Tail) -> bytes:
     return canonical.encode(
         {
             "format": _FORMAT,
+            "verifier": tail.verifier,
             "frontier": _text(tail.frontier.encode()),
             "groups": tail.groups,
             "note": tail.note,
@@ -65,6 +66,8 @@ def restore_snapshot(content: bytes, verifier: str) -> Tail:
 def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     if fields["format"] != _FORMAT:
         raise ValueError(fields["format"])
+    if fields["verifier"] != tail.verifier:
+        raise broken("The snapshot is one of another log.")
     state = tail.state
     state.time = datetime.fromisoformat(fields["time"])
     state.genesis.restore(fields["genesis"])

@@ -52,6 +52,7 @@ from kif.ledger.people import People
 from kif.ledger.retention import Retention
 from kif.ledger.running import Head
 from kif.ledger.stations import Stations
+from kif.ledger.succession import Succession
 
 _Rule = Callable[[Any, datetime], None]
 
@@ -74,6 +75,7 @@ class State:
             self.journal, self.people, self.keys, self.issuers, self.custody
         )
         self.parts = Parts(self.ceremonies, self.keys, self.custody)
+        self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
         self.stations = Stations(self.journal)
@@ -196,6 +198,9 @@ class State:
             of_ceremony.CeremonyAborted: lambda e, _: ceremonies.abort(e),
             of_key.ComponentEntered: lambda e, _: parts.component(e),
             of_key.KeyFormed: lambda e, _: parts.form(e),
+            of_ceremony.LogSignerReplaced: lambda e, _: self.succession.replace_log_signer(
+                e, self.head
+            ),
             of_custody.OfficerOpened: lambda e, _: self._officer_opened(e),
             of_custody.ShareGiven: lambda e, _: parts.give_share(e),
             of_custody.QuorumMade: lambda e, _: parts.make_quorum(e),

@@ -10,7 +10,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError
 from kif.ledger.event import Boundary, Entry, Event
 from kif.ledger.merkle import Frontier
-from kif.ledger.note import Checkpoint, open_checkpoint, verifier_key
+from kif.ledger.note import Checkpoint, encode_verifier, open_checkpoint, verifier_key
 from kif.ledger.state import State
 
 NO_NOTES = bytes(32)
@@ -30,6 +30,7 @@ class Tail:
     """
 
     verifier: str
+    """The key that signed the log's beginning: by it the log is known."""
     state: State
     frontier: Frontier = field(default_factory=Frontier)
     groups: int = 0
@@ -49,6 +50,11 @@ class Tail:
     def size(self) -> int:
         """How many entries there are."""
         return self.frontier.size
+
+    @property
+    def signed_by(self) -> str:
+        """The key that the next checkpoint is signed by, as a verifier key."""
+        return encode_verifier(self.verifier.split("+", 1)[0], self.state.genesis.log_key)
 
     @property
     def open(self) -> bool:
@@ -99,7 +105,7 @@ class Tail:
         self, frontier: Frontier, groups: int, note: str, notes: bytes, last_leaf: bytes
     ) -> None:
         """Stand where a snapshot was taken; the state is restored by itself."""
-        if open_checkpoint(note, self.verifier).root != frontier.root():
+        if open_checkpoint(note, self.signed_by).root != frontier.root():
             raise ValueError("the checkpoint is not over this tree")
         self.frontier, self._signed = frontier, frontier.size
         self.state.head = (frontier.size, frontier.root().hex())

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kif.formats.error import BadInput
 from kif.ledger.event import Entry
-from kif.ledger.note import Checkpoint, open_checkpoint
+from kif.ledger.note import Checkpoint, names_key, open_checkpoint
 from kif.ledger.state import State
 from kif.ledger.tail import Tail, broken
 
@@ -38,7 +38,9 @@ class LogReport:
     checkpoints: int
     last: Checkpoint
     verifier: str
-    """The key that it was verified against."""
+    """The key that it was verified against: of its beginning."""
+    signed_by: str
+    """The key that signs it now."""
     state: State
 
 
@@ -58,7 +60,8 @@ def verify_log(reader: LedgerReader, verifier: str, seen: Seen = lambda entry: N
     payloads.end()
     if last is None:
         raise broken("The log has no entries.")
-    return LogReport(tail.size, tail.frontier.root(), tail.groups, last, verifier, tail.state)
+    root = tail.frontier.root()
+    return LogReport(tail.size, root, tail.groups, last, verifier, tail.signed_by, tail.state)
 
 
 def verify_genesis(reader: LedgerReader, verifier: str) -> State:
@@ -80,25 +83,43 @@ def verify_genesis(reader: LedgerReader, verifier: str) -> State:
 def follow(tail: Tail, reader: LedgerReader, seen: Seen = lambda entry: None) -> Checkpoint | None:
     """Follow a log from where ``tail`` stands to its end; None when there is nothing more.
 
-    A checkpoint's signature is verified before the entries that it covers are read.
+    A checkpoint's signature is verified before the entries that it covers are read, unless another
+    key signed it, which these entries have to bring.
     """
-    checkpoints = (
-        (size, open_checkpoint(note, tail.verifier)) for size, note in reader.checkpoints(tail.size)
-    )
-    ahead, last = next(checkpoints, None), None
+    checkpoints = reader.checkpoints(tail.size)
+    ahead, last = _ahead(tail, checkpoints), None
     for leaf in reader.leaves(tail.size):
         if ahead is None:
             raise _unsigned(tail)
         seen(tail.follow(leaf))
-        if tail.size == ahead[0]:
-            last = ahead[1]
+        if tail.size == ahead.size:
+            last = ahead.checkpoint or open_checkpoint(ahead.note, tail.signed_by)
             tail.close_group(last)
-            ahead = next(checkpoints, None)
+            ahead = _ahead(tail, checkpoints)
     if ahead is not None:
         raise broken(
-            f"There is a checkpoint of size {ahead[0]}, but only {tail.size} entries lead up to it."
+            f"There is a checkpoint of size {ahead.size}, but only {tail.size} entries lead up to "
+            "it."
         )
     return last
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """The next checkpoint; opened already when the key of the log signed it."""
+
+    size: int
+    note: str
+    checkpoint: Checkpoint | None
+
+
+def _ahead(tail: Tail, checkpoints: Iterator[tuple[int, str]]) -> _Ahead | None:
+    found = next(checkpoints, None)
+    if found is None:
+        return None
+    size, note = found
+    ours = names_key(note, tail.signed_by)
+    return _Ahead(size, note, open_checkpoint(note, tail.signed_by) if ours else None)
 
 
 class _Payloads:

@@ -42,6 +42,7 @@ from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, key_row, move_keys
+from kif.oracle.succession import Succession
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Ceremonies:
 
     desk: Desk
     quorums: Quorums
+    succession: Succession
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)

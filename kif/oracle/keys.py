@@ -23,7 +23,7 @@ from kif.hsm.cmac import CmacMaster
 from kif.hsm.data import batch_key, find_retention_key, make_retention_key
 from kif.hsm.form import derived_check_value, destroy_master, find_cmac_master, find_master
 from kif.hsm.key import Algorithm, Key, find
-from kif.hsm.keypair import LogSigner, find_log_signer, public_key
+from kif.hsm.keypair import LogSigner, destroy_pair, find_log_signer, public_key
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.ledger.keys import KeyEntry, Keys
@@ -40,19 +40,18 @@ class KeyRing:
 
     token: Token
     protection: Key
-    log_signer: LogSigner
     _masters: dict[KeyRef, Key] = field(default_factory=dict)
     _cmac_masters: dict[KeyRef, CmacMaster] = field(default_factory=dict)
     _batch: dict[str, Key] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, token: Token, log_name: str) -> KeyRing:
-        """Find what the log is read with. Raises ``DeviceFailed`` naming what is not there."""
-        return cls(
-            token,
-            find_master(token, str(SITE_MASTER), SITE_MASTER_ALGORITHM),
-            find_log_signer(token, str(SITE_SIGNER), log_name),
-        )
+    def open(cls, token: Token) -> KeyRing:
+        """Find what the log is read with. Raises ``DeviceFailed`` when it is not there."""
+        return cls(token, find_master(token, str(SITE_MASTER), SITE_MASTER_ALGORITHM))
+
+    def log_signer(self, key: KeyRef) -> LogSigner:
+        """Return the key that signs the log."""
+        return find_log_signer(self.token, str(key), self.token.place.label)
 
     def require(self, keys: Keys) -> None:
         """Compare every key on the record with the token's. Raises ``DeviceFailed``.
@@ -64,7 +63,7 @@ class KeyRing:
             if purpose_of(key).quorum:
                 continue
             if entry.state is KeyState.DESTROYED:
-                destroy_master(self.token, str(key))
+                self.destroy(key)
             elif entry.state is not KeyState.PRE_ACTIVE and self._found(key, entry) != (
                 entry.derived or entry.public_key
             ):
@@ -94,10 +93,11 @@ class KeyRing:
         return self._cmac_masters[key]
 
     def destroy(self, key: KeyRef) -> None:
-        """Destroy a master in the token; its handles are of no use any more."""
+        """Destroy a master or a pair in the token; its handles are of no use any more."""
         self._masters.pop(key, None)
         self._cmac_masters.pop(key, None)
         destroy_master(self.token, str(key))
+        destroy_pair(self.token, str(key))
 
     def batch(self, batch: str, retention: KeyRef, seed: bytes) -> Key:
         """Return the data key of a batch, from its retention key and its seed."""

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import select
+
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.secret import Secret
@@ -19,7 +21,7 @@ from kif.hsm.memory import Head, LogMemory
 from kif.hsm.officer import open_with_officer
 from kif.hsm.token import Token
 from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
-from kif.ledger.note import encode_verifier
+from kif.ledger.note import NoteSigner
 from kif.ledger.tail import Tail
 from kif.oracle.cache import require_tables
 from kif.oracle.ceremony import Ceremonies
@@ -41,9 +43,11 @@ from kif.oracle.quorums import Quorums
 from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
+from kif.oracle.succession import Succession
 from kif.oracle.supervision import Supervision
 from kif.oracle.views import key_views
 from kif.store.engine import Store, open_store
+from kif.store.models import Site
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,18 @@ def open_oracle(
             Preparation(desk),
             Supervision(desk),
             Custody(desk),
-            Ceremonies(desk, Quorums(desk, home.backup), officer.by if officer else ()),
+            _ceremonies(desk, home, officer),
             Privacy(desk),
             Chip(desk),
             Graphics(desk),
             Quality(desk),
             Fulfilment(desk),
         )
+
+
+def _ceremonies(desk: Desk, home: Home, officer: Officer | None) -> Ceremonies:
+    officers = officer.by if officer else ()
+    return Ceremonies(desk, Quorums(desk, home.backup), Succession(desk), officers)
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:
@@ -148,11 +157,13 @@ def open_record(
     store = open_store(home.database)
     try:
         with _opened(home, pin, officer) as token:
-            keys, memory = KeyRing.open(token, token.place.label), LogMemory(token)
+            keys, memory = KeyRing.open(token), LogMemory(token)
             tail, followed = _follow(store, keys, memory.recall(), comparing=not checking)
             if not checking:
                 keys.require(tail.state.keys)
-            record = Record(store, tail, keys.log_signer, memory, by, now, os.urandom, correcting)
+            signer = keys.log_signer(tail.state.keys.log_signer())
+            signers: dict[bytes, NoteSigner] = {signer.public_key: signer}
+            record = Record(store, tail, signers, memory, by, now, os.urandom, correcting)
             started = tail.size - followed
             yield keys, record
             if record.tail.size - started >= EVERY:
@@ -171,8 +182,8 @@ def _opened(home: Home, pin: Secret, officer: Officer | None) -> Token:
 
 def _follow(store: Store, keys: KeyRing, head: Head, *, comparing: bool) -> tuple[Tail, int]:
     """Return the log's end, and how many entries had to be admitted to get there."""
-    verifier = encode_verifier(keys.log_signer.name, keys.log_signer.public_key)
     with store.reading() as tx:
+        verifier = tx.session.scalars(select(Site.log_verifier)).first() or ""
         tail, followed = log_at_rest(tx.ledger, verifier, keys.protection, head)
         if comparing:
             require_tables(tx.session, tail.state, verifier, whole=False)

@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed, KifError, LedgerUnavailable
+from kif.formats.error import CheckFailed, DeviceFailed, KifError, LedgerUnavailable
 from kif.hsm.boundary import crossings
 from kif.hsm.memory import Head, LogMemory
 from kif.ledger.event import Boundary, Event, checked, commitment, committed_payload
@@ -51,7 +51,8 @@ class Record:
 
     store: Store
     tail: Tail
-    signer: NoteSigner
+    signers: dict[bytes, NoteSigner]
+    """By public key: the one that the log is signed by, and one that comes after it."""
     memory: LogMemory
     by: tuple[str, ...]
     clock: Callable[[], datetime]
@@ -111,6 +112,13 @@ class Record:
         """Have something kept beside the log about its end, while no group is written."""
         with self._turn, self.store.transaction() as tx:
             keep(tx.ledger, self.tail)
+
+    def signer(self) -> NoteSigner:
+        """Return the key that signs the log now. Raises ``DeviceFailed`` when it is not here."""
+        found = self.signers.get(self.tail.state.genesis.log_key)
+        if found is None:
+            raise DeviceFailed(Control.KEY_FOUND, "The token has not the key that signs the log.")
+        return found
 
     def _lead(self) -> None:
         """Commit all that waits, the caller's own work among it; then the next that waits leads.
@@ -209,10 +217,10 @@ class Record:
         if not self.tail.open:
             return None
         size, root = self.tail.size, self.tail.frontier.root()
-        note = sign_checkpoint(self.signer, size, root).note
+        note = sign_checkpoint(self.signer(), size, root).note
         ledger.add(self._added.leaves, self._added.payloads)
         ledger.add_checkpoint(size, note)
-        return open_checkpoint(note, self.tail.verifier)
+        return open_checkpoint(note, self.tail.signed_by)
 
     def _finish(self, signed: Checkpoint) -> None:
         """The group is durable: it is final here, and the HSM remembers it."""

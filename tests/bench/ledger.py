@@ -152,7 +152,7 @@ class Builder:
     def _sign(self) -> None:
         tail = self.record.tail
         if tail.open:
-            signed = sign_checkpoint(self.record.signer, tail.size, tail.frontier.root())
+            signed = sign_checkpoint(self.record.signer(), tail.size, tail.frontier.root())
             tail.close_group(signed)
             self.notes.append({"size": signed.size, "note": signed.note})
 

@@ -139,7 +139,7 @@ def without(kind: bytes) -> Change:
             for at, entry in enumerate(fields["entries"])
             if b'"kind":"' + kind + b'"' in base64.b64decode(entry["leaf"])
         )
-        del fields["entries"][at]
+        del fields["entries"][at], fields["proofs"][at]
 
     return change
 
@@ -151,7 +151,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda fields: fields["entries"][-1].update(index=fields["entries"][-1]["index"] - 1),
         "is not in the log",
     ),
-    "a proof cut short": (lambda fields: fields["entries"][3]["proof"].pop(), "is not in the log"),
+    "a proof cut short": (lambda fields: fields["proofs"][3].pop(), "is not in the log"),
     "a signature left out": (without(b"plan-approved"), "has not signed"),
     "a component left out": (without(b"component-entered"), "formed of 1 components"),
     "a step left out": (without(b"step-done"), "may not stand here"),

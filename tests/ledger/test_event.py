@@ -42,6 +42,7 @@ from kif.ledger.events.ceremony import (
     CeremonyDeviated,
     CeremonyResumed,
     GenesisAborted,
+    LogSignerReplaced,
     StepMissed,
 )
 from kif.ledger.events.custody import (
@@ -116,6 +117,9 @@ def every_kind() -> dict[str, Event]:
         CeremonyDeviated(3, reason, ("custodian-1", "operator-1"), ("SIGNED", "SIGNED")),
         CeremonyResumed(3, (MASTER,)),
         OfficerOpened(("custodian-1", "custodian-2")),
+        LogSignerReplaced(
+            BY, KeyRef("site", "log-signer", 2), bytes(32), '{"succeed":"x"}', BY, ("A", "B")
+        ),
         ShareGiven("custodian-1", KEK, 1, Medium.FILE, "derived-gp-aes-01:ABCDEF"),
         QuorumMade(BY, KEK, 2, "gp-aes-01:ABCDEF", DIGEST),
         ShareEntered("custodian-1", KEK, 1),
@@ -211,6 +215,7 @@ FREE = {
     ("ceremony-begun", "witnesses"),
     ("ceremony-begun", "keys"),
     ("ceremony-resumed", "undone"),
+    ("log-signer-replaced", "people"),
     ("backup-made", "keys"),
     ("key-generated", "kcv"),  # null where there is none
     ("key-generated", "public_key"),

@@ -121,7 +121,8 @@ def test_nothing_is_written_that_can_not_be_signed(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sizes(record)
-    monkeypatch.setattr(record, "signer", NoSigner())
+    log_key = record.tail.state.genesis.log_key
+    monkeypatch.setattr(record, "signers", {log_key: NoSigner()})
     with pytest.raises(LedgerUnavailable, match=r"so nothing was done: The HSM is gone") as error:
         record.write(refusal)
     assert error.value.exit_code == 5
@@ -171,7 +172,7 @@ def second_oracle(record: Record) -> Record:
     tail = Tail.of(record.tail.verifier)
     with record.store.reading() as tx:
         follow(tail, tx.ledger)
-    return Record(record.store, tail, record.signer, record.memory, OPERATORS, now, bytes)
+    return Record(record.store, tail, record.signers, record.memory, OPERATORS, now, bytes)
 
 
 def test_what_another_oracle_adds_is_followed_before_deciding(record: Record) -> None:

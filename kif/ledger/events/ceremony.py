@@ -240,3 +240,21 @@ class SiteFounded(Event, kind="site-founded"):
     site: Name
     log_key: Annotated[bytes, encoded(32)]
     """The Ed25519 public key that signs this log."""
+
+
+@dataclass(frozen=True)
+class LogSignerReplaced(Event, kind="log-signer-replaced"):
+    """Another key signs the log, beginning with the checkpoint over this entry.
+
+    Everyone who takes part in the ceremony signed which one, and the end of the log that it goes on
+    from; so the key before it need not be there any more.
+    """
+
+    by: Openers
+    key: Key
+    public_key: Annotated[bytes, encoded(32)]
+    """Ed25519."""
+    statement: Statement
+    people: Names
+    signatures: Annotated[tuple[str, ...], list_of(matching(r"[ -~\n]{1,4000}"), 2, 40)]
+    """Of the people, in their order."""
