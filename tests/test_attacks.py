@@ -234,7 +234,8 @@ ROWS = {
     ),
     "the verifier key replaced": attack(
         f"UPDATE site SET log_verifier = '{SoftwareSigner('kif-test-site').verifier}'",
-        words="log_verifier of the site",
+        words="not one that this log's key signed",
+        audited="log_verifier of the site",
     ),
     "a profile replaced": attack(
         "UPDATE batch SET profile = 'ab' WHERE id = :released", words="profile of the batch"
@@ -545,7 +546,7 @@ def test_another_token_does_not_get_the_pin(target: Target, tmp_path: Path) -> N
 def test_a_changed_digit_of_the_seal_is_no_wrong_passphrase(target: Target, tmp_path: Path) -> None:
     site = target.copy(tmp_path / "home")
     edit(site, "seal/user-pin/operator-1.json", '"sealed": "', '"sealed": "0')
-    with pytest.raises(KifError, match=r"operator-1\.json is damaged or was changed"):
+    with pytest.raises(KifError, match=r"operator-1\.json is damaged, was changed"):
         site.pin()
     with pytest.raises(KifError, match=r"sealed file user-pin/operator-1\.json is not the one"):
         audit(site.home, target.verifier)

@@ -7,31 +7,17 @@ judge. Every action of :mod:`kif.ledger.actions` has its act here, or one of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
-from kif.ceremony.people import People, until_right
+from kif.ceremony.people import until_right
+from kif.ceremony.scene import Scene
+from kif.ceremony.sharing import back_up, drill, make_quorum, retire_quorum
+from kif.ceremony.staffing import appoint_person, release_person, reseal
 from kif.formats.error import BadInput
-from kif.formats.purpose import BACKUP_KEK
-from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm
 from kif.ledger.events.ceremony import Role
-from kif.ledger.plan import Step
-from kif.ledger.running import Running
-from kif.oracle.ceremony import Ceremonies
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A step that is open: the desk, the people, the ceremony as it stood when it began."""
-
-    desk: Ceremonies
-    people: People
-    running: Running
-    step: Step
-
 
 Act = Callable[[Scene], None]
 _NEXT_SIGNER = "which key signs the log from here on"
@@ -66,41 +52,6 @@ def _open_officer(scene: Scene) -> None:
     scene.people.tell(f"Opened by {' and '.join(people)}: masters may leave in this session.")
 
 
-def _make_quorum(scene: Scene) -> None:
-    key = scene.running.key(BACKUP_KEK)
-    quorums, custodians = scene.desk.quorums, scene.running.of_role(Role.CUSTODIAN)
-    for number, person in enumerate(custodians, start=1):
-        share = quorums.draw()
-
-        def keep(person: str = person, number: int = number, share: Secret = share) -> None:
-            medium = scene.people.give_share(person, key, number, share)
-            kcv = quorums.give(key, person, number, medium, share)
-            scene.people.tell(f"Share {number} of {key}: check value {kcv}.")
-
-        until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))
-    threshold = scene.step.values["threshold"]
-    kcv = quorums.make(key, threshold)
-    scene.people.tell(
-        f"Key {key}: any {threshold} of {len(custodians)} shares give it, fewer don't; every "
-        f"subset was tried. Check value {kcv}."
-    )
-
-
-def _back_up(scene: Scene) -> None:
-    key, quorums = scene.running.key(BACKUP_KEK), scene.desk.quorums
-    custodians = scene.running.of_role(Role.CUSTODIAN)
-    for person in scene.people.present("holder of a share", custodians, scene.running.threshold):
-        number = custodians.index(person) + 1
-
-        def enter(person: str = person, number: int = number) -> None:
-            share = scene.people.take_share(person, key, number)
-            quorums.enter(key, person, number, share)
-
-        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))
-    path, keys = quorums.back_up(key)
-    scene.people.tell(f"{len(keys)} masters are wrapped under {key}, in backup/{path.name}.")
-
-
 def _replace_log_signer(scene: Scene) -> None:
     desk, everyone = scene.desk.succession, scene.running.everyone
     if desk.log_signer_replaced():
@@ -123,8 +74,13 @@ ACTS: dict[str, Act] = {
     "open-officer": _open_officer,
     "approve": _approve,
     "form": _form,
-    "make-quorum": _make_quorum,
-    "back-up": _back_up,
+    "make-quorum": make_quorum,
+    "back-up": back_up,
+    "drill": drill,
+    "retire-quorum": retire_quorum,
+    "appoint-person": appoint_person,
+    "release-person": release_person,
+    "reseal": reseal,
     "replace-log-signer": _replace_log_signer,
     "close": _close,
 }

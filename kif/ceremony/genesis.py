@@ -23,7 +23,8 @@ from kif.ceremony.founding import found
 from kif.ceremony.making import certify, generate, make_token
 from kif.ceremony.people import People, until_right
 from kif.ceremony.room import Room
-from kif.ceremony.seal import holders, require_passphrase, seal, unseal
+from kif.ceremony.seal import holders, seal, unseal
+from kif.ceremony.staffing import choose
 from kif.ceremony.steps import go_through
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
@@ -40,12 +41,11 @@ from kif.ledger.events.ceremony import (
     Role,
     StepDone,
 )
-from kif.ledger.genesis import SO_PIN, USER_PIN
+from kif.ledger.genesis import HOLDERS, SO_PIN, USER_PIN
 from kif.ledger.plan import Plan, Step
 from kif.ledger.running import Running
 from kif.oracle.home import Home, sync, sync_tree
 
-_HOLDERS = ((USER_PIN, Role.OPERATOR), (SO_PIN, Role.CUSTODIAN))
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,30}[A-Za-z0-9-])?")
 
 
@@ -172,26 +172,20 @@ def _approve(room: Room, step: Step) -> None:
 
 
 def _seal(room: Room, step: Step) -> None:
+    shutil.rmtree(room.folder / "seal", ignore_errors=True)
     folder, to, threshold = (
         room.folder / "seal",
         Destination.of(room.place),
         step.values["threshold"],
     )
-    for (purpose, role), pin in zip(_HOLDERS, (room.user_pin, room.so_pin), strict=True):
+    for (purpose, role), pin in zip(HOLDERS.items(), (room.user_pin, room.so_pin), strict=True):
         given: dict[str, Secret] = {}
         for name in room.of_role(role):
-            one = partial(_choose, room, name, purpose, given)
+            one = partial(choose, room.people, name, purpose, given)
             until_right(room.people, one, partial(room.miss, name))
         made = seal(folder, purpose, pin, given, threshold, to)
         files = tuple(made.files.values())
         room.note(PinSealed(purpose, threshold, tuple(given), files, made.quorum))
-
-
-def _choose(room: Room, person: str, purpose: str, given: dict[str, Secret]) -> None:
-    """Have a person choose a passphrase that is nobody else's."""
-    chosen = room.people.passphrase(person, purpose)
-    require_passphrase(chosen, given.values())
-    given[person] = chosen
 
 
 def _unlock(room: Room, purpose: str) -> Secret:

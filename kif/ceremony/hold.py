@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kif.ceremony.acts import ACTS, Scene
+from kif.ceremony.acts import ACTS
 from kif.ceremony.people import People
+from kif.ceremony.scene import Scene
 from kif.ceremony.steps import go_through
 from kif.formats.control import Control
 from kif.formats.error import Refused

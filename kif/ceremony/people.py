@@ -42,6 +42,9 @@ class People(Protocol):
     def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
         """Ask who of these people of a role takes part; ``count`` different ones."""
 
+    def leaving(self, role: str, names: Sequence[str]) -> str:
+        """Ask who of these people of a role is released."""
+
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Have a custodian enter the n-th component of a key (from 1), alone and unseen.
 

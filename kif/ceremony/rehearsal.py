@@ -24,6 +24,7 @@ from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import holders, unseal
 from kif.ceremony.share import read_share, write_share
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import BACKUP_KEK
 from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm, Cipher
 from kif.ledger.events.custody import Medium
@@ -67,6 +68,10 @@ class RehearsalPeople:
     def present(self, role: str, names: Sequence[str], count: int) -> Sequence[str]:
         """Take the first of them."""
         return names[:count]
+
+    def leaving(self, role: str, names: Sequence[str]) -> str:
+        """Release the last of them."""
+        return names[-1]
 
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Read the component from the owner's TEST sheet."""
@@ -117,15 +122,15 @@ def _make_key(path: Path, comment: str) -> None:
 
 def rehearse(
     plan: Plan,
-    genesis: Plan,
+    load: Callable[[str], Plan],
     certificate: Callable[[str], str],
     folder: Path,
     listener: Callable[[str], None],
 ) -> Home:
     """Play a plan to its end on a throw-away site in an empty folder; return its home.
 
-    ``genesis`` is the plan by which the site is made, unless ``plan`` makes one; ``certificate``
-    gives the TEST certificate (PEM) of an issuer by its name.
+    ``load`` gives a shipped plan by its name, for what has to stand before; ``certificate`` the
+    TEST certificate (PEM) of an issuer by its name.
     """
     home = Home(folder)
     people = RehearsalPeople(folder / "people", _drawn(plan), listener)
@@ -135,16 +140,24 @@ def rehearse(
             hold_genesis(home, plan, _SITE, people)
         return home
     with home.alone():
-        hold_genesis(home, genesis, _SITE, silent)
+        hold_genesis(home, load("genesis"), _SITE, silent)
+        if BACKUP_KEK in plan.used():
+            _hold(home, load("backup"), certificate, silent)
+        _hold(home, plan, certificate, people)
+    return home
+
+
+def _hold(
+    home: Home, plan: Plan, certificate: Callable[[str], str], people: RehearsalPeople
+) -> None:
     by, pin = _unsealed(home, people, USER_PIN)
     officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
     officers = None if officer is None else Officer(officer[1], officer[0])
     subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
-    with home.alone(), open_oracle(home, pin, by, officers) as oracle:
+    with open_oracle(home, pin, by, officers) as oracle:
         if plan.about is About.ISSUER:
             oracle.supervision.register_issuer(subject, certificate(subject).encode())
         hold(oracle.ceremonies, plan, subject, people)
-    return home
 
 
 def _unsealed(home: Home, people: RehearsalPeople, purpose: str) -> tuple[tuple[str, ...], Secret]:

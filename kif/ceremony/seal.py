@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -29,7 +30,7 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
-from kif.oracle.home import put
+from kif.oracle.home import put, sync, sync_tree
 
 _BYTES = ("salt", "sealed")
 SHORTEST = 12
@@ -58,9 +59,10 @@ def seal(
     threshold: int,
     to: Destination,
 ) -> Seal:
-    """Seal a PIN to its holders, of whom so many open it; a seal that stood there is replaced.
+    """Seal a PIN to its holders, of whom so many open it.
 
-    ``holders`` maps a person to his or her passphrase. Raises ``BadInput`` (SEAL) for a passphrase
+    A seal that stands there stays the one that counts until ``exchange``. ``holders`` maps a
+    person to his or her passphrase. Raises ``BadInput`` (SEAL) for a passphrase
     below 12 characters, or one that two of them chose.
     """
     keys = {person: os.urandom(KEY) for person in holders}
@@ -68,18 +70,40 @@ def seal(
     for passphrase in holders.values():
         require_passphrase(passphrase, chosen)
         chosen.append(passphrase)
-    place = folder / purpose
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in place.iterdir():
-        left.unlink()
+    place = folder / purpose if not (folder / purpose).exists() else _beside(folder, purpose)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
     for person, passphrase in holders.items():
         salt = os.urandom(16)
         sealed = encrypt(stretched(passphrase, salt), keys[person], _whose(purpose, person))
         fields = {"person": person, "salt": salt.hex(), "sealed": sealed.hex()}
         _write(place / f"{person}.json", fields)
     _write(place / "quorum", _quorum(purpose, pin, keys, threshold, to))
+    sync_tree(place)
     files = {person: _digest(place / f"{person}.json") for person in holders}
     return Seal(files, _digest(place / "quorum"))
+
+
+def exchange(folder: Path, purpose: str) -> None:
+    """Have the seal that was made beside another one count from here on."""
+    before = folder / f"{purpose}.before"
+    shutil.rmtree(before, ignore_errors=True)
+    (folder / purpose).rename(before)
+    _place(folder, purpose)
+    shutil.rmtree(before)
+    sync(folder)
+
+
+def _beside(folder: Path, purpose: str) -> Path:
+    return folder / f"{purpose}.new"
+
+
+def _place(folder: Path, purpose: str) -> Path:
+    """Return where the seal is that counts; an exchange that was interrupted is completed."""
+    place, new = folder / purpose, _beside(folder, purpose)
+    if new.exists() and not place.exists():
+        new.rename(place)
+    return place
 
 
 def seal_anew(folder: Path, purpose: str, pin: Secret, to: Destination) -> str:
@@ -87,7 +111,7 @@ def seal_anew(folder: Path, purpose: str, pin: Secret, to: Destination) -> str:
 
     ``put_in_place`` makes it the one that counts. Nobody's passphrase is needed.
     """
-    place = folder / purpose
+    place = _place(folder, purpose)
     quorum = _read(place / "quorum")
     text = decrypt(_of_pin(pin), bytes.fromhex(quorum["keys"]), purpose.encode())
     keys = {person: bytes.fromhex(key) for person, key in json.loads(text).items()}
@@ -107,7 +131,7 @@ def unseal(
 
     Without a destination it opens for whichever it was sealed for.
     """
-    place = folder / purpose
+    place = _place(folder, purpose)
     quorum = _read(place / "quorum")
     threshold, sealed_for = quorum["threshold"], Destination(**quorum["to"])
     if len(given) < threshold:
@@ -140,7 +164,7 @@ def unseal(
 
 def holders(folder: Path, purpose: str) -> tuple[Sequence[str], int]:
     """Return the people who hold a seal, and how many open it. Raises ``Refused`` (SEAL)."""
-    quorum = _read(folder / purpose / "quorum")
+    quorum = _read(_place(folder, purpose) / "quorum")
     return quorum["holders"], quorum["threshold"]
 
 
@@ -193,8 +217,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Refused(
             Control.SEAL,
-            f"{path} is damaged or was changed: it does not fit its own check sum. Nothing was "
-            "opened. Restore it from a backup.",
+            f"{path} is damaged, was changed, or is of another version of kif: it does not "
+            "fit its own check sum. Nothing was opened. Restore it from a backup.",
         ) from None
 
 

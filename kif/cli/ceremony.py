@@ -65,12 +65,16 @@ def script(plan: Path, folder: Path) -> None:
 @_PLAN
 def rehearse(plan: Path) -> None:
     """Play PLAN with simulated people on a throw-away token, and show what is said."""
-    checked, genesis = load_plan(plan), load_plan(PLANS / "genesis.yaml")
+    checked = load_plan(plan)
     with tempfile.TemporaryDirectory(prefix="kif-rehearsal-") as folder:
         issuers = Path(folder) / "issuers"
         home = Path(folder) / "home"
         rehearsed(
-            checked, genesis, lambda name: TestIssuer(issuers, name).certificate, home, click.echo
+            checked,
+            lambda name: load_plan(PLANS / f"{name}.yaml"),
+            lambda name: TestIssuer(issuers, name).certificate,
+            home,
+            click.echo,
         )
     click.echo("The rehearsal has reached the end of the plan. Nothing of it is left.")
 

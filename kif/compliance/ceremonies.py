@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from kif.formats.keyref import KeyRef
 from kif.ledger.event import KINDS, Entry, Event
 from kif.ledger.events.ceremony import (
     CeremonyAborted,
     CeremonyBegun,
     CeremonyClosed,
     GenesisBegun,
+    KeyGenerated,
     LogSignerReplaced,
     PersonAppointed,
     PinSealed,
@@ -21,7 +23,8 @@ from kif.ledger.events.ceremony import (
     SiteFounded,
     StepDone,
 )
-from kif.ledger.events.key import KeyStateChanged
+from kif.ledger.events.custody import QuorumMade, ShareGiven
+from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.plan import Plan
 
 
@@ -77,6 +80,8 @@ class Ceremonies:
     told: list[Told] = field(default_factory=list)
     appointed: dict[str, Entry] = field(default_factory=dict)
     """The entry of each person's appointment."""
+    keys: dict[KeyRef, list[Entry]] = field(default_factory=dict)
+    """The entries by which each key, and each share of it, came to be."""
     succeeded: list[Entry] = field(default_factory=list)
     """The entries by which another key came to sign the log."""
     site: list[Entry] = field(default_factory=list)
@@ -102,6 +107,8 @@ class Ceremonies:
                 self._begin(Plan.decode(event.plan), event.subject, people)
             case PersonAppointed():
                 self.appointed[event.person] = entry
+            case ShareGiven() | QuorumMade() | KeyFormed() | KeyGenerated():
+                self.keys.setdefault(event.key, []).append(entry)
             case LogSignerReplaced():
                 self.succeeded.append(entry)
             case SiteFounded() | PinSealed():
@@ -109,7 +116,7 @@ class Ceremonies:
         running = self.told[-1] if self.told else None
         if running is None or running.outcome is not Outcome.STANDING:
             return
-        if isinstance(event, PersonAppointed) and running.plan.founds:
+        if isinstance(event, PersonAppointed):
             running.people.append((event.person, event.role))
         if _belongs(event):
             running.entries.append(entry)

@@ -16,6 +16,7 @@ from kif.ledger.events.ceremony import (
     KeyGenerated,
     LogSignerReplaced,
     PersonAppointed,
+    PersonReleased,
     PinSealed,
     PlanApproved,
     SiteFounded,
@@ -27,6 +28,7 @@ from kif.ledger.events.custody import (
     BackupMade,
     OfficerOpened,
     QuorumMade,
+    QuorumRetired,
     ShareEntered,
     ShareGiven,
 )
@@ -166,6 +168,10 @@ def in_words(event: Event) -> str:
             return f"{event.person} gave share {event.number} of {event.key} back."
         case BackupMade():
             return f"{len(event.keys)} masters were wrapped under {event.key}."
+        case PersonReleased():
+            return f"{event.person} was released: no {event.role.value} any more."
+        case QuorumRetired():
+            return f"{event.key} is out of use; its public file and its backup were destroyed."
         case LogSignerReplaced():
             return f"The log is signed by {event.key} from here on, as everyone signed."
         case StepDone():

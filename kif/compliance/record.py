@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kif.compliance.ceremonies import Ceremonies, Outcome, Told
+from kif.compliance.ground import begin, ground_of, stand_on
 from kif.compliance.proof import included, proofs_of, successor
 from kif.formats import canonical
 from kif.formats.control import Control
@@ -30,16 +31,10 @@ from kif.ledger.events.ceremony import (
     CeremonyClosed,
     GenesisBegun,
     LogSignerReplaced,
-    PersonAppointed,
-    PinSealed,
-    SiteFounded,
 )
-from kif.ledger.genesis import Sealed
 from kif.ledger.merkle import leaf_hash
 from kif.ledger.note import open_checkpoint, verifier_key
 from kif.ledger.plan import Plan
-from kif.ledger.possible import check
-from kif.ledger.running import Running
 from kif.ledger.state import State
 
 _FORMAT = "kif-ceremony-record-2"
@@ -62,8 +57,7 @@ def record_of(
     succeeded = [entry for entry in ceremonies.succeeded if entry.index < size]
     needed = {entry.index for entry in told.entries}
     if not told.plan.founds:
-        needed |= {ceremonies.appointed[name].index for name, _ in told.people}
-        needed |= {entry.index for entry in ceremonies.site if entry.index < size}
+        needed |= {entry.index for entry in ground_of(told, ceremonies) if entry.index < size}
     for entry in succeeded:
         needed |= {entry.index} | {ceremonies.appointed[name].index for name in _signers(entry)}
     signed = [entry.event for entry in told.of_kind(CeremonyAttested)]
@@ -164,8 +158,8 @@ def _admitted(
     first = begun[0]
     plan = Plan.decode(first.event.plan)  # type: ignore[attr-defined]
     if isinstance(first.event, CeremonyBegun):
-        _stand_on(state, [entry for entry in entries if entry.index < first.index], verifier)
-        _begin(state, first.event, plan)
+        stand_on(state, [entry for entry in entries if entry.index < first.index], verifier)
+        begin(state, first.event, plan)
     subject = first.event.subject if isinstance(first.event, CeremonyBegun) else first.event.site  # type: ignore[attr-defined]
     outcome = Outcome.STANDING
     for entry in entries:
@@ -186,47 +180,6 @@ def _admitted(
         if isinstance(entry.event, CeremonyAborted):
             outcome = Outcome.ABORTED
     return Verified(verifier, plan, subject, outcome, len(entries))
-
-
-def _stand_on(state: State, entries: list[Entry], verifier: str) -> None:
-    """Take over who was appointed, and how many operators open the token."""
-    sealed: dict[str, Any] = {}
-    site = ""
-    for entry in entries:
-        event = entry.event
-        if isinstance(event, PersonAppointed):
-            state.people.appoint(event)
-            if event.manager is not None:
-                state.custody.report(event.person, event.manager)
-        if isinstance(event, PinSealed):
-            files = dict(zip(event.holders, event.files, strict=True))
-            sealed[event.purpose] = vars(Sealed(event.threshold, files, event.quorum))
-        if isinstance(event, SiteFounded):
-            site = event.site
-            if event.log_key != verifier_key(verifier):
-                raise CheckFailed(
-                    Control.LEDGER_INTACT, "The site was founded with another log key."
-                )
-    state.genesis.restore(
-        {
-            "site": site,
-            "plan": "",
-            "token": {},
-            "certificates": {},
-            "sealed": sealed,
-            "log_key": verifier_key(verifier).hex(),
-        }
-    )
-
-
-def _begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
-    check(plan)
-    named = tuple(
-        (state.people.require(name, role).name, role.value)
-        for role, names in event.taking_part.items()
-        for name in names
-    )
-    state.ceremonies.running = Running(plan, state.genesis.site, event.subject, event.keys, named)
 
 
 def _text(raw: bytes) -> str:

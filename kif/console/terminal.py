@@ -79,6 +79,11 @@ class TerminalPeople:
                 chosen.append(name)
         return chosen
 
+    def leaving(self, role: str, names: Sequence[str]) -> str:
+        """Ask for the name."""
+        click.echo(f"\nThe {role}s who take no part here are {', '.join(names)}.")
+        return str(click.prompt("  who is released", type=click.Choice(list(names))))
+
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Ask for the component without echo; then clear the screen."""
         click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")

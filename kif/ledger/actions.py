@@ -40,6 +40,8 @@ class Action:
     """How many different people of a role it takes at least; fewer would be single-handed."""
     makes: str = ""
     """The purpose of the key that it makes for the ceremony's subject; may name a parameter."""
+    uses: str = ""
+    """The purpose of a key of the subject that stands already, and that it is about."""
     founding: bool | None = None
     """Whether it is for the plan of a new site alone, or never for it; None: both."""
 
@@ -63,6 +65,8 @@ _SITE_KEY = Field(
     lambda value: value in GENESIS_KEYS, f"a key of the site: one of {', '.join(GENESIS_KEYS)}"
 )
 _KEY = _purpose({Owner.ISSUER, Owner.VENDOR}, "a key of an issuer or a vendor")
+_ROLE = Field(lambda value: value in list(Role), f"one of {', '.join(Role)}")
+_PIN = Field(lambda value: value in ("user-pin", "so-pin"), "user-pin or so-pin")
 _ALGORITHM = Field(lambda value: value in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
 _TWO_OPERATORS = {Role.OPERATOR: 2}
@@ -72,7 +76,7 @@ ACTIONS: dict[str, Action] = {
         ("operators",),
         "The token is open: two operators gave their passphrases.",
         needs=(SITE,),
-        leaves=(TOKEN,),
+        leaves=(TOKEN, "the user-pin in the session"),
         hands=_TWO_OPERATORS,
         founding=False,
     ),
@@ -139,7 +143,7 @@ ACTIONS: dict[str, Action] = {
         ("custodians",),
         "Custodians opened the security officer's PIN: masters may leave in this session.",
         needs=(TOKEN,),
-        leaves=(OFFICER,),
+        leaves=(OFFICER, "the so-pin in the session"),
         hands=_TWO_CUSTODIANS,
         founding=False,
     ),
@@ -159,6 +163,48 @@ ACTIONS: dict[str, Action] = {
         needs=("the key backup-kek", OFFICER),
         leaves=("a backup of every master",),
         hands=_TWO_CUSTODIANS,
+        founding=False,
+    ),
+    "drill": Action(
+        ("custodians",),
+        "Every share of the quorum is read and compared; the key is not brought back.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("a drill of the quorum",),
+        hands=_TWO_CUSTODIANS,
+        uses=BACKUP_KEK,
+        founding=False,
+    ),
+    "retire-quorum": Action(
+        ("everyone",),
+        "The quorum before this one is out of use: its public file and its backup are destroyed.",
+        needs=("a backup of every master",),
+        leaves=("an end of the quorum before",),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        uses=BACKUP_KEK,
+        founding=False,
+    ),
+    "appoint-person": Action(
+        ("everyone",),
+        "Name, role and public key of somebody new are noted, who takes part from here on.",
+        takes={"role": _ROLE},
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_OPERATORS,
+        founding=False,
+    ),
+    "release-person": Action(
+        ("everyone",),
+        "Somebody's role ends: nothing that he or she does counts from here on.",
+        takes={"role": _ROLE},
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_OPERATORS,
+        founding=False,
+    ),
+    "reseal": Action(
+        ("everyone",),
+        "The PIN is sealed anew to all who have the role now; the seal before does not count.",
+        takes={"purpose": _PIN, "threshold": number_field(2, 9)},
+        needs=(SIGNATURES, "the {purpose} in the session"),
+        leaves=("a new seal of the {purpose}",),
         founding=False,
     ),
     "replace-log-signer": Action(

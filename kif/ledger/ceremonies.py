@@ -16,7 +16,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import LOG_SIGNER
+from kif.formats.purpose import BACKUP_KEK, LOG_SIGNER
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import Custody
@@ -32,6 +32,8 @@ from kif.ledger.events.ceremony import (
     CeremonyDeviated,
     CeremonyResumed,
     GenesisBegun,
+    PersonReleased,
+    PinSealed,
     PlanApproved,
     Role,
     StepDone,
@@ -46,25 +48,27 @@ from kif.ledger.possible import check
 from kif.ledger.running import Head, Running
 
 _COMPONENTS = 2
-_ACTION_OF: dict[type[Event], str] = {
-    of_ceremony.PersonAppointed: "appoint",
-    of_ceremony.PlanApproved: "approve",
-    of_ceremony.PinSealed: "seal",
-    of_ceremony.TokenMade: "make-token",
-    of_ceremony.KeyGenerated: "generate",
-    of_ceremony.CertificateIssued: "certify",
-    of_ceremony.LogSignerReplaced: "replace-log-signer",
-    of_key.ComponentEntered: "form",
-    of_key.KeyFormed: "form",
-    of_custody.ShareGiven: "make-quorum",
-    of_custody.QuorumMade: "make-quorum",
-    of_custody.ShareEntered: "back-up",
-    of_custody.BackupMade: "back-up",
-    of_ceremony.SiteFounded: "close",
-    of_ceremony.CeremonyAttested: "close",
-    of_ceremony.CeremonyClosed: "close",
+_ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
+    of_ceremony.PersonAppointed: ("appoint", "appoint-person"),
+    of_ceremony.PlanApproved: ("approve",),
+    of_ceremony.PinSealed: ("seal", "reseal"),
+    of_ceremony.TokenMade: ("make-token",),
+    of_ceremony.KeyGenerated: ("generate",),
+    of_ceremony.CertificateIssued: ("certify",),
+    of_ceremony.PersonReleased: ("release-person",),
+    of_custody.QuorumRetired: ("retire-quorum",),
+    of_ceremony.LogSignerReplaced: ("replace-log-signer",),
+    of_key.ComponentEntered: ("form",),
+    of_key.KeyFormed: ("form",),
+    of_custody.ShareGiven: ("make-quorum",),
+    of_custody.QuorumMade: ("make-quorum",),
+    of_custody.ShareEntered: ("back-up", "drill"),
+    of_custody.BackupMade: ("back-up",),
+    of_ceremony.SiteFounded: ("close",),
+    of_ceremony.CeremonyAttested: ("close",),
+    of_ceremony.CeremonyClosed: ("close",),
 }
-"""The action in whose step an event may stand; others are not bound to a ceremony."""
+"""The actions in whose steps an event may stand; others are not bound to a ceremony."""
 
 
 class Ceremonies:
@@ -102,13 +106,14 @@ class Ceremonies:
         check(plan)
         self._require_subject(plan, event.subject)
         people = self._taking_part(plan, event)
+        self._require_used(plan, event)
         expected = self.next_keys(plan, event.subject)
         require(
             event.keys == expected,
             f"The plan makes {', '.join(map(str, expected)) or 'no key'} next, not "
             f"{', '.join(map(str, event.keys)) or 'none'}.",
         )
-        running = Running(plan, site, event.subject, event.keys, people)
+        running = Running(plan, site, event.subject, event.keys, event.uses, people)
         self._custody.require_possible(running.assignments())
         self._set(running)
 
@@ -116,24 +121,59 @@ class Ceremonies:
         """Return the keys that a plan would make now, in its order."""
         return tuple(self._keys.next_version(subject, purpose) for purpose in plan.made())
 
+    def next_uses(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
+        """Return the keys that a plan would be about now."""
+        return tuple(self._keys.in_use(subject, purpose) for purpose in plan.used())
+
     def take_step(self, kind: type[Event]) -> None:
         """Require that an event of a kind may stand in the open step, and count it."""
-        action = _ACTION_OF.get(kind)
-        if action is None:
+        actions = _ACTIONS_OF.get(kind)
+        if actions is None:
             return
         running = self.require_running()
-        if running.open is None or running.open.action != action:
+        if running.open is None or running.open.action not in actions:
             at = "is at its end" if running.open is None else f"is at {_step(running)}"
+            those = "' or '".join(actions)
             raise Refused(
                 Control.CEREMONY,
-                f"The ceremony '{running.name}' {at}; {kind.kind} belongs to '{action}'.",
+                f"The ceremony '{running.name}' {at}; {kind.kind} belongs to '{those}'.",
             )
         self.change(running, happened=running.happened + 1)
 
     def appointed(self, name: str, role: Role) -> None:
-        """Note that somebody was appointed in the genesis, and so takes part in it."""
+        """Note that somebody was appointed, who takes part from here on."""
         running = self.require_running()
+        if not running.plan.founds:
+            self._one_moves(running, role)
+            self.change(running, moved=(name,))
+            running = self.require_running()
         self.change(running, people=(*running.people, (name, role.value)))
+
+    def sealing(self, event: PinSealed) -> None:
+        """Require that a PIN is sealed as the open step says."""
+        step = self.require_running().open
+        values = step.values if step else {}
+        require(
+            event.threshold == values["threshold"]
+            and event.purpose == values.get("purpose", event.purpose),
+            f"The plan has another seal than this one of the {event.purpose}.",
+        )
+
+    def released(self, event: PersonReleased) -> None:
+        """Note that somebody's role has ended, who takes no part."""
+        running = self.require_running()
+        self._one_moves(running, event.role)
+        require(
+            event.person not in running.everyone,
+            f"{event.person} takes part in this ceremony; somebody else is released in it.",
+        )
+        self.change(running, moved=(event.person,))
+
+    def _one_moves(self, running: Running, role: Role) -> None:
+        step = running.open
+        wanted = step.values["role"] if step else ""
+        require(wanted == role.value, f"{_step(running).capitalize()} is about one {wanted}.")
+        require(not running.moved, f"{_step(running).capitalize()} is about one person.")
 
     def approve(self, event: PlanApproved) -> None:
         """Take a signature of somebody who takes part over the plan."""
@@ -152,7 +192,7 @@ class Ceremonies:
     def miss(self, event: StepMissed) -> None:
         """Note an attempt that was not taken, of somebody who takes part in the open step."""
         running = self._at(event.step)
-        if running.open is not None and running.open.action == "appoint":
+        if running.open is not None and running.open.action in ("appoint", "appoint-person"):
             return  # whoever could not be appointed is nobody yet
         self._require_part(running, event.person)
 
@@ -173,7 +213,13 @@ class Ceremonies:
         missing = list(self._missing(running, step))
         require(not missing, f"{_step(running).capitalize()} is not done: {'; '.join(missing)}.")
         self.change(
-            running, done=running.done + 1, entered=(), made_here=(), happened=0, backed_up=False
+            running,
+            done=running.done + 1,
+            entered=(),
+            made_here=(),
+            happened=0,
+            moved=(),
+            backed_up=False,
         )
 
     def resume(self, event: CeremonyResumed) -> None:
@@ -248,6 +294,17 @@ class Ceremonies:
             case "replace-log-signer":
                 if running.key(LOG_SIGNER) not in self._keys.known:
                     yield "the log is signed by the key that it was signed by before"
+            case "drill":
+                read = {number for _, number, _ in running.entered}
+                for number, person in self._custody.shares(running.used(BACKUP_KEK)).items():
+                    if number not in read:
+                        yield f"share {number} of {person} was not read"
+            case "retire-quorum":
+                if self._keys.require(running.used(BACKUP_KEK)).state is not KeyState.DESTROYED:
+                    yield f"{running.used(BACKUP_KEK)} is still in use"
+            case "appoint-person" | "release-person":
+                if not running.moved:
+                    yield "it is about nobody yet"
             case "close":
                 yield "it is done by the closing itself"
             case _ if not running.happened and step.action != "open":
@@ -274,6 +331,23 @@ class Ceremonies:
             (plan.about is About.SITE) == (subject == "site"),
             f"A plan about {plan.about.value} is not held for {subject}.",
         )
+
+    def _require_used(self, plan: Plan, event: CeremonyBegun) -> None:
+        """Require that the keys stand that the plan is about; a drill has every holder."""
+        purposes = list(plan.used())
+        expected = self.next_uses(plan, event.subject)
+        require(
+            event.uses == expected,
+            f"The plan is about {', '.join(map(str, expected)) or 'no key'}.",
+        )
+        if any(step.action == "drill" for step in plan.steps):
+            holders = self._custody.shares(expected[purposes.index(BACKUP_KEK)])
+            if set(holders.values()) != set(event.custodians):
+                raise Refused(
+                    Control.CUSTODIANS,
+                    f"A drill reads every share: {', '.join(holders.values())} hold them, and all "
+                    "of them take part.",
+                )
 
     def _require_part(self, running: Running, person: str) -> None:
         if person not in running.everyone:

@@ -65,6 +65,8 @@ class Custody:
         """Who ever held a part; a part has one name wherever it appears."""
         self.managers: dict[str, tuple[str, ...]] = {}
         """Whom a person ever reported to."""
+        self.files: dict[str, str] = {}
+        """SHA-256 (hex) of what is kept in public: of quorums and of backups, by name."""
 
     def make(self, secret: str, threshold: int) -> None:
         """Enter a secret of which so many different parts give it; once more is no matter."""
@@ -87,12 +89,27 @@ class Custody:
             self._journal.put(self.holders, part, (*held, person))
         self._require_out_of_reach(part)
 
+    def keep(self, name: str, digest: str) -> None:
+        """Note the digest of what is kept in public under a name."""
+        self._journal.put(self.files, name, digest)
+
+    def drop(self, name: str) -> None:
+        """Note that what was kept under a name is destroyed."""
+        if name in self.files:
+            self._journal.drop(self.files, name)
+
     def report(self, person: str, manager: str) -> None:
         """Note that a person reports to a manager. Raises ``Refused`` (CUSTODY)."""
         known = self.managers.get(person, ())
         if manager not in known:
             self._journal.put(self.managers, person, (*known, manager))
         self._require_out_of_reach()
+
+    def shares(self, key: KeyRef) -> dict[int, str]:
+        """Return who holds which share of a quorum's key, by number."""
+        parts = self.secrets[str(key)].parts if str(key) in self.secrets else ()
+        numbers = range(1, len(parts) + 1)
+        return {number: self.holders[share_of(key, number)][-1] for number in numbers}
 
     def require_possible(self, wanted: Iterable[tuple[str, int, str, str]]) -> None:
         """Require that assignments could all be made: secret, threshold, part and person.
@@ -161,6 +178,7 @@ class Custody:
             ],
             "holders": {part: list(names) for part, names in self.holders.items()},
             "managers": {person: list(names) for person, names in self.managers.items()},
+            "files": self.files,
         }
 
     def restore(self, fields: Any) -> None:
@@ -170,6 +188,7 @@ class Custody:
         }
         self.holders = {part: tuple(names) for part, names in fields["holders"].items()}
         self.managers = {person: tuple(names) for person, names in fields["managers"].items()}
+        self.files = fields["files"]
 
 
 def share_of(key: KeyRef, number: int) -> str:

@@ -33,7 +33,7 @@ from kif.ledger.people import People
 
 LOG_SIGNER, SITE_CA = of_site(_LOG_SIGNER), of_site(_SITE_CA)
 USER_PIN, SO_PIN = "user-pin", "so-pin"
-_HOLDERS = {USER_PIN: Role.OPERATOR, SO_PIN: Role.CUSTODIAN}
+HOLDERS = {USER_PIN: Role.OPERATOR, SO_PIN: Role.CUSTODIAN}
 _LEAST = 2
 
 
@@ -69,7 +69,7 @@ class Genesis:
     def make_token(self, event: TokenMade) -> None:
         """Note the token, once, when its PINs are sealed."""
         _require(not self.token, "The token is made once.")
-        _require(self.sealed.keys() == _HOLDERS.keys(), "Not every PIN is sealed.")
+        _require(self.sealed.keys() == HOLDERS.keys(), "Not every PIN is sealed.")
         token = {
             "label": event.label,
             "library": event.library,
@@ -98,14 +98,17 @@ class Genesis:
 
     def seal(self, event: PinSealed) -> None:
         """Note a sealed PIN: its holders have the role that it is for, and one can be spared."""
-        _require(event.purpose not in self.sealed, f"The {event.purpose} is sealed already.")
+        _require(
+            self.closed or event.purpose not in self.sealed,
+            f"The {event.purpose} is sealed already.",
+        )
         _require(
             _LEAST <= event.threshold < len(set(event.holders)) == len(event.files),
             "A PIN is sealed to more people than open it, so that one may be missing; at least "
             "two open it.",
         )
         for name in event.holders:
-            self._people.require(name, _HOLDERS[event.purpose])
+            self._people.require(name, HOLDERS[event.purpose])
         files = dict(zip(event.holders, event.files, strict=True))
         sealed = Sealed(event.threshold, files, event.quorum)
         self._journal.put(self.sealed, event.purpose, sealed)
@@ -114,6 +117,17 @@ class Genesis:
         """Return how many operators open the token. Raises ``Refused`` (SITE) before the seal."""
         _require(USER_PIN in self.sealed, "There is no seal yet, so nobody opened a token.")
         return self.sealed[USER_PIN].threshold
+
+    def require_openable(self, released: str) -> None:
+        """Require that enough holders of each PIN are left without somebody."""
+        for purpose, sealed in self.sealed.items():
+            role = HOLDERS[purpose]
+            left = {n for n in self._people.of_role(role) if n in sealed.files} - {released}
+            _require(
+                len(left) >= sealed.threshold,
+                f"Without {released}, {len(left)} holders of the {purpose} are left, and "
+                f"{sealed.threshold} open it: it could never be opened again.",
+            )
 
     def open_officer(self, people: tuple[str, ...]) -> None:
         """Take those who opened the security officer's PIN: holders of it, and enough of them."""

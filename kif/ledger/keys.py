@@ -10,7 +10,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import LOG_SIGNER, MASTER_DERIVATION, Owner, purpose_of
+from kif.formats.purpose import MASTER_DERIVATION, Owner, purpose_of
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.custody import QuorumMade
@@ -84,13 +84,6 @@ class Keys:
                 self.erased(other)
         entry = KeyEntry(row.usage, algorithm, None, None, public_key.hex(), KeyState.ACTIVE)
         self._enter(key, entry)
-
-    def log_signer(self) -> KeyRef:
-        """Return the key that signs the log. Raises ``Refused`` (KEY_FOUND) when there is none."""
-        for key, entry in self.known.items():
-            if key.purpose == LOG_SIGNER and entry.state is KeyState.ACTIVE:
-                return key
-        raise Refused(Control.KEY_FOUND, "No key signs the log.")
 
     def masters(self) -> tuple[KeyRef, ...]:
         """Return every master that is not destroyed: what a backup holds."""
@@ -190,6 +183,17 @@ class Keys:
                 f"{owner} has no active key for {purpose}. Hold the ceremony that forms it: 'kif "
                 "ceremony run' with ceremonies/issuer-keys.yaml or vendor-keys.yaml.",
             )
+        return max(found)
+
+    def in_use(self, owner: str, purpose: str) -> KeyRef:
+        """Return the newest active key of an owner and purpose, or raise (KEY_FOUND)."""
+        found = [
+            key
+            for key, entry in self.known.items()
+            if (key.owner, key.purpose, entry.state) == (owner, purpose, KeyState.ACTIVE)
+        ]
+        if not found:
+            raise Refused(Control.KEY_FOUND, f"There is no active key {owner}/{purpose}.")
         return max(found)
 
     def next_version(self, owner: str, purpose: str) -> KeyRef:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import BACKUP_KEK
 from kif.ledger.ceremonies import Ceremonies, require
 from kif.ledger.custody import Custody, share_of
 from kif.ledger.events.ceremony import Role
-from kif.ledger.events.custody import BackupMade, QuorumMade, ShareEntered, ShareGiven
+from kif.ledger.events.custody import (
+    BackupMade,
+    QuorumMade,
+    QuorumRetired,
+    ShareEntered,
+    ShareGiven,
+)
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.keys import Keys
 
@@ -88,6 +95,7 @@ class Parts:
                 f"{event.threshold}; the plan says {running.threshold}.",
             )
         self._keys.quorum_made(event)
+        self._custody.keep(f"quorum {event.key}", event.file)
         self._ceremonies.made(event.key)
 
     def enter_share(self, event: ShareEntered) -> None:
@@ -113,7 +121,17 @@ class Parts:
                 f"{len(there)} shares of {event.key} were entered; it takes {threshold}.",
             )
         require(event.keys == self._keys.masters(), "A backup holds every master.")
+        self._custody.keep(f"masters {event.key}", event.file)
         self._ceremonies.change(running, backed_up=True)
+
+    def retire_quorum(self, event: QuorumRetired) -> None:
+        """Take the quorum out of use that stood before, once there is another backup."""
+        running = self._ceremonies.require_running()
+        expected = running.used(BACKUP_KEK)
+        require(event.key == expected, f"{expected} is the quorum that this is about.")
+        self._keys.erased(event.key)
+        for what in ("quorum", "masters"):
+            self._custody.drop(f"{what} {event.key}")
 
     def _enter(self, key: KeyRef, number: int, person: str) -> None:
         """Note in the open step which part of which key came from whom."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kif.formats.control import Control
@@ -20,6 +20,8 @@ class Person:
     role: Role
     public_key: str
     manager: str | None
+    released: bool = False
+    """Whether the role has ended."""
 
 
 class People:
@@ -35,7 +37,8 @@ class People:
         """Appoint somebody who is nobody else, neither by name nor by key."""
         mark = fingerprint(event.public_key)
         for other in self.appointed.values():
-            if event.person == other.name or mark == fingerprint(other.public_key):
+            again = other.released and event.person == other.name
+            if not again and (event.person == other.name or mark == fingerprint(other.public_key)):
                 raise Refused(
                     Control.CUSTODIANS,
                     f"{event.person} and {other.name} are one person, by name or by key; each "
@@ -44,13 +47,27 @@ class People:
         person = Person(event.person, event.role, event.public_key, event.manager)
         self._journal.put(self.appointed, event.person, person)
 
+    def release(self, name: str, role: Role) -> None:
+        """End somebody's role. Raises ``Refused`` (DUAL_CONTROL) when there is no such person."""
+        person = self.require(name, role)
+        self._journal.put(self.appointed, name, replace(person, released=True))
+        self._openers.clear()
+
     def of_role(self, role: Role) -> list[str]:
-        """Return the names of the people of a role, in the order of their appointment."""
-        return [person.name for person in self.appointed.values() if person.role is role]
+        """Return the names of the people who have a role, in the order of their appointment."""
+        return [
+            person.name
+            for person in self.appointed.values()
+            if person.role is role and not person.released
+        ]
 
     def require(self, name: str, role: Role) -> Person:
         """Return a person of a role, or raise ``Refused`` (DUAL_CONTROL)."""
         person = self.appointed.get(name)
+        if person is not None and person.released:
+            raise Refused(
+                Control.DUAL_CONTROL, f"{name} was released; nothing is done in that name."
+            )
         if person is None or person.role is not role:
             raise Refused(
                 Control.DUAL_CONTROL,
@@ -79,21 +96,22 @@ class People:
     def verify(self, name: str, namespace: str, statement: str, signature: str) -> None:
         """Verify a person's signature over a statement under the key of the appointment."""
         person = self.appointed.get(name)
-        if person is None:
-            raise Refused(Control.CUSTODIANS, f"{name} was not appointed, so can't sign.")
+        if person is None or person.released:
+            raise Refused(Control.CUSTODIANS, f"{name} is not appointed, so can't sign.")
         verify_approval(person.public_key, namespace, statement.encode(), signature)
 
-    def encode(self) -> list[list[str | None]]:
+    def encode(self) -> list[list[str | bool | None]]:
         """Return everyone as JSON values."""
         return [
-            [each.name, each.role.value, each.public_key, each.manager]
+            [each.name, each.role.value, each.public_key, each.manager, each.released]
             for each in self.appointed.values()
         ]
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         self.appointed = {
-            name: Person(name, Role(role), key, manager) for name, role, key, manager in fields
+            name: Person(name, Role(role), key, manager, released)
+            for name, role, key, manager, released in fields
         }
 
 

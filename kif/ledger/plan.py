@@ -135,6 +135,10 @@ class Plan:
         """Return the time that the plan takes."""
         return sum(step.minutes for step in self.steps)
 
+    def used(self) -> Iterator[str]:
+        """Yield each purpose of which a key has to stand already."""
+        yield from dict.fromkeys(step.does.uses for step in self.steps if step.does.uses)
+
     def made(self) -> Iterator[str]:
         """Yield each purpose of which the plan makes a key."""
         for step in self.steps:

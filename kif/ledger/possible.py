@@ -12,7 +12,7 @@ meets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kif.formats.purpose import GENESIS_KEYS, PURPOSES, Owner
 from kif.ledger.actions import CERTIFICATES, PEOPLE, SEALED, SITE, facts
@@ -32,12 +32,14 @@ def check(plan: Plan) -> None:
         )
     if plan.roles[Role.OPERATOR] < _OPERATORS:
         raise Impossible(("roles", "operator"), "A token is opened by two operators at least.")
-    there = _at_the_beginning(plan)
+    there, people = _at_the_beginning(plan), dict(plan.roles)
     for at, step in enumerate(plan.steps):
         place = ("steps", at)
         _check_kind(plan, step, at)
-        _check_hands(plan, step, at)
-        _check_spare(plan, step, at)
+        if step.action == "appoint-person":
+            people[Role(step.values["role"])] += 1
+        _check_hands(people, step, at)
+        _check_spare(people, step, at)
         for fact in facts(step.does.needs, step.values):
             if fact not in there:
                 raise Impossible(
@@ -84,24 +86,24 @@ def _check_key(plan: Plan, step: Step, at: int, purpose: str) -> None:
         )
 
 
-def _check_hands(plan: Plan, step: Step, at: int) -> None:
+def _check_hands(people: Mapping[Role, int], step: Step, at: int) -> None:
     for role, least in step.does.hands.items():
-        if plan.roles[role] < least:
+        if people[role] < least:
             raise Impossible(
                 ("steps", at),
                 f"{_named(step, at)} would be single-handed: it takes {least} {role.plural}, and "
-                f"the plan has {plan.roles[role]}.",
+                f"the plan has {people[role]}.",
             )
 
 
-def _check_spare(plan: Plan, step: Step, at: int) -> None:
+def _check_spare(people: Mapping[Role, int], step: Step, at: int) -> None:
     """Require that a seal opens without one of its holders: a lost passphrase is no new site."""
     threshold = step.values.get("threshold")
     for role in step.does.hands:
-        if threshold is not None and plan.roles[role] <= threshold:
+        if threshold is not None and people[role] <= threshold:
             raise Impossible(
                 ("steps", at, "threshold"),
-                f"{_named(step, at)} takes {threshold} of {plan.roles[role]} {role.plural}; none "
+                f"{_named(step, at)} takes {threshold} of {people[role]} {role.plural}; none "
                 "of them could be missing. Take part with one more.",
             )
 

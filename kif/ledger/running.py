@@ -30,6 +30,8 @@ class Running:
     site: str
     subject: str
     keys: tuple[KeyRef, ...] = ()
+    uses: tuple[KeyRef, ...] = ()
+    """The keys that stood already, and that it is about."""
     people: tuple[tuple[str, str], ...] = ()
     """Name and role of everyone who takes part; of a genesis, everyone who was appointed."""
     done: int = 0
@@ -45,6 +47,8 @@ class Running:
     """How many events the open step has."""
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN last."""
+    moved: tuple[str, ...] = ()
+    """Who was appointed or released in the open step."""
     backed_up: bool = False
     """Whether the open step has made its backup."""
     attested: tuple[str, ...] = ()
@@ -74,6 +78,10 @@ class Running:
     def key(self, purpose: str) -> KeyRef:
         """Return the key of a purpose that this ceremony makes. Raises ``KeyError``."""
         return {key.purpose: key for key in self.keys}[purpose]
+
+    def used(self, purpose: str) -> KeyRef:
+        """Return the key of a purpose that stood already, and that it is about."""
+        return {key.purpose: key for key in self.uses}[purpose]
 
     @property
     def components(self) -> int:
@@ -106,6 +114,7 @@ class Running:
             "keys": [str(key) for key in self.keys],
             "plan": self.plan.digest,
             "site": self.site,
+            "uses": [str(key) for key in self.uses],
         }
         return canonical.encode(fields)
 
@@ -163,6 +172,8 @@ class Running:
         return fields | {
             "plan": self.plan.text,
             "keys": _texts(self.keys),
+            "uses": _texts(self.uses),
+            "moved": list(self.moved),
             "made": _texts(self.made),
             "made_here": _texts(self.made_here),
             "people": [list(each) for each in self.people],
@@ -181,6 +192,8 @@ class Running:
             | {
                 "plan": Plan.decode(fields["plan"]),
                 "keys": _keys(fields["keys"]),
+                "uses": _keys(fields["uses"]),
+                "moved": tuple(fields["moved"]),
                 "made": _keys(fields["made"]),
                 "made_here": _keys(fields["made_here"]),
                 "people": tuple((name, role) for name, role in fields["people"]),

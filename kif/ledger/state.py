@@ -164,13 +164,20 @@ class State:
             self.custody.report(event.person, event.manager)
         self.ceremonies.appointed(event.person, event.role)
 
+    def _released(self, event: of_ceremony.PersonReleased) -> None:
+        self.genesis.require_openable(event.person)
+        self.people.release(event.person, event.role)
+        self.ceremonies.released(event)
+
     def _sealed(self, event: of_ceremony.PinSealed) -> None:
         """Take a sealed PIN; the security officer's lets keys out, so its parts are in custody."""
         self.genesis.seal(event)
+        self.ceremonies.sealing(event)
         if event.purpose == SO_PIN:
-            self.custody.make(SO_PIN, event.threshold)
+            secret = f"{SO_PIN} in the seal {event.quorum[:8]}"
+            self.custody.make(secret, event.threshold)
             for person, digest in zip(event.holders, event.files, strict=True):
-                self.custody.hold(SO_PIN, f"the seal's part {digest[:8]}", person)
+                self.custody.hold(secret, f"the seal's part {digest[:8]}", person)
 
     def _officer_opened(self, event: of_custody.OfficerOpened) -> None:
         self.genesis.open_officer(event.people)
@@ -206,6 +213,8 @@ class State:
             of_custody.QuorumMade: lambda e, _: parts.make_quorum(e),
             of_custody.ShareEntered: lambda e, _: parts.enter_share(e),
             of_custody.BackupMade: lambda e, _: parts.back_up(e),
+            of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
+            of_ceremony.PersonReleased: lambda e, _: self._released(e),
             of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
         }
 

@@ -118,7 +118,7 @@ def _ahead(tail: Tail, checkpoints: Iterator[tuple[int, str]]) -> _Ahead | None:
     if found is None:
         return None
     size, note = found
-    ours = names_key(note, tail.signed_by)
+    ours = not tail.state.genesis.closed or names_key(note, tail.signed_by)
     return _Ahead(size, note, open_checkpoint(note, tail.signed_by) if ours else None)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
+from kif.formats.keyref import KeyRef
 from kif.hsm.library import library_digest
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchReceived
@@ -24,7 +25,7 @@ from kif.ledger.genesis import Genesis
 from kif.ledger.state import State
 from kif.ledger.verify import LogReport, verify_genesis, verify_log
 from kif.oracle.cache import require_tables
-from kif.oracle.home import Home
+from kif.oracle.home import Home, kept
 from kif.store.engine import Transaction, read_store
 from kif.store.models import Site
 
@@ -34,14 +35,14 @@ def audit(home: Home, verifier: str | None = None) -> LogReport:
 
     1. Nobody else can write in the home; 2. the log, entry by entry, against its key, which is
     taken from the home itself when none is given; 3. every table says what the log says; 4. so do
-    ``hsm.yaml`` and the sealed halves.
+    ``hsm.yaml``, the seal and the public files of quorums.
     """
     told = _Told()
     with _log_of(home) as (tx, own):
         report = verify_log(tx.ledger, verifier or own, told.note)
         require_tables(tx.session, report.state, verifier or own, whole=True)
         _require(list(told.differences(tx.session)))
-    _require(list(_files(home, report.state)))
+    _require([*_files(home, report.state), *_kept(home, report.state)])
     return report
 
 
@@ -116,6 +117,15 @@ def _files(home: Home, state: State) -> Iterator[str]:
             content = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(content).hexdigest() != digest:
                 yield f"the sealed file {purpose}/{name} is not the one on the record"
+
+
+def _kept(home: Home, state: State) -> Iterator[str]:
+    """Compare the public files of quorums and backups, as far as they are here."""
+    for name, digest in state.custody.files.items():
+        what, key = name.split(" ", 1)
+        path = kept(home.backup, what, KeyRef.parse(key))
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            yield f"backup/{path.name} is not the file on the record"
 
 
 def _require(found: list[str]) -> None:

@@ -42,6 +42,7 @@ from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, key_row, move_keys
+from kif.oracle.staff import Staff
 from kif.oracle.succession import Succession
 
 
@@ -52,6 +53,7 @@ class Ceremonies:
     desk: Desk
     quorums: Quorums
     succession: Succession
+    staff: Staff
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Ceremonies:
             return state.ceremonies.require_running()
 
     def of_role(self, role: Role) -> Sequence[str]:
-        """Return the names of the site's people of a role."""
+        """Return the names of the people who have a role."""
         with self.desk.record.deciding() as state:
             return state.people.of_role(role)
 
@@ -77,9 +79,10 @@ class Ceremonies:
         """Begin a ceremony with those who take part, beside the two who opened the token."""
 
         def work(step: Step) -> None:
+            uses = step.state.ceremonies.next_uses(plan, subject)
             keys = step.state.ceremonies.next_keys(plan, subject)
             people = (tuple(custodians), tuple(witnesses))
-            step.record(CeremonyBegun(step.by, plan.text, subject, *people, keys))
+            step.record(CeremonyBegun(step.by, plan.text, subject, *people, keys, uses))
 
         self.desk.record.write(work)
 

@@ -28,6 +28,7 @@ import yaml
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed, Refused
+from kif.formats.keyref import KeyRef
 from kif.hsm.token import TokenPlace
 from kif.store.engine import read_store
 
@@ -173,6 +174,11 @@ def read_token_place(site: Path) -> TokenPlace:
             Control.TOKEN_PRESENT,
             f"{path} does not say which library and token the site uses. Restore it from a backup.",
         ) from None
+
+
+def kept(folder: Path, what: str, key: KeyRef) -> Path:
+    """Return where the public file of a quorum (``quorum``), or its backup (``masters``), is."""
+    return folder / f"{what}-{key.version}.json"
 
 
 def put(path: Path, content: bytes) -> None:

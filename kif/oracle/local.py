@@ -16,11 +16,14 @@ from sqlalchemy import select
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
+from kif.formats.keyref import SITE
+from kif.formats.purpose import LOG_SIGNER
 from kif.formats.secret import Secret
 from kif.hsm.memory import Head, LogMemory
 from kif.hsm.officer import open_with_officer
 from kif.hsm.token import Token
 from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
+from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.note import NoteSigner
 from kif.ledger.tail import Tail
 from kif.oracle.cache import require_tables
@@ -43,6 +46,7 @@ from kif.oracle.quorums import Quorums
 from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
+from kif.oracle.staff import Staff
 from kif.oracle.succession import Succession
 from kif.oracle.supervision import Supervision
 from kif.oracle.views import key_views
@@ -99,7 +103,7 @@ def open_oracle(
             Preparation(desk),
             Supervision(desk),
             Custody(desk),
-            _ceremonies(desk, home, officer),
+            _ceremonies(desk, home, pin, officer),
             Privacy(desk),
             Chip(desk),
             Graphics(desk),
@@ -108,9 +112,11 @@ def open_oracle(
         )
 
 
-def _ceremonies(desk: Desk, home: Home, officer: Officer | None) -> Ceremonies:
+def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) -> Ceremonies:
+    pins = {USER_PIN: pin} | ({SO_PIN: officer.pin} if officer else {})
+    staff = Staff(desk, home.seal, home.token_place(), pins)
     officers = officer.by if officer else ()
-    return Ceremonies(desk, Quorums(desk, home.backup), Succession(desk), officers)
+    return Ceremonies(desk, Quorums(desk, home.backup), Succession(desk), staff, officers)
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:
@@ -161,7 +167,7 @@ def open_record(
             tail, followed = _follow(store, keys, memory.recall(), comparing=not checking)
             if not checking:
                 keys.require(tail.state.keys)
-            signer = keys.log_signer(tail.state.keys.log_signer())
+            signer = keys.log_signer(tail.state.keys.in_use(SITE, LOG_SIGNER))
             signers: dict[bytes, NoteSigner] = {signer.public_key: signer}
             record = Record(store, tail, signers, memory, by, now, os.urandom, correcting)
             started = tail.size - followed

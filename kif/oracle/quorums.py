@@ -21,16 +21,24 @@ from kif.formats.error import BadInput, CheckFailed
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
+from kif.formats.state import KeyState
 from kif.hsm.backup import take_out
 from kif.hsm.form import derived_check_value, find_master
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.quorum import SHARE, Quorum, combine, create, load_share
 from kif.hsm.usage import Usage
-from kif.ledger.events.custody import BackupMade, Medium, QuorumMade, ShareEntered, ShareGiven
+from kif.ledger.events.custody import (
+    BackupMade,
+    Medium,
+    QuorumMade,
+    QuorumRetired,
+    ShareEntered,
+    ShareGiven,
+)
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.home import put
-from kif.oracle.rows import key_row
+from kif.oracle.home import kept, put, sync
+from kif.oracle.rows import key_row, move_keys
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Quorums:
         shares = [self._shares[number] for number in sorted(self._shares)]
         quorum = create(self.desk.keys.token, str(key), shares, threshold)
         self.forget()
-        digest = _write(self._file("quorum", key), _encoded(quorum))
+        digest = _write(kept(self.folder, "quorum", key), _encoded(quorum))
 
         def work(step: Step) -> None:
             step.record(QuorumMade(step.by, key, threshold, str(quorum.kcv), digest))
@@ -71,6 +79,11 @@ class Quorums:
 
         self.desk.record.write(work)
         return quorum.kcv
+
+    def holders(self, key: KeyRef) -> dict[int, str]:
+        """Return who holds which share of a quorum's key, by number."""
+        with self.desk.record.deciding() as state:
+            return state.custody.shares(key)
 
     def enter(self, key: KeyRef, person: str, number: int, share: Secret) -> None:
         """Take a share back. Raises ``BadInput`` (QUORUM) when it is not the one that was given."""
@@ -106,11 +119,24 @@ class Quorums:
                     }
                 )
         self.forget()
-        path = self._file("masters", key)
+        path = kept(self.folder, "masters", key)
         digest = _write(path, {"format": "kif-backup-1", "keys": wrapped, "under": str(key)})
         keys = tuple(known)
         self.desk.record.write(lambda step: step.record(BackupMade(step.by, key, keys, digest)))
         return path, keys
+
+    def retire(self, key: KeyRef) -> None:
+        """Take a quorum out of use that another one has come after; its files are destroyed."""
+
+        def work(step: Step) -> None:
+            if step.state.keys.require(key).state is not KeyState.DESTROYED:
+                step.record(QuorumRetired(step.by, key))
+                move_keys(step, (key,))
+
+        self.desk.record.write(work)
+        for what in ("quorum", "masters"):
+            kept(self.folder, what, key).unlink(missing_ok=True)
+        sync(self.folder)
 
     def forget(self) -> None:
         """Destroy the shares of the session."""
@@ -118,13 +144,23 @@ class Quorums:
             share.destroy()
         self._shares.clear()
 
-    def _file(self, what: str, key: KeyRef) -> Path:
-        return self.folder / f"{what}-{key.version}.json"
+    def _require_kept(self, what: str, key: KeyRef, content: bytes) -> None:
+        """Require that a public file is the one that was made (QUORUM)."""
+        with self.desk.record.deciding() as state:
+            expected = state.custody.files.get(f"{what} {key}")
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise CheckFailed(
+                Control.QUORUM,
+                f"{kept(self.folder, what, key)} is not the file that was made: its SHA-256 is not "
+                "the one on the record. Restore it from a copy: it is not secret.",
+            )
 
     def _quorum(self, key: KeyRef) -> Quorum:
-        path = self._file("quorum", key)
+        path = kept(self.folder, "quorum", key)
         try:
-            return _decoded(json.loads(path.read_text()))
+            content = path.read_bytes()
+            self._require_kept("quorum", key, content)
+            return _decoded(json.loads(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise CheckFailed(
                 Control.QUORUM,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kif.formats.error import KifError
-from kif.formats.keyref import KeyRef
+from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import LOG_SIGNER
 from kif.hsm.keypair import LogSigner, destroy_pair, generate_log_signer
 from kif.ledger.events.ceremony import LogSignerReplaced
@@ -58,7 +58,7 @@ class Succession:
             running = step.state.ceremonies.require_running()
             for person, wrong in misses:
                 step.record(running.missed(person, wrong))
-            old = step.state.keys.log_signer()
+            old = step.state.keys.in_use(SITE, LOG_SIGNER)
             public = signer.public_key
             step.record(LogSignerReplaced(step.by, key, public, statement.decode(), people, given))
             step.session.add(key_row(step.state, key))

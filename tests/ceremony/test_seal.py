@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kif.ceremony.destination import Destination
-from kif.ceremony.seal import holders, new_pin, put_in_place, seal, seal_anew, unseal
+from kif.ceremony.seal import exchange, holders, new_pin, put_in_place, seal, seal_anew, unseal
 from kif.formats import canonical
 from kif.formats.error import BadInput, Refused
 from kif.formats.secret import Secret
@@ -155,7 +155,7 @@ def test_any_digit_that_is_changed_is_damage_and_no_wrong_passphrase(
                 continue
             other = "0" if whole[place] != "0" else "1"
             path.write_text(whole[:place] + other + whole[place + 1 :])
-            with pytest.raises(Refused, match="is damaged or was changed"):
+            with pytest.raises(Refused, match="is damaged, was changed"):
                 unseal(sealed[0], P, BOTH, TO)
         path.write_text(whole)
 
@@ -178,7 +178,11 @@ def test_two_seal_it_anew_for_all(sealed: tuple[Path, Secret]) -> None:
 def test_a_seal_takes_the_place_of_the_one_before(sealed: tuple[Path, Secret]) -> None:
     folder, _ = sealed
     pin = new_pin()
+    before = holders(folder, P)
     seal(folder, P, pin, BOTH, 2, TO)
+    assert holders(folder, P) == before  # until it is put in the place
+    exchange(folder, P)
+    assert [path.name for path in folder.iterdir()] == [P]
     assert sorted(path.name for path in (folder / P).iterdir()) == [
         "one.json",
         "quorum",

@@ -265,7 +265,7 @@ def keys_made() -> list[Event]:
 def ceremony_begun(*keys: KeyRef) -> CeremonyBegun:
     made = keys or (MASTER,)
     names = tuple(each.name for each in CUSTODIANS)
-    return CeremonyBegun(BY, key_plan(*made).text, made[0].owner, names, (), made)
+    return CeremonyBegun(BY, key_plan(*made).text, made[0].owner, names, (), made, ())
 
 
 def running_for(*keys: KeyRef) -> Running:

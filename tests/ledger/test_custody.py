@@ -278,7 +278,7 @@ def test_custody_is_in_the_snapshot() -> None:
     again = Custody(Journal())
     again.restore(canonical.decode(canonical.encode(kept.encode())))
     assert again.encode() == kept.encode()
-    assert again.secrets.keys() == {"so-pin"}
+    assert again.secrets.keys() == {"so-pin in the seal cdcdcdcd"}
     assert again.managers[CUSTODIANS[0].name] == ("manager-of-custodian-1",)
 
 

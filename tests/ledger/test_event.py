@@ -43,6 +43,8 @@ from kif.ledger.events.ceremony import (
     CeremonyResumed,
     GenesisAborted,
     LogSignerReplaced,
+    PersonReleased,
+    Role,
     StepMissed,
 )
 from kif.ledger.events.custody import (
@@ -50,6 +52,7 @@ from kif.ledger.events.custody import (
     Medium,
     OfficerOpened,
     QuorumMade,
+    QuorumRetired,
     ShareEntered,
     ShareGiven,
 )
@@ -117,6 +120,8 @@ def every_kind() -> dict[str, Event]:
         CeremonyDeviated(3, reason, ("custodian-1", "operator-1"), ("SIGNED", "SIGNED")),
         CeremonyResumed(3, (MASTER,)),
         OfficerOpened(("custodian-1", "custodian-2")),
+        PersonReleased(BY, "operator-3", Role.OPERATOR),
+        QuorumRetired(BY, KEK),
         LogSignerReplaced(
             BY, KeyRef("site", "log-signer", 2), bytes(32), '{"succeed":"x"}', BY, ("A", "B")
         ),
@@ -214,6 +219,7 @@ FREE = {
     ("ceremony-begun", "custodians"),
     ("ceremony-begun", "witnesses"),
     ("ceremony-begun", "keys"),
+    ("ceremony-begun", "uses"),
     ("ceremony-resumed", "undone"),
     ("log-signer-replaced", "people"),
     ("backup-made", "keys"),

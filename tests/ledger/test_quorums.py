@@ -63,7 +63,7 @@ def plan() -> Running:
 
 
 def begun() -> CeremonyBegun:
-    return CeremonyBegun(BY, plan().plan.text, "site", NAMES, (), (KEK,))
+    return CeremonyBegun(BY, plan().plan.text, "site", NAMES, (), (KEK,), ())
 
 
 def opened() -> OfficerOpened:

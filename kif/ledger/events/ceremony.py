@@ -89,6 +89,8 @@ class CeremonyBegun(Event, kind="ceremony-begun"):
     witnesses: Names
     keys: KeysIfAny
     """The keys that it makes, in the order of the plan."""
+    uses: KeysIfAny
+    """The keys that stand already, and that it is about."""
 
     @property
     def taking_part(self) -> dict[Role, tuple[str, ...]]:
@@ -174,6 +176,15 @@ class PersonAppointed(Event, kind="person-appointed"):
     public_key: Line
     manager: Annotated[str | None, optional(_NAME)]
     """Whom he or she reports to, if to anybody."""
+
+
+@dataclass(frozen=True)
+class PersonReleased(Event, kind="person-released"):
+    """Somebody's role ends: what he or she opens or signs does not count from here on."""
+
+    by: Openers
+    person: Name
+    role: Annotated[Role, one_of(Role)]
 
 
 @dataclass(frozen=True)

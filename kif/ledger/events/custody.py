@@ -61,6 +61,14 @@ class ShareEntered(Event, kind="share-entered"):
 
 
 @dataclass(frozen=True)
+class QuorumRetired(Event, kind="quorum-retired"):
+    """A quorum's key is never brought back again: its public file and its backup are destroyed."""
+
+    by: Openers
+    key: Key
+
+
+@dataclass(frozen=True)
 class BackupMade(Event, kind="backup-made"):
     """Masters were wrapped under a quorum's key, which its shares had brought back."""
 

@@ -1,0 +1,78 @@
+"""Shares are given to custodians, given back, drilled, and replaced by those of another quorum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from kif.ceremony.people import until_right
+from kif.ceremony.scene import Scene
+from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
+from kif.formats.purpose import BACKUP_KEK
+from kif.formats.secret import Secret
+from kif.ledger.events.ceremony import Role
+
+
+def make_quorum(scene: Scene) -> None:
+    """Give a share to each custodian who takes part, and make the key that they bring back."""
+    key = scene.running.key(BACKUP_KEK)
+    quorums, custodians = scene.desk.quorums, scene.running.of_role(Role.CUSTODIAN)
+    for number, person in enumerate(custodians, start=1):
+        share = quorums.draw()
+
+        def keep(person: str = person, number: int = number, share: Secret = share) -> None:
+            medium = scene.people.give_share(person, key, number, share)
+            kcv = quorums.give(key, person, number, medium, share)
+            scene.people.tell(f"Share {number} of {key}: check value {kcv}.")
+
+        until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))
+    threshold = scene.step.values["threshold"]
+    kcv = quorums.make(key, threshold)
+    scene.people.tell(
+        f"Key {key}: any {threshold} of {len(custodians)} shares give it, fewer don't; every "
+        f"subset was tried. Check value {kcv}."
+    )
+
+
+def back_up(scene: Scene) -> None:
+    """Wrap every master under the key that custodians bring back."""
+    key, quorums = scene.running.key(BACKUP_KEK), scene.desk.quorums
+    holders = quorums.holders(key)
+    count = scene.running.threshold
+    there = scene.people.present("holder of a share", list(holders.values()), count)
+    _enter(scene, key, {number: name for number, name in holders.items() if name in there})
+    path, keys = quorums.back_up(key)
+    scene.people.tell(f"{len(keys)} masters are wrapped under {key}, in backup/{path.name}.")
+
+
+def drill(scene: Scene) -> None:
+    """Have every share read and compared; the key is not brought back."""
+    key, quorums = scene.running.used(BACKUP_KEK), scene.desk.quorums
+    holders = quorums.holders(key)
+    _enter(scene, key, holders)
+    quorums.forget()
+    scene.people.tell(f"All {len(holders)} shares of {key} are readable and right.")
+
+
+def retire_quorum(scene: Scene) -> None:
+    """Take the quorum out of use that stood before."""
+    key = scene.running.used(BACKUP_KEK)
+    scene.desk.quorums.retire(key)
+    scene.people.tell(
+        f"{key} is out of use; its public file and its backup are destroyed here. Destroy every "
+        "copy of them, and the shares."
+    )
+
+
+def _enter(scene: Scene, key: KeyRef, holders: Mapping[int, str]) -> None:
+    """Have each of these custodians give a share back, by number."""
+    quorums = scene.desk.quorums
+    for number, person in holders.items():
+
+        def enter(person: str = person, number: int = number) -> None:
+            share = scene.people.take_share(person, key, number)
+            quorums.enter(key, person, number, share)
+            scene.people.tell(f"Share {number} of {key} is the right one.")
+
+        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))

@@ -1,0 +1,116 @@
+"""What a ceremony's record stands on: people, seals and keys that there were before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kif.compliance.ceremonies import Ceremonies, Told
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.keyref import KeyRef
+from kif.formats.state import KeyState
+from kif.ledger.custody import share_of
+from kif.ledger.event import Entry
+from kif.ledger.events.ceremony import (
+    CeremonyBegun,
+    KeyGenerated,
+    PersonAppointed,
+    PersonReleased,
+    PinSealed,
+    SiteFounded,
+)
+from kif.ledger.events.custody import BackupMade, QuorumMade, ShareGiven
+from kif.ledger.events.key import KeyFormed
+from kif.ledger.genesis import Sealed
+from kif.ledger.note import verifier_key
+from kif.ledger.plan import Plan
+from kif.ledger.possible import check
+from kif.ledger.running import Running
+from kif.ledger.state import State
+
+
+def ground_of(told: Told, ceremonies: Ceremonies) -> Iterator[Entry]:
+    """Yield the entries of a log that a ceremony on a site stands on."""
+    yield from ceremonies.site
+    for name in dict.fromkeys((*(name for name, _ in told.people), *_named(told))):
+        yield ceremonies.appointed[name]
+    for key in _keys(told):
+        yield from ceremonies.keys[key]
+
+
+def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
+    """Have a state know what these entries tell, without asking whether they may stand there."""
+    sealed: dict[str, Any] = {}
+    site = ""
+    for entry in entries:
+        match event := entry.event:
+            case PersonAppointed():
+                state.people.appoint(event)
+                if event.manager is not None:
+                    state.custody.report(event.person, event.manager)
+            case PinSealed():
+                files = dict(zip(event.holders, event.files, strict=True))
+                sealed[event.purpose] = vars(Sealed(event.threshold, files, event.quorum))
+            case SiteFounded():
+                site = event.site
+                if event.log_key != verifier_key(verifier):
+                    raise CheckFailed(
+                        Control.LEDGER_INTACT, "The site was founded with another log key."
+                    )
+            case KeyGenerated():
+                state.keys.generated(event)
+            case KeyFormed():
+                state.keys.formed(event)
+            case QuorumMade():
+                state.keys.quorum_made(event)
+                state.keys.step(event.key, KeyState.ACTIVE)
+                _give_shares(state, entries, event)
+    fields = {"site": site, "plan": "", "token": {}, "certificates": {}, "sealed": sealed}
+    state.genesis.restore(fields | {"log_key": verifier_key(verifier).hex()})
+
+
+def begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
+    """Begin a ceremony on what a state knows, with people who are appointed."""
+    check(plan)
+    named = tuple(
+        (state.people.require(name, role).name, role.value)
+        for role, names in event.taking_part.items()
+        for name in names
+    )
+    site = state.genesis.site
+    running = Running(plan, site, event.subject, event.keys, event.uses, named)
+    state.ceremonies.running = running
+
+
+def _give_shares(state: State, entries: list[Entry], made: QuorumMade) -> None:
+    state.custody.make(str(made.key), made.threshold)
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, ShareGiven) and event.key == made.key:
+            state.custody.hold(str(event.key), share_of(event.key, event.number), event.person)
+
+
+def _keys(told: Told) -> set[KeyRef]:
+    """Return the keys that a ceremony is about, and did not make itself."""
+    keys: set[KeyRef] = set()
+    for entry in told.entries:
+        match event := entry.event:
+            case CeremonyBegun():
+                keys |= set(event.uses)
+            case BackupMade():
+                keys |= set(event.keys)
+    return keys
+
+
+def _named(told: Told) -> Iterator[str]:
+    """Yield who was appointed before and is named in a ceremony, without taking part."""
+    new: set[str] = set()
+    for entry in told.entries:
+        match event := entry.event:
+            case PersonAppointed():
+                new.add(event.person)
+            case PersonReleased():
+                yield event.person
+            case PinSealed():
+                yield from (name for name in event.holders if name not in new)
