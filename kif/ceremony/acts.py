@@ -63,6 +63,11 @@ def _replace_log_signer(scene: Scene) -> None:
     return None
 
 
+def _renew(scene: Scene) -> None:
+    ca, recipient = scene.desk.succession.renew()
+    scene.people.tell(f"{ca} is made and certified by itself, {recipient} is certified by it.")
+
+
 def _close(scene: Scene) -> None:
     desk, people = scene.desk, scene.running.everyone
     ending = Ending.ask(scene.people, people, desk.attestation(), desk.verify)
@@ -82,5 +87,6 @@ ACTS: dict[str, Act] = {
     "release-person": release_person,
     "reseal": reseal,
     "replace-log-signer": _replace_log_signer,
+    "renew": _renew,
     "close": _close,
 }

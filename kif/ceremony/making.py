@@ -5,26 +5,16 @@ from __future__ import annotations
 import shutil
 
 from kif.ceremony.room import Room
-from kif.formats.keyref import KeyRef, of_site
+from kif.formats.keyref import of_site
 from kif.hsm import softhsm
-from kif.hsm.certificate import ca_certificate, recipient_certificate
 from kif.hsm.form import destroy_master, generate_master
-from kif.hsm.keypair import (
-    RSA_BITS,
-    destroy_pair,
-    find_site_ca,
-    generate_log_signer,
-    generate_recipient,
-    generate_site_ca,
-    public_key,
-    recipient_key,
-)
 from kif.hsm.library import library_digest
 from kif.hsm.provision import provision
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
-from kif.ledger.events.ceremony import CertificateIssued, KeyGenerated, TokenMade
-from kif.oracle.keys import CA, RECIPIENT, SITE_MASTER, SITE_MASTER_ALGORITHM, SITE_SIGNER
+from kif.ledger.events.ceremony import KeyGenerated, TokenMade
+from kif.oracle.keys import CA, RECIPIENT, SITE_MASTER, SITE_MASTER_ALGORITHM
+from kif.oracle.pairs import certify_pairs, generate_pair
 
 
 def make_token(room: Room) -> None:
@@ -56,9 +46,8 @@ def generate(room: Room, names: tuple[str, ...]) -> None:
     token = room.require_token()
     for name in names:
         key = of_site(name)
-        destroy_master(token, str(key))
-        destroy_pair(token, str(key))
-        event = _master(token) if key == SITE_MASTER else _pair(token, key, room.running.site)
+        site = room.running.site
+        event = _master(token) if key == SITE_MASTER else generate_pair(token, key, site)
         room.note(event)
         room.people.tell(
             f"Key {event.key}: {event.usage}, {event.algorithm}, check value {event.kcv or 'none'}."
@@ -67,14 +56,13 @@ def generate(room: Room, names: tuple[str, ...]) -> None:
 
 def certify(room: Room) -> None:
     """Have the site's CA sign its own certificate, and the recipient's."""
-    token, site, now = room.require_token(), room.running.site, room.clock()
-    ca = find_site_ca(token, str(CA))
-    recipient = recipient_key(token, str(RECIPIENT))
-    room.note(CertificateIssued(CA, ca_certificate(ca, site, now)))
-    room.note(CertificateIssued(RECIPIENT, recipient_certificate(ca, recipient, site, now)))
+    token, site = room.require_token(), room.running.site
+    for event in certify_pairs(token, CA, RECIPIENT, site, room.clock()):
+        room.note(event)
 
 
 def _master(token: Token) -> KeyGenerated:
+    destroy_master(token, str(SITE_MASTER))
     values = generate_master(token, str(SITE_MASTER), SITE_MASTER_ALGORITHM).values
     return KeyGenerated(
         SITE_MASTER,
@@ -84,18 +72,3 @@ def _master(token: Token) -> KeyGenerated:
         str(values.derived),
         None,
     )
-
-
-def _pair(token: Token, key: KeyRef, site: str) -> KeyGenerated:
-    label = str(key)
-    if key == SITE_SIGNER:
-        generate_log_signer(token, label, site)
-        usage, algorithm = Usage.LOG_SIGNER, "Ed25519"
-    elif key == CA:
-        generate_site_ca(token, label)
-        usage, algorithm = Usage.SITE_CA, "P-256"
-    else:
-        generate_recipient(token, label)
-        usage, algorithm = Usage.ENVELOPE_RECIPIENT, f"RSA-{RSA_BITS}"
-    public = public_key(token, label)
-    return KeyGenerated(key, usage.value, algorithm, None, None, public.hex())

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.certificate import read_certificate, require_signer
-from kif.oracle.audit import genesis_of
+from kif.formats.purpose import ENVELOPE_RECIPIENT
+from kif.oracle.audit import state_of
 from kif.oracle.interface import IssuerView
-from kif.oracle.keys import RECIPIENT
 from kif.oracle.views import issuer_views
 
 
@@ -85,9 +85,9 @@ def _fields(view: IssuerView) -> dict[str, object]:
 @click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
 @pass_app
 def recipient(app: App, verifier: str | None) -> None:
-    """Print the certificate (PEM) that issuers encrypt their files to, out of the genesis.
+    """Print the certificate (PEM) that issuers encrypt their files to, out of the log.
 
     Without --verifier the log's key is taken from the very database that it comes from.
     """
-    certificates = genesis_of(app.home, verifier).certificates
-    click.echo(certificates[str(RECIPIENT)], nl=False)
+    genesis = state_of(app.home, verifier).genesis
+    click.echo(genesis.certificate(ENVELOPE_RECIPIENT), nl=False)

@@ -22,6 +22,7 @@ from kif.ledger.events.ceremony import (
     Role,
     SiteFounded,
     StepDone,
+    TokenMade,
 )
 from kif.ledger.events.custody import QuorumMade, ShareGiven
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
@@ -111,7 +112,7 @@ class Ceremonies:
                 self.keys.setdefault(event.key, []).append(entry)
             case LogSignerReplaced():
                 self.succeeded.append(entry)
-            case SiteFounded() | PinSealed():
+            case SiteFounded() | PinSealed() | TokenMade():
                 self.site.append(entry)
         running = self.told[-1] if self.told else None
         if running is None or running.outcome is not Outcome.STANDING:

@@ -19,6 +19,7 @@ from kif.ledger.events.ceremony import (
     PersonReleased,
     PinSealed,
     SiteFounded,
+    TokenMade,
 )
 from kif.ledger.events.custody import BackupMade, QuorumMade, ShareGiven
 from kif.ledger.events.key import KeyFormed
@@ -42,6 +43,7 @@ def ground_of(told: Told, ceremonies: Ceremonies) -> Iterator[Entry]:
 def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
     """Have a state know what these entries tell, without asking whether they may stand there."""
     sealed: dict[str, Any] = {}
+    token: dict[str, str] = {}
     site = ""
     for entry in entries:
         match event := entry.event:
@@ -58,6 +60,12 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                     raise CheckFailed(
                         Control.LEDGER_INTACT, "The site was founded with another log key."
                     )
+            case TokenMade():
+                token = {
+                    "label": event.label,
+                    "library": event.library,
+                    "library_digest": event.library_digest,
+                }
             case KeyGenerated():
                 state.keys.generated(event)
             case KeyFormed():
@@ -66,7 +74,7 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 state.keys.quorum_made(event)
                 state.keys.step(event.key, KeyState.ACTIVE)
                 _give_shares(state, entries, event)
-    fields = {"site": site, "plan": "", "token": {}, "certificates": {}, "sealed": sealed}
+    fields = {"site": site, "plan": "", "token": token, "certificates": {}, "sealed": sealed}
     state.genesis.restore(fields | {"log_key": verifier_key(verifier).hex()})
 
 

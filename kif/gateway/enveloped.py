@@ -10,6 +10,7 @@ from kif.formats.ber import Element
 from kif.formats.certificate import Identifiers, identifiers
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
 from kif.gateway.armour import unarmoured
 from kif.oracle.interface import Envelope, GatewayOracle
 
@@ -34,10 +35,15 @@ _BLOCK = 16
 _SEGMENT = 64 * 1024
 
 
+_Us = list[tuple[KeyRef, Identifiers]]
+
+
 @dataclass(frozen=True)
 class Enveloped:
     """What of an EnvelopedData is for us."""
 
+    recipient: KeyRef
+    """Which key of ours it is encrypted to."""
     encrypted_key: bytes
     oaep: bool
     """Whether the key is encrypted by RSA-OAEP, or by PKCS#1 v1.5."""
@@ -50,7 +56,7 @@ def open_enveloped(raw: bytes, oracle: GatewayOracle) -> bytes:
 
     Raises ``BadInput``: FILE_RECIPIENT when it is not for us, FILE_INTACT when it does not open.
     """
-    us = identifiers(oracle.recipient_certificate())
+    us = [(key, identifiers(certificate)) for key, certificate in oracle.recipients()]
     try:
         enveloped = _parse(ber.read(unarmoured(raw)), us)
     except BadInput as broken:
@@ -61,11 +67,12 @@ def open_enveloped(raw: bytes, oracle: GatewayOracle) -> bytes:
             f"The file is not a whole CMS envelope: {broken.sentence} Ask the issuer to send it "
             "again.",
         ) from None
-    with oracle.open_envelope(enveloped.encrypted_key, enveloped.oaep) as envelope:
+    key, content_key = enveloped.recipient, enveloped.encrypted_key
+    with oracle.open_envelope(key, content_key, enveloped.oaep) as envelope:
         return _unpadded(b"".join(_decrypted(envelope, enveloped)))
 
 
-def _parse(root: Element, us: Identifiers) -> Enveloped:
+def _parse(root: Element, us: _Us) -> Enveloped:
     kind, content = root.expect(ber.SEQUENCE).parts(2)
     if kind.oid() != ENVELOPED_DATA:
         found = _KINDS.get(kind.oid(), f"is CMS content of type {kind.oid()}")
@@ -81,24 +88,25 @@ def _parse(root: Element, us: Identifiers) -> Enveloped:
     version, recipients, encrypted = parts
     _expect_version(version, 0, 2, 3, 4)
     vector, cryptogram = _content(encrypted.expect(ber.SEQUENCE))
-    key, oaep = _key_for(recipients.expect(ber.SET).children(), us)
-    return Enveloped(key, oaep, vector, cryptogram)
+    recipient, key, oaep = _key_for(recipients.expect(ber.SET).children(), us)
+    return Enveloped(recipient, key, oaep, vector, cryptogram)
 
 
-def _key_for(recipients: list[Element], us: Identifiers) -> tuple[bytes, bool]:
-    """Return the content key that is encrypted to us, and whether by OAEP with SHA-1."""
+def _key_for(recipients: list[Element], us: _Us) -> tuple[KeyRef, bytes, bool]:
+    """Return our key, the content key that is encrypted to it, and whether by OAEP with SHA-1."""
     for recipient in recipients:
         if recipient.tag != ber.SEQUENCE:
             continue  # key agreement and others: not a key transport to us
         version, identifier, algorithm, key = recipient.parts(4)
         _expect_version(version, 0, 2)
-        if us.named_by(identifier):
+        named = [ours for ours, identifiers_ in us if identifiers_.named_by(identifier)]
+        if named:
             oid, parameters = algorithm.algorithm()
             if oid == _OAEP and any(each.children() for each in parameters):
                 raise _unsupported("key encryption", "RSA-OAEP with another hash", _KEYS)
             if oid not in (_RSA, _OAEP) or (oid == _RSA and parameters):
                 raise _unsupported("key encryption", oid, _KEYS)
-            return key.octets(), oid == _OAEP
+            return named[0], key.octets(), oid == _OAEP
     raise BadInput(
         Control.FILE_RECIPIENT,
         f"The file is encrypted to {len(recipients)} recipient(s), none of which is this bureau. "

@@ -15,7 +15,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS, LOG_SIGNER, PURPOSES, Owner
+from kif.formats.purpose import (
+    BACKUP_KEK,
+    ENVELOPE_RECIPIENT,
+    GENESIS_KEYS,
+    LOG_SIGNER,
+    PURPOSES,
+    SITE_CA,
+    Owner,
+)
 from kif.ledger.events.ceremony import Role
 from kif.ledger.field import Field, list_field, number_field
 
@@ -38,8 +46,8 @@ class Action:
     leaves: tuple[str, ...] = ()
     hands: Mapping[Role, int] = field(default_factory=dict)
     """How many different people of a role it takes at least; fewer would be single-handed."""
-    makes: str = ""
-    """The purpose of the key that it makes for the ceremony's subject; may name a parameter."""
+    makes: tuple[str, ...] = ()
+    """The purposes of the keys that it makes for the ceremony's subject; may name a parameter."""
     uses: str = ""
     """The purpose of a key of the subject that stands already, and that it is about."""
     founding: bool | None = None
@@ -136,7 +144,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {key}",),
         hands=_TWO_CUSTODIANS,
-        makes="{key}",
+        makes=("{key}",),
         founding=False,
     ),
     "open-officer": Action(
@@ -154,7 +162,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the key backup-kek",),
         hands=_TWO_CUSTODIANS,
-        makes=BACKUP_KEK,
+        makes=(BACKUP_KEK,),
         founding=False,
     ),
     "back-up": Action(
@@ -213,7 +221,15 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the log's new key",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        makes=LOG_SIGNER,
+        makes=(LOG_SIGNER,),
+        founding=False,
+    ),
+    "renew": Action(
+        ("hsm",),
+        "Another key of the site's CA and of the recipient; the CA certifies both.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("new certificates",),
+        makes=(SITE_CA, ENVELOPE_RECIPIENT),
         founding=False,
     ),
     "close": Action(

@@ -53,8 +53,8 @@ _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_ceremony.PlanApproved: ("approve",),
     of_ceremony.PinSealed: ("seal", "reseal"),
     of_ceremony.TokenMade: ("make-token",),
-    of_ceremony.KeyGenerated: ("generate",),
-    of_ceremony.CertificateIssued: ("certify",),
+    of_ceremony.KeyGenerated: ("generate", "renew"),
+    of_ceremony.CertificateIssued: ("certify", "renew"),
     of_ceremony.PersonReleased: ("release-person",),
     of_custody.QuorumRetired: ("retire-quorum",),
     of_ceremony.LogSignerReplaced: ("replace-log-signer",),
@@ -250,6 +250,7 @@ class Ceremonies:
         missing = [name for name in running.everyone if name not in running.attested]
         require(not missing, f"{', '.join(missing)} did not sign the end of the ceremony.")
         self._keys.step_all(running.made, KeyState.ACTIVE)
+        self._keys.supersede(running.made)
         self._set(None)
 
     def abort(self, event: CeremonyAborted) -> None:
@@ -282,10 +283,9 @@ class Ceremonies:
                 yield from (
                     f"{name} is not there" for name in step.values["keys"] if name not in made
                 )
-            case "form" | "make-quorum":
-                key = running.key(step.does.makes.format(**step.values))
-                if key not in running.made:
-                    yield f"{key} is not made"
+            case "form" | "make-quorum" | "renew":
+                keys = map(running.key, step.makes)
+                yield from (f"{key} is not made" for key in keys if key not in running.made)
             case "open-officer":
                 if not running.officers:
                     yield "the security officer's PIN is not opened"
@@ -360,8 +360,9 @@ class Ceremonies:
         """Return the running ceremony, whose open step makes this key."""
         running = self.require_running()
         step = running.open
-        wanted = step and running.key(step.does.makes.format(**step.values))
-        require(key == wanted, f"{_step(running).capitalize()} makes {wanted}, not {key}.")
+        wanted = [running.key(purpose) for purpose in step.makes] if step else []
+        told = " and ".join(map(str, wanted))
+        require(key in wanted, f"{_step(running).capitalize()} makes {told}, not {key}.")
         return running
 
     def _forget_entered(self, running: Running) -> None:

@@ -5,6 +5,7 @@ Its steps are those of its plan (:mod:`kif.ledger.ceremonies`); here is what eac
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kif.formats.certificate import read_certificate
 from kif.formats.control import Control
 from kif.formats.error import Refused
-from kif.formats.keyref import of_site
+from kif.formats.keyref import KeyRef, of_site
+from kif.formats.purpose import ENVELOPE_RECIPIENT
 from kif.formats.purpose import LOG_SIGNER as _LOG_SIGNER
 from kif.formats.purpose import SITE_CA as _SITE_CA
+from kif.formats.state import KeyState
 from kif.ledger.events.ceremony import (
     CertificateIssued,
     PinSealed,
@@ -91,10 +94,38 @@ class Genesis:
             f"The certificate of {event.key} is of another key than the one on the record.",
         )
         _require(
-            _signed_by(certificate, self._keys.public_key(SITE_CA)),
+            _signed_by(certificate, self._keys.public_key(self._keys.newest_pair(_SITE_CA))),
             f"The certificate of {event.key} is not signed by the site's CA.",
         )
         self._journal.put(self.certificates, str(event.key), event.certificate)
+
+    def forget_certificates(self, keys: Iterable[KeyRef]) -> None:
+        """Forget the certificates of keys that are made again, or never used."""
+        for key in keys:
+            if str(key) in self.certificates:
+                self._journal.drop(self.certificates, str(key))
+
+    def require_certified(self, keys: Iterable[KeyRef]) -> None:
+        """Require that every pair among new keys that needs a certificate has one."""
+        for key in keys:
+            needed = key.purpose in (_SITE_CA, ENVELOPE_RECIPIENT)
+            _require(not needed or str(key) in self.certificates, f"{key} has no certificate yet.")
+
+    def certificate(self, purpose: str) -> str:
+        """Return the newest certificate (PEM) of a purpose, of a key that is or was in use."""
+        found = [
+            key
+            for key in map(KeyRef.parse, self.certificates)
+            if key.purpose == purpose and self._keys.require(key).state is not KeyState.PRE_ACTIVE
+        ]
+        return self.certificates[str(max(found))]
+
+    def recipients(self) -> list[tuple[KeyRef, str]]:
+        """Return the keys that issuers' files are taken under, with certificates, newest first."""
+        newest = self._keys.newest_pair(ENVELOPE_RECIPIENT)
+        keys = [newest, *self._keys.in_use_before(newest)]
+        active = [key for key in keys if self._keys.require(key).state is KeyState.ACTIVE]
+        return [(key, self.certificates[str(key)]) for key in active]
 
     def seal(self, event: PinSealed) -> None:
         """Note a sealed PIN: its holders have the role that it is for, and one can be spared."""

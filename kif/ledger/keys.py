@@ -10,13 +10,23 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import MASTER_DERIVATION, Owner, purpose_of
+from kif.formats.purpose import (
+    ENVELOPE_RECIPIENT,
+    MASTER_DERIVATION,
+    SITE_CA,
+    Owner,
+    purpose_of,
+)
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.custody import QuorumMade
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
+
+_KEPT_BESIDE = {SITE_CA: 0, ENVELOPE_RECIPIENT: 1}
+"""How many older ones of a purpose stay in use beside the newest; all of the others."""
+_ALL = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,11 @@ class KeyEntry:
     valid_until: datetime | None = None
     """The end of its cryptoperiod (NIST SP 800-57 part 1, 5.3), if it has one."""
 
+    @property
+    def is_used(self) -> bool:
+        """Whether it is active."""
+        return self.state is KeyState.ACTIVE
+
     def may_be_used(self, now: datetime) -> bool:
         """Return whether it is active and within its cryptoperiod."""
         in_time = self.valid_until is None or now <= self.valid_until
@@ -52,7 +67,7 @@ class Keys:
         """Enter a key of the site that was generated inside the token."""
         row = purpose_of(event.key)
         if event.key.owner != SITE or row.owner is not Owner.SITE or row.quorum:
-            raise Refused(Control.KEY_USAGE, f"A genesis makes no key like {event.key}.")
+            raise Refused(Control.KEY_USAGE, f"No key like {event.key} is generated.")
         entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
         self._enter(event.key, entry)
 
@@ -84,6 +99,34 @@ class Keys:
                 self.erased(other)
         entry = KeyEntry(row.usage, algorithm, None, None, public_key.hex(), KeyState.ACTIVE)
         self._enter(key, entry)
+
+    def supersede(self, keys: Iterable[KeyRef]) -> None:
+        """End the pairs of the site after which these came, except one beside that is kept."""
+        for key in keys:
+            for other in self.in_use_before(key)[_KEPT_BESIDE.get(key.purpose, _ALL) :]:
+                self.erased(other)
+
+    def in_use_before(self, key: KeyRef) -> list[KeyRef]:
+        """Return the older active keys of an owner and purpose, newest first."""
+        older = [
+            other
+            for other, entry in self.known.items()
+            if (other.owner, other.purpose, entry.state)
+            == (key.owner, key.purpose, KeyState.ACTIVE)
+            and other.version < key.version
+        ]
+        return sorted(older, reverse=True)
+
+    def newest_pair(self, purpose: str) -> KeyRef:
+        """Return the newest pair of the site for a purpose that is not destroyed (KEY_FOUND)."""
+        found = [
+            key
+            for key, entry in self.known.items()
+            if (key.owner, key.purpose) == (SITE, purpose) and entry.state != KeyState.DESTROYED
+        ]
+        if not found:
+            raise Refused(Control.KEY_FOUND, f"There is no key {SITE}/{purpose}.")
+        return max(found)
 
     def masters(self) -> tuple[KeyRef, ...]:
         """Return every master that is not destroyed: what a backup holds."""

@@ -82,6 +82,11 @@ class Step:
     values: Mapping[str, Any]
 
     @property
+    def makes(self) -> tuple[str, ...]:
+        """Return the purposes of the keys that it makes."""
+        return tuple(purpose.format(**self.values) for purpose in self.does.makes)
+
+    @property
     def does(self) -> Action:
         """Return the row of the action."""
         return ACTIONS[self.action]
@@ -142,8 +147,7 @@ class Plan:
     def made(self) -> Iterator[str]:
         """Yield each purpose of which the plan makes a key."""
         for step in self.steps:
-            if step.does.makes:
-                yield step.does.makes.format(**step.values)
+            yield from step.makes
 
 
 _CLAUSES = list_field(text_field("a clause of a standard"), 1, 30, "a list of clauses")

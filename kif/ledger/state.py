@@ -143,7 +143,7 @@ class State:
             of_ceremony.StepDone: lambda e, _: ceremonies.done(e),
             of_ceremony.StepMissed: lambda e, _: ceremonies.miss(e),
             of_ceremony.CeremonyDeviated: lambda e, _: ceremonies.deviate(e),
-            of_ceremony.CeremonyResumed: lambda e, _: ceremonies.resume(e),
+            of_ceremony.CeremonyResumed: lambda e, _: self._resumed(e),
             of_ceremony.CeremonyAttested: lambda e, _: ceremonies.attest(e, self.head),
             of_ceremony.CeremonyClosed: lambda e, _: self._closed(e),
         }
@@ -185,6 +185,8 @@ class State:
 
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)
+        if self.genesis.closed:
+            self.ceremonies.making(event.key)
         self.keys.generated(event)
         self.ceremonies.made(event.key)
 
@@ -192,17 +194,26 @@ class State:
         running = self.ceremonies.require_running()
         self.genesis.found(event, running.site, running.plan.digest)
 
+    def _resumed(self, event: of_ceremony.CeremonyResumed) -> None:
+        self.ceremonies.resume(event)
+        self.genesis.forget_certificates(event.undone)
+
+    def _aborted(self, event: of_ceremony.CeremonyAborted) -> None:
+        self.genesis.forget_certificates(self.ceremonies.require_running().made)
+        self.ceremonies.abort(event)
+
     def _closed(self, event: of_ceremony.CeremonyClosed) -> None:
-        founds = self.ceremonies.require_running().plan.founds
+        running = self.ceremonies.require_running()
+        self.genesis.require_certified(running.made)
         self.ceremonies.close(event)
-        if founds:
+        if running.plan.founds:
             self.genesis.close()
 
     def _key_rules(self) -> dict[type[Event], _Rule]:
         ceremonies, parts = self.ceremonies, self.parts
         return {
             of_ceremony.CeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
-            of_ceremony.CeremonyAborted: lambda e, _: ceremonies.abort(e),
+            of_ceremony.CeremonyAborted: lambda e, _: self._aborted(e),
             of_key.ComponentEntered: lambda e, _: parts.component(e),
             of_key.KeyFormed: lambda e, _: parts.form(e),
             of_ceremony.LogSignerReplaced: lambda e, _: self.succession.replace_log_signer(

@@ -64,22 +64,6 @@ def verify_log(reader: LedgerReader, verifier: str, seen: Seen = lambda entry: N
     return LogReport(tail.size, root, tail.groups, last, verifier, tail.signed_by, tail.state)
 
 
-def verify_genesis(reader: LedgerReader, verifier: str) -> State:
-    """Verify the first groups of a log, its genesis, and return the site as it began."""
-    tail, checkpoints = Tail.of(verifier), reader.checkpoints()
-    ahead = next(checkpoints, None)
-    for leaf in reader.leaves():
-        if ahead is None:
-            raise _unsigned(tail)
-        tail.follow(leaf)
-        if tail.size == ahead[0]:
-            tail.close_group(open_checkpoint(ahead[1], verifier))
-            ahead = next(checkpoints, None)
-        if tail.state.genesis.closed and not tail.open:
-            return tail.state
-    raise broken(f"The log has {tail.size} entries, and no genesis that is closed.")
-
-
 def follow(tail: Tail, reader: LedgerReader, seen: Seen = lambda entry: None) -> Checkpoint | None:
     """Follow a log from where ``tail`` stands to its end; None when there is nothing more.
 

@@ -21,9 +21,8 @@ from kif.hsm.library import library_digest
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchReceived
 from kif.ledger.events.card import CardSuspect
-from kif.ledger.genesis import Genesis
 from kif.ledger.state import State
-from kif.ledger.verify import LogReport, verify_genesis, verify_log
+from kif.ledger.verify import LogReport, verify_log
 from kif.oracle.cache import require_tables
 from kif.oracle.home import Home, kept
 from kif.store.engine import Transaction, read_store
@@ -46,16 +45,10 @@ def audit(home: Home, verifier: str | None = None) -> LogReport:
     return report
 
 
-def state_of(home: Home) -> State:
+def state_of(home: Home, verifier: str | None = None) -> State:
     """Return what follows from a home's log, after verifying it; no token is needed."""
     with _log_of(home) as (tx, own):
-        return verify_log(tx.ledger, own).state
-
-
-def genesis_of(home: Home, verifier: str | None = None) -> Genesis:
-    """Return what a home's genesis left, after verifying the first group of its log alone."""
-    with _log_of(home) as (tx, own):
-        return verify_genesis(tx.ledger, verifier or own).genesis
+        return verify_log(tx.ledger, verifier or own).state
 
 
 @contextmanager

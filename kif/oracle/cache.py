@@ -17,11 +17,9 @@ from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import fingerprint
 from kif.ledger.batch import Batch
 from kif.ledger.binding import root_over, sealed_digest
-from kif.ledger.genesis import SITE_CA
 from kif.ledger.jobs import digest_of
 from kif.ledger.state import State
-from kif.oracle.keys import RECIPIENT
-from kif.oracle.rows import batch_values, bound_records, bound_scripts, key_values
+from kif.oracle.rows import batch_values, bound_records, bound_scripts, key_values, site_values
 from kif.store.engine import APPEND_ONLY
 
 Row = dict[str, Any]
@@ -30,17 +28,8 @@ _SHOWN = 5
 
 def rows_of(state: State, verifier: str) -> dict[str, list[Row]]:
     """Return every row of the tables that are small, by table."""
-    certificates = state.genesis.certificates
     return {
-        "site": [
-            {
-                "name": state.genesis.site,
-                "ca_certificate": certificates[str(SITE_CA)],
-                "recipient_certificate": certificates[str(RECIPIENT)],
-                "log_verifier": verifier,
-                "plan_digest": state.genesis.plan,
-            }
-        ],
+        "site": [site_values(state) | {"log_verifier": verifier}],
         "person": [
             {
                 "name": each.name,

@@ -17,6 +17,7 @@ from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
 from kif.formats.secret import Secret
+from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
 from kif.hsm.component import Combination, component_kcv
 from kif.hsm.key import Algorithm
@@ -41,7 +42,7 @@ from kif.ledger.running import Running
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.quorums import Quorums
-from kif.oracle.rows import forget_keys, key_row, move_keys
+from kif.oracle.rows import forget_keys, key_row, move_keys, move_site
 from kif.oracle.staff import Staff
 from kif.oracle.succession import Succession
 
@@ -180,11 +181,16 @@ class Ceremonies:
         """Close the ceremony with everyone's signature over its end: its keys are active."""
         running, statement = self.running(), self.attestation()
 
-        def work(step: Step) -> None:
+        def work(step: Step) -> list[KeyRef]:
+            before = [key for made in running.made for key in step.state.keys.in_use_before(made)]
             record_closing(step, statement, signatures, misses)
-            move_keys(step, running.made)
+            move_keys(step, (*running.made, *before))
+            move_site(step)
+            known = step.state.keys.known
+            return [key for key in before if known[key].state is KeyState.DESTROYED]
 
-        self.desk.record.write(work)
+        for key in self.desk.record.write(work):
+            self.desk.keys.destroy(key)
 
     def abort(self, reason: str) -> None:
         """End the running ceremony; what it made is destroyed."""
@@ -197,7 +203,9 @@ class Ceremonies:
             move_keys(step, running.made)
 
         self.desk.record.write(work)
-        for key in running.made:
+        with self.desk.record.deciding() as state:
+            used = {key for key, entry in state.keys.known.items() if entry.is_used}
+        for key in set(running.keys) - used:
             self.desk.keys.destroy(key)
 
     def _record(self, event: Event) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import insert
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import ENVELOPE_RECIPIENT
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
 from kif.hsm import data
@@ -27,7 +28,6 @@ from kif.ledger.state import State
 from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
-from kif.oracle.keys import RECIPIENT
 from kif.oracle.rows import batch_values, key_row, write_all
 from kif.oracle.views import batch_view, repeated_cards
 from kif.store.models import Batch, CardJob
@@ -56,7 +56,12 @@ class Gateway:
     def recipient_certificate(self) -> str:
         """Return the bureau's certificate (PEM) that issuers envelope to."""
         with self.desk.record.deciding() as state:
-            return state.genesis.certificates[str(RECIPIENT)]
+            return state.genesis.certificate(ENVELOPE_RECIPIENT)
+
+    def recipients(self) -> Sequence[tuple[KeyRef, str]]:
+        """Return each key that files are taken under, with its certificate (PEM), newest first."""
+        with self.desk.record.deciding() as state:
+            return state.genesis.recipients()
 
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register, as the log has it."""
@@ -65,9 +70,11 @@ class Gateway:
         return [IssuerView(name, signer) for name, signer in register if signer is not None]
 
     @contextmanager
-    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> Iterator[ContentKey]:
+    def open_envelope(
+        self, recipient: KeyRef, encrypted_key: bytes, oaep: bool
+    ) -> Iterator[ContentKey]:
         """Unwrap an AES content key into the HSM; it is destroyed on exit."""
-        key = unwrap_content_key(self.desk.keys.token, str(RECIPIENT), encrypted_key, oaep=oaep)
+        key = unwrap_content_key(self.desk.keys.token, str(recipient), encrypted_key, oaep=oaep)
         try:
             yield key
         finally:

@@ -174,10 +174,15 @@ class GatewayOracle(Protocol):
     def recipient_certificate(self) -> str:
         """Return the bureau's certificate (PEM) that issuers envelope to."""
 
+    def recipients(self) -> Sequence[tuple[KeyRef, str]]:
+        """Return each key that files are taken under, with its certificate (PEM), newest first."""
+
     def issuers(self) -> Sequence[IssuerView]:
         """Return the issuer register."""
 
-    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> AbstractContextManager[Envelope]:
+    def open_envelope(
+        self, recipient: KeyRef, encrypted_key: bytes, oaep: bool
+    ) -> AbstractContextManager[Envelope]:
         """Unwrap an AES content key (RSA PKCS#1 v1.5 or OAEP) into the HSM; destroyed on exit.
 
         When it is not a key for this bureau, a random one opens nothing in its place (RFC 3218).

@@ -25,6 +25,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import ENVELOPE_RECIPIENT, SITE_CA
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
 from kif.ledger.batch import Batch as Known
@@ -35,7 +36,7 @@ from kif.ledger.state import State
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.views import THIS_CARD, VIEW, batch_view, not_there, place_of, seen
-from kif.store.models import Batch, CardJob, KeyRecord
+from kif.store.models import Batch, CardJob, KeyRecord, Site
 
 _AT_ONCE = 1000
 _JOB: Any = CardJob.__table__
@@ -187,6 +188,21 @@ def batch_values(place: int, batch: Known) -> dict[str, Any]:
         "scripts": batch.scripts,
         "retention": batch.retention,
     }
+
+
+def site_values(state: State) -> dict[str, Any]:
+    """Return what the row of the site says, as the log has it; all but the log's first key."""
+    return {
+        "name": state.genesis.site,
+        "ca_certificate": state.genesis.certificate(SITE_CA),
+        "recipient_certificate": state.genesis.certificate(ENVELOPE_RECIPIENT),
+        "plan_digest": state.genesis.plan,
+    }
+
+
+def move_site(step: Step) -> None:
+    """Bring the row of the site up to the state of the log."""
+    step.session.execute(update(Site).values(**site_values(step.state)))
 
 
 def key_values(key: KeyRef, entry: KeyEntry) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from kif.formats.error import KifError
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import LOG_SIGNER
+from kif.formats.purpose import ENVELOPE_RECIPIENT, LOG_SIGNER, SITE_CA
 from kif.hsm.keypair import LogSigner, destroy_pair, generate_log_signer
 from kif.ledger.events.ceremony import LogSignerReplaced
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
+from kif.oracle.pairs import certify_pairs, generate_pair
 from kif.oracle.rows import key_row, move_keys
 
 
@@ -21,6 +22,24 @@ class Succession:
 
     desk: Desk
     _next: dict[KeyRef, LogSigner] = field(default_factory=dict)
+
+    def renew(self) -> Sequence[KeyRef]:
+        """Make another key of the site's CA and of the recipient, and certify both; return them."""
+        keys, record = self.desk.keys, self.desk.record
+        with record.deciding() as state:
+            running = state.ceremonies.require_running()
+        pair = running.key(SITE_CA), running.key(ENVELOPE_RECIPIENT)
+        site = keys.token.place.label
+        made = [generate_pair(keys.token, key, site) for key in pair]
+        certified = certify_pairs(keys.token, *pair, site, record.clock())
+
+        def work(step: Step) -> None:
+            for event in (*made, *certified):
+                step.record(event)
+            step.session.add_all(key_row(step.state, key) for key in pair)
+
+        record.write(work)
+        return pair
 
     def log_signer_replaced(self) -> bool:
         """Return whether the running ceremony did so before it was interrupted."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef, of_site
 from kif.formats.pan import hash_total, with_check_digit
 from kif.formats.state import BatchState, JobState
 from kif.oracle.interface import BatchView, IssuerView, ReceivedFile
@@ -135,11 +136,16 @@ class SoftwareOracle:
     def recipient_certificate(self) -> str:
         return self.recipient.pem
 
+    def recipients(self) -> Sequence[tuple[KeyRef, str]]:
+        return [(of_site("envelope-recipient"), self.recipient.pem)]
+
     def issuers(self) -> Sequence[IssuerView]:
         return self.register
 
     @contextmanager
-    def open_envelope(self, encrypted_key: bytes, oaep: bool) -> Iterator[SoftwareEnvelope]:
+    def open_envelope(
+        self, recipient: KeyRef, encrypted_key: bytes, oaep: bool
+    ) -> Iterator[SoftwareEnvelope]:
         key = load_pem_private_key(self.recipient.key.read_bytes(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,11 @@ from kif.ledger.event import Boundary
 from kif.ledger.note import sign_checkpoint
 from kif.ledger.snapshot import encode_snapshot
 from kif.ledger.tail import Tail
-from kif.ledger.verify import follow, verify_genesis, verify_log
+from kif.ledger.verify import follow, verify_log
 from tests.ledger.history import (
     SIGNER,
     Clock,
-    SoftwareSigner,
     claimed,
-    genesis,
     opened,
     registered,
 )
@@ -125,48 +123,3 @@ def test_following_goes_on_from_where_it_stands(log: Kept) -> None:
     assert follow(tail, log) is not None
     assert follow(tail, log) is None
     assert tail.size == len(log.entries)
-
-
-@pytest.mark.control("KIF-LOG-02")
-def test_the_genesis_is_verified_by_itself(log: Kept) -> None:
-    state = verify_genesis(log, SIGNER.verifier)
-    assert state.genesis.closed
-    assert state.issuers.certificates == {}  # nothing after it was read
-    assert len(genesis()) == GENESIS
-
-
-GENESES: dict[str, tuple[Callable[[Kept], Kept], str]] = {
-    "no checkpoint": (
-        lambda log: replace(log, notes=()),
-        "has more entries than its last checkpoint",
-    ),
-    "no entries": (lambda log: replace(log, entries=()), "has 0 entries, and no genesis"),
-    "an entry too few": (
-        lambda log: replace(log, entries=log.entries[: GENESIS - 1]),
-        f"has {GENESIS - 1} entries, and no genesis that is closed",
-    ),
-    "an entry changed": (
-        lambda log: replace(
-            log, entries=tuple(e.replace(b'"step":2', b'"step":7') for e in log.entries)
-        ),
-        "is at step 2 .approve., not at step 7",
-    ),
-    "an entry changed that the rules admit": (
-        lambda log: replace(
-            log,
-            entries=tuple(e.replace(b'"make":"SoftHSM"', b'"make":"HardHSM"') for e in log.entries),
-        ),
-        f"checkpoint of size {GENESIS} was signed over other entries",
-    ),
-    "its first checkpoint missing": (lambda log: replace(log, notes=log.notes[1:]), "is missing"),
-}
-
-
-@pytest.mark.control("KIF-LOG-02")
-@pytest.mark.parametrize("case", GENESES)
-def test_a_genesis_that_was_changed_is_found(log: Kept, case: str) -> None:
-    change, words = GENESES[case]
-    with pytest.raises(CheckFailed, match=words):
-        verify_genesis(change(log), SIGNER.verifier)
-    with pytest.raises(CheckFailed, match="The key that signs this log is not the one"):
-        verify_genesis(log, SoftwareSigner().verifier)

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kif.formats.control import Control
 from kif.formats.error import LedgerUnavailable, Refused
+from kif.formats.keyref import of_site
 from kif.formats.state import BatchState, JobState
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchReceived
@@ -95,6 +96,9 @@ def test_no_pan_or_name_rests_in_any_file_of_the_home(site: TestSite, oracle: Lo
     assert not [secret for secret in wanted for each in content if secret in each]
 
 
+RECIPIENT = of_site("envelope-recipient")
+
+
 def recipient_key(oracle: LocalOracle) -> rsa.RSAPublicKey:
     pem = oracle.gateway.recipient_certificate().encode()
     key = x509.load_pem_x509_certificate(pem).public_key()
@@ -104,13 +108,13 @@ def recipient_key(oracle: LocalOracle) -> rsa.RSAPublicKey:
 
 def test_a_content_key_for_the_bureau_opens_inside_the_hsm(oracle: LocalOracle) -> None:
     encrypted = recipient_key(oracle).encrypt(bytes(range(32)), padding.PKCS1v15())
-    with oracle.gateway.open_envelope(encrypted, oaep=False) as envelope:
+    with oracle.gateway.open_envelope(RECIPIENT, encrypted, oaep=False) as envelope:
         assert len(envelope.decrypt(bytes(16), bytes(32))) == 32
 
 
 def test_a_content_key_for_somebody_else_opens_nothing(oracle: LocalOracle) -> None:
     opened = set()
     for _ in range(3):
-        with oracle.gateway.open_envelope(bytes(384), oaep=False) as envelope:
+        with oracle.gateway.open_envelope(RECIPIENT, bytes(384), oaep=False) as envelope:
             opened.add(envelope.decrypt(bytes(16), bytes(32)))
     assert len(opened) == 3
