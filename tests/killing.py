@@ -84,6 +84,18 @@ def _hold(home: Path, name: str, armed: Callable[[], None]) -> None:
         hold(oracle.ceremonies, shipped(name), "site", site.people)
 
 
+def _restore(home: Path, armed: Callable[[], None]) -> None:
+    """Go on with a site whose token is gone."""
+    from kif.ceremony.restoring import restore_site
+    from kif.oracle.home import Home
+    from tests.site import shipped
+
+    site = TestSite(Home(home), rehearsing_people(home))
+    with site.home.alone():
+        armed()
+        restore_site(site.home, shipped("restore"), site.people)
+
+
 def _erase(home: Path, armed: Callable[[], None]) -> None:
     from kif.oracle.home import Home
 
@@ -107,6 +119,7 @@ if __name__ == "__main__":
         "genesis": _genesis,
         "vendor-keys": _vendor_keys,
         "resume": _resume,
+        "restore": _restore,
         "admit": _admit,
         "erase": _erase,
     }

@@ -12,6 +12,7 @@ from functools import partial
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
 from kif.ceremony.people import until_right
+from kif.ceremony.replacing import NEXT_SIGNER
 from kif.ceremony.scene import Scene
 from kif.ceremony.sharing import back_up, drill, make_quorum, retire_quorum
 from kif.ceremony.staffing import appoint_person, release_person, reseal
@@ -20,7 +21,6 @@ from kif.hsm.key import Algorithm
 from kif.ledger.events.ceremony import Role
 
 Act = Callable[[Scene], None]
-_NEXT_SIGNER = "which key signs the log from here on"
 
 
 def _open(scene: Scene) -> None:
@@ -57,7 +57,7 @@ def _replace_log_signer(scene: Scene) -> None:
     if desk.log_signer_replaced():
         return scene.people.tell("The key of the log was replaced before the interruption.")
     statement = desk.next_log_signer()
-    ending = Ending.ask(scene.people, everyone, statement, scene.desk.verify, _NEXT_SIGNER)
+    ending = Ending.ask(scene.people, everyone, statement, scene.desk.verify, NEXT_SIGNER)
     key = desk.replace_log_signer(statement, ending.signed, ending.misses)
     scene.people.tell(f"The log is signed by {key} from here on; the key before it is destroyed.")
     return None

@@ -1,4 +1,4 @@
-"""The record of a genesis before there is a log to hold it: one line for each event, as it happens.
+"""The record of a ceremony before its token can sign: one line for each event, as it happens.
 
 It is not signed, for the key that signs is made on the way; everyone signs what comes of it at the
 end. A line is durable before the next thing is done, so a genesis that is killed goes on at its
@@ -24,13 +24,22 @@ from kif.ledger.events.ceremony import (
     StepDone,
     TokenMade,
 )
+from kif.ledger.events.custody import MastersRestored, ShareEntered
 from kif.ledger.form import read_time, write_time
 from kif.ledger.state import State
 from kif.oracle.home import sync
 
 _NO_KEY = b""
 """The log's key is not made yet when the ceremony begins; the closing compares it."""
-_BY_THE_HSM = (CertificateIssued, KeyGenerated, PinSealed, SiteFounded, TokenMade)
+_BY_THE_HSM = (
+    CertificateIssued,
+    KeyGenerated,
+    MastersRestored,
+    PinSealed,
+    ShareEntered,
+    SiteFounded,
+    TokenMade,
+)
 """What a step makes anew when it was interrupted; what people did in it stands."""
 
 
@@ -60,12 +69,12 @@ class Draft:
         sync(self.path.parent)
 
     @classmethod
-    def read(cls, path: Path) -> Draft:
+    def read(cls, path: Path, state: State | None = None) -> Draft:
         """Read a draft that was left; of its open step, only what people did.
 
         A line that was cut off by a power cut is not one. Raises ``Refused`` (SITE).
         """
-        draft = cls(path)
+        draft = cls(path, state=state or State(_NO_KEY))
         for event, time in _whole_steps(_events(path)):
             try:
                 draft._admit(event, time)
@@ -107,6 +116,6 @@ def _whole_steps(events: list[tuple[Event, datetime]]) -> list[tuple[Event, date
 def _unreadable(path: Path) -> Refused:
     return Refused(
         Control.SITE,
-        f"{path} is the record of a genesis that was interrupted, but it can't be read. Keep a "
+        f"{path} is the record of a ceremony that was interrupted, but it can't be read. Keep a "
         f"copy of it with the ceremony's papers; then move {path.parent} out of the home.",
     )

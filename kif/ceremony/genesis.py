@@ -85,10 +85,10 @@ def resume_genesis(home: Home, people: People) -> None:
     room.note(CeremonyResumed(running.done + 1, ()))
     made = [step.action for step in running.plan.steps[: running.done]]
     if "make-token" in made:
-        room.user_pin = _unlock(room, USER_PIN)
+        room.user_pin = unlock(room, USER_PIN)
         room.token = Token.open(room.place, room.user_pin)
     elif "seal" in made:
-        room.user_pin, room.so_pin = _unlock(room, USER_PIN), _unlock(room, SO_PIN)
+        room.user_pin, room.so_pin = unlock(room, USER_PIN), unlock(room, SO_PIN)
     _go_on(home, room)
 
 
@@ -188,7 +188,7 @@ def _seal(room: Room, step: Step) -> None:
         room.note(PinSealed(purpose, threshold, tuple(given), files, made.quorum))
 
 
-def _unlock(room: Room, purpose: str) -> Secret:
+def unlock(room: Room, purpose: str) -> Secret:
     """Have the holders of a sealed PIN open it again."""
     folder = room.folder / "seal"
     given = room.people.unlock(purpose, *holders(folder, purpose))

@@ -29,10 +29,11 @@ def hold(desk: Ceremonies, plan: Plan, subject: str, people: People) -> tuple[Ke
     Raises ``Refused`` (CUSTODIANS) when the site has not as many people as the plan needs.
     """
     custodians, witnesses = (
-        _taking_part(desk, plan, role, people) for role in (Role.CUSTODIAN, Role.WITNESS)
+        taking_part(desk.of_role(role), plan, role, people)
+        for role in (Role.CUSTODIAN, Role.WITNESS)
     )
     desk.begin(plan, subject, custodians, witnesses)
-    return _go_on(desk, people)
+    return go_on(desk, people)
 
 
 def resume(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
@@ -40,7 +41,7 @@ def resume(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
     running = desk.running()
     people.tell(f"The ceremony '{running.name}' goes on.")
     desk.resume()
-    return _go_on(desk, people)
+    return go_on(desk, people)
 
 
 def deviate(desk: Ceremonies, reason: str, names: Sequence[str], people: People) -> None:
@@ -55,7 +56,8 @@ def needs_officer(plan: Plan) -> bool:
     return any(step.action == "open-officer" for step in plan.steps)
 
 
-def _go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
+def go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
+    """Go on from where a ceremony stands to its end; return the keys that it made."""
     made: list[KeyRef] = []
 
     def act(step: Step) -> None:
@@ -67,8 +69,9 @@ def _go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
     return tuple(made)
 
 
-def _taking_part(desk: Ceremonies, plan: Plan, role: Role, people: People) -> Sequence[str]:
-    there, count = desk.of_role(role), plan.roles[role]
+def taking_part(there: Sequence[str], plan: Plan, role: Role, people: People) -> Sequence[str]:
+    """Ask who of a role takes part, of those who have it. Raises ``Refused`` (CUSTODIANS)."""
+    count = plan.roles[role]
     if len(there) < count:
         raise Refused(
             Control.CUSTODIANS,

@@ -6,6 +6,7 @@ For rehearsals and the demo. Everything here is public on purpose and says TEST.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from kif.ceremony.destination import Destination
 from kif.ceremony.genesis import hold_genesis
 from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.people import Appointment, Component
+from kif.ceremony.restoring import restore_site
 from kif.ceremony.seal import holders, unseal
 from kif.ceremony.share import read_share, write_share
 from kif.formats.keyref import KeyRef
@@ -143,7 +145,11 @@ def rehearse(
         hold_genesis(home, load("genesis"), _SITE, silent)
         if BACKUP_KEK in plan.used():
             _hold(home, load("backup"), certificate, silent)
-        _hold(home, plan, certificate, people)
+        if plan.restores:
+            shutil.rmtree(home.site / "token")
+            restore_site(home, plan, people)
+        else:
+            _hold(home, plan, certificate, people)
     return home
 
 

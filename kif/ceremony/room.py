@@ -45,9 +45,9 @@ class Room:
             raise Refused(Control.SITE, "There is no open token yet.")
         return self.token
 
-    def of_role(self, role: Role) -> list[str]:
-        """Return the names of the people of a role, in the order of their appointment."""
-        return self.draft.state.people.of_role(role)
+    def of_role(self, role: Role) -> tuple[str, ...]:
+        """Return the names of those who take part in a role, in order."""
+        return self.running.of_role(role)
 
     def verify(self, person: str, statement: bytes, signature: str) -> None:
         """Verify somebody's signature. Raises ``Refused`` or ``BadInput`` (APPROVAL_SIGNATURE)."""

@@ -14,13 +14,16 @@ def go_through(
     running: Callable[[], Running],
     act: Callable[[Step], None],
     done: Callable[[int], None],
+    until: int | None = None,
 ) -> None:
-    """Do each step that is left; the last one, its closing, ends the ceremony by itself.
+    """Do each step that is left, or those before ``until`` (from 0).
+
+    The last one of a plan, its closing, ends the ceremony by itself.
 
     Whatever ends it before is raised, after the people were told where it stands.
     """
     try:
-        _each(people, running, act, done)
+        _each(people, running, act, done, until)
     except BaseException:
         people.tell(standing_at(running()))
         raise
@@ -31,9 +34,10 @@ def _each(
     running: Callable[[], Running],
     act: Callable[[Step], None],
     done: Callable[[int], None],
+    until: int | None,
 ) -> None:
     at = running()
-    for number, step in enumerate(at.plan.steps[at.done :], start=at.done + 1):
+    for number, step in enumerate(at.plan.steps[at.done : until], start=at.done + 1):
         people.tell(f"Step {number} of {len(at.plan.steps)}, {step.minutes} minutes: {step.text}")
         if step.checks:
             people.tell(f"  Compare: {step.checks}")

@@ -11,6 +11,12 @@ from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.hold import resume as go_on
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import rehearse as rehearsed
+from kif.ceremony.restoring import (
+    abort_restoring,
+    restore_site,
+    resume_restoring,
+    standing_restoring,
+)
 from kif.ceremony.steps import standing_at
 from kif.cli.app import App, form_option, pass_app
 from kif.cli.demo import PLANS
@@ -92,6 +98,11 @@ def run(app: App, plan: Path, subject: str | None) -> None:
         click.echo(f"The site '{subject or _SITE}' stands in {app.home.site}.")
         return
     name = _subject(app, checked, subject)
+    if checked.restores:
+        with app.home.alone():
+            keys = restore_site(app.home, checked, TerminalPeople())
+        click.echo(_closed(keys))
+        return
     with app.oracle(officer=needs_officer(checked)) as oracle:
         keys = hold(oracle.ceremonies, checked, name, TerminalPeople())
     click.echo(_closed(keys))
@@ -101,8 +112,8 @@ def run(app: App, plan: Path, subject: str | None) -> None:
 @pass_app
 def status(app: App) -> None:
     """Say whether a ceremony stands, and at which step."""
-    genesis = standing_genesis(app.home)
-    running = genesis or state_of(app.home).ceremonies.running
+    running = standing_genesis(app.home) or standing_restoring(app.home)
+    running = running or state_of(app.home).ceremonies.running
     click.echo("No ceremony stands." if running is None else standing_at(running))
 
 
@@ -114,6 +125,10 @@ def resume(app: App) -> None:
         with app.home.alone():
             resume_genesis(app.home, TerminalPeople())
         click.echo(f"The site stands in {app.home.site}.")
+        return
+    if standing_restoring(app.home) is not None:
+        with app.home.alone():
+            click.echo(_closed(resume_restoring(app.home, TerminalPeople())))
         return
     running = state_of(app.home).ceremonies.require_running()
     with app.oracle(officer=needs_officer(running.plan)) as oracle:
@@ -131,6 +146,11 @@ def abort(app: App, reason: str) -> None:
             path = abort_genesis(app.home, reason)
         click.echo(f"The genesis is aborted. Its record is {path}; the next one takes it in.")
         return
+    if standing_restoring(app.home) is not None:
+        with app.home.alone():
+            abort_restoring(app.home, reason)
+        click.echo("The restore is aborted. The next one takes its record into the log.")
+        return
     with app.oracle() as oracle:
         name = oracle.ceremonies.running().name
         oracle.ceremonies.abort(reason)
@@ -143,11 +163,11 @@ def abort(app: App, reason: str) -> None:
 @pass_app
 def deviate(app: App, people: tuple[str, str], reason: str) -> None:
     """Record that something did not go by the plan; two PEOPLE who take part sign it."""
-    if standing_genesis(app.home) is not None:
+    if standing_genesis(app.home) or standing_restoring(app.home):
         raise Refused(
             Control.CEREMONY,
-            "A genesis has no log yet that could hold a deviation. Abort it with the reason, and "
-            "begin again.",
+            "This ceremony has no log yet that could hold a deviation. Abort it with the reason, "
+            "and begin again.",
         )
     with app.oracle() as oracle:
         record_deviation(oracle.ceremonies, reason, people, TerminalPeople())

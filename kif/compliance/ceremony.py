@@ -26,6 +26,7 @@ from kif.ledger.events.ceremony import (
 )
 from kif.ledger.events.custody import (
     BackupMade,
+    MastersRestored,
     OfficerOpened,
     QuorumMade,
     QuorumRetired,
@@ -170,6 +171,9 @@ def in_words(event: Event) -> str:
             return f"{len(event.keys)} masters were wrapped under {event.key}."
         case PersonReleased():
             return f"{event.person} was released: no {event.role.value} any more."
+        case MastersRestored():
+            lost = ", ".join(map(str, event.lost)) or "nothing"
+            return f"{len(event.keys)} masters came back under {event.key}; lost: {lost}."
         case QuorumRetired():
             return f"{event.key} is out of use; its public file and its backup were destroyed."
         case LogSignerReplaced():

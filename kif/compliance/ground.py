@@ -9,6 +9,7 @@ from kif.compliance.ceremonies import Ceremonies, Told
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import RETENTION
 from kif.formats.state import KeyState
 from kif.ledger.custody import share_of
 from kif.ledger.event import Entry
@@ -21,7 +22,7 @@ from kif.ledger.events.ceremony import (
     SiteFounded,
     TokenMade,
 )
-from kif.ledger.events.custody import BackupMade, QuorumMade, ShareGiven
+from kif.ledger.events.custody import BackupMade, MastersRestored, QuorumMade, ShareGiven
 from kif.ledger.events.key import KeyFormed
 from kif.ledger.genesis import Sealed
 from kif.ledger.note import verifier_key
@@ -91,6 +92,15 @@ def begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
     state.ceremonies.running = running
 
 
+def know_lost(state: State, entries: list[Entry]) -> None:
+    """Have a state know the retention keys that a ceremony says are lost: batches brought them."""
+    for entry in entries:
+        if isinstance(entry.event, MastersRestored):
+            for key in entry.event.lost:
+                if key.purpose == RETENTION:
+                    state.keys.retained(key, "")
+
+
 def _give_shares(state: State, entries: list[Entry], made: QuorumMade) -> None:
     state.custody.make(str(made.key), made.threshold)
     for entry in entries:
@@ -108,6 +118,8 @@ def _keys(told: Told) -> set[KeyRef]:
                 keys |= set(event.uses)
             case BackupMade():
                 keys |= set(event.keys)
+            case MastersRestored():
+                keys |= {key for key in (*event.keys, *event.lost) if key.purpose != RETENTION}
     return keys
 
 

@@ -13,7 +13,7 @@ from kif.formats.error import BadInput
 from kif.formats.text import is_name
 
 SITE = "site"
-_TEXT = re.compile(r"([^/]+)/([a-z][a-z0-9-]{0,31})/([1-9][0-9]{0,5})")
+_TEXT = re.compile(r"([^/]+)/([a-z][a-z0-9-]{0,31})/([1-9][0-9]{0,7})")
 
 
 @dataclass(frozen=True, order=True)

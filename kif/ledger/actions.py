@@ -109,14 +109,21 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES,),
         leaves=(SEALED,),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        founding=True,
     ),
     "make-token": Action(
         ("hsm",),
         "A token is initialised with the PINs that were drawn.",
         needs=(SEALED,),
         leaves=(TOKEN,),
-        founding=True,
+    ),
+    "restore": Action(
+        ("custodians",),
+        "The shares bring the quorum's key back; every master is unwrapped and compared.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("every master in the token",),
+        hands=_TWO_CUSTODIANS,
+        uses=BACKUP_KEK,
+        founding=False,
     ),
     "generate": Action(
         ("hsm",),

@@ -62,7 +62,8 @@ _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_key.KeyFormed: ("form",),
     of_custody.ShareGiven: ("make-quorum",),
     of_custody.QuorumMade: ("make-quorum",),
-    of_custody.ShareEntered: ("back-up", "drill"),
+    of_custody.ShareEntered: ("back-up", "drill", "restore"),
+    of_custody.MastersRestored: ("restore",),
     of_custody.BackupMade: ("back-up",),
     of_ceremony.SiteFounded: ("close",),
     of_ceremony.CeremonyAttested: ("close",),
@@ -219,7 +220,7 @@ class Ceremonies:
             made_here=(),
             happened=0,
             moved=(),
-            backed_up=False,
+            carried=False,
         )
 
     def resume(self, event: CeremonyResumed) -> None:
@@ -289,8 +290,9 @@ class Ceremonies:
             case "open-officer":
                 if not running.officers:
                     yield "the security officer's PIN is not opened"
-            case "back-up" if not running.backed_up:
-                yield "the backup is not made"
+            case "back-up" | "restore":
+                if not running.carried:
+                    yield "the masters are not carried over"
             case "replace-log-signer":
                 if running.key(LOG_SIGNER) not in self._keys.known:
                     yield "the log is signed by the key that it was signed by before"

@@ -172,7 +172,7 @@ Chip = Annotated[str, matching(r"[0-9A-F]{20}")]
 Key = Annotated[KeyRef, KEY_FORM]
 Kcv = Annotated[str, KCV_FORM]
 """A check value with its method by name: ``gp-aes-01:504A77``."""
-KeysIfAny = Annotated[tuple[KeyRef, ...], list_of(KEY_FORM, 0, 40)]
+KeysIfAny = Annotated[tuple[KeyRef, ...], list_of(KEY_FORM, 0, 2000)]
 CheckValues = Annotated[
     dict[KeyRef, str],
     Form(_read_check_values, lambda value: {str(key): kcv for key, kcv in value.items()}),

@@ -70,8 +70,9 @@ class Genesis:
         """The seals by purpose."""
 
     def make_token(self, event: TokenMade) -> None:
-        """Note the token, once, when its PINs are sealed."""
-        _require(not self.token, "The token is made once.")
+        """Note the token when its PINs are sealed: once, or anew when the site is restored."""
+        _require(self.closed or not self.token, "The token is made once.")
+        _require(not self.closed or event.label == self.site, "A token has the site's name.")
         _require(self.sealed.keys() == HOLDERS.keys(), "Not every PIN is sealed.")
         token = {
             "label": event.label,

@@ -12,6 +12,7 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import (
     ENVELOPE_RECIPIENT,
+    LOG_SIGNER,
     MASTER_DERIVATION,
     SITE_CA,
     Owner,
@@ -25,8 +26,7 @@ from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
 
 _KEPT_BESIDE = {SITE_CA: 0, ENVELOPE_RECIPIENT: 1}
-"""How many older ones of a purpose stay in use beside the newest; all of the others."""
-_ALL = None
+"""How many older ones stay in use beside the newest; of other purposes, all do."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,36 @@ class Keys:
         entry = KeyEntry(row.usage, algorithm, None, None, public_key.hex(), KeyState.ACTIVE)
         self._enter(key, entry)
 
+    def lost(self, kept: Iterable[KeyRef]) -> tuple[KeyRef, ...]:
+        """Return what is lost with a token when these keys are in another one.
+
+        The key that signs the log is replaced by itself, and a quorum's key is in no token.
+        """
+        there = set(kept)
+        return tuple(
+            sorted(
+                key
+                for key, entry in self.known.items()
+                if entry.state is not KeyState.DESTROYED
+                and key not in there
+                and not purpose_of(key).quorum
+                and key.purpose != LOG_SIGNER
+            )
+        )
+
+    def lose(self, keys: Iterable[KeyRef]) -> None:
+        """Take keys out of use that were lost with their token."""
+        for key in keys:
+            if KeyState.DEACTIVATED in KEY_STEPS[self.require(key).state]:
+                self.step(key, KeyState.DEACTIVATED)
+            self.step(key, KeyState.DESTROYED)
+
     def supersede(self, keys: Iterable[KeyRef]) -> None:
         """End the pairs of the site after which these came, except one beside that is kept."""
         for key in keys:
-            for other in self.in_use_before(key)[_KEPT_BESIDE.get(key.purpose, _ALL) :]:
-                self.erased(other)
+            if key.purpose in _KEPT_BESIDE:
+                for other in self.in_use_before(key)[_KEPT_BESIDE[key.purpose] :]:
+                    self.erased(other)
 
     def in_use_before(self, key: KeyRef) -> list[KeyRef]:
         """Return the older active keys of an owner and purpose, newest first."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
-from kif.formats.keyref import KeyRef
-from kif.formats.purpose import BACKUP_KEK
+from kif.formats.keyref import KeyRef, of_site
+from kif.formats.purpose import BACKUP_KEK, DATA_PROTECTION
 from kif.ledger.ceremonies import Ceremonies, require
 from kif.ledger.custody import Custody, share_of
 from kif.ledger.events.ceremony import Role
 from kif.ledger.events.custody import (
     BackupMade,
+    MastersRestored,
     QuorumMade,
     QuorumRetired,
     ShareEntered,
@@ -18,6 +19,7 @@ from kif.ledger.events.custody import (
 )
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.keys import Keys
+from kif.ledger.running import Running
 
 
 class Parts:
@@ -112,17 +114,38 @@ class Parts:
 
     def back_up(self, event: BackupMade) -> None:
         """Note a backup of every master under a key that enough shares brought back."""
-        running = self._ceremonies.require_running()
-        there = {number for key, number, _ in running.entered if key == event.key}
-        threshold = self._custody.secrets[str(event.key)].threshold
-        if len(there) < threshold:
-            raise Refused(
-                Control.QUORUM,
-                f"{len(there)} shares of {event.key} were entered; it takes {threshold}.",
-            )
+        running = self._brought_back(event.key)
         require(event.keys == self._keys.masters(), "A backup holds every master.")
         self._custody.keep(f"masters {event.key}", event.file)
-        self._ceremonies.change(running, backed_up=True)
+        self._ceremonies.change(running, carried=True)
+
+    def restore(self, event: MastersRestored) -> None:
+        """Note that masters are in a new token; what the backup did not have is lost."""
+        running = self._brought_back(event.key)
+        require(
+            event.key == running.used(BACKUP_KEK),
+            f"{running.used(BACKUP_KEK)} is the quorum that this is about.",
+        )
+        masters = self._keys.masters()
+        require(
+            of_site(DATA_PROTECTION) in event.keys and set(event.keys) <= set(masters),
+            "A restored site has at least the master that protects its data, and no unknown one.",
+        )
+        lost = self._keys.lost(event.keys)
+        require(event.lost == lost, f"Without the token that is lost: {', '.join(map(str, lost))}.")
+        self._keys.lose(lost)
+        self._ceremonies.change(running, carried=True)
+
+    def _brought_back(self, key: KeyRef) -> Running:
+        """Require that enough shares were entered in the open step to bring a key back."""
+        running = self._ceremonies.require_running()
+        there = {number for entered, number, _ in running.entered if entered == key}
+        threshold = self._custody.secrets[str(key)].threshold
+        if len(there) < threshold:
+            raise Refused(
+                Control.QUORUM, f"{len(there)} shares of {key} were entered; it takes {threshold}."
+            )
+        return running
 
     def retire_quorum(self, event: QuorumRetired) -> None:
         """Take the quorum out of use that stood before, once there is another backup."""

@@ -136,6 +136,11 @@ class Plan:
         return self.about is About.NEW_SITE
 
     @property
+    def restores(self) -> bool:
+        """Whether it goes on with a site whose HSM is lost."""
+        return any(step.action == "restore" for step in self.steps)
+
+    @property
     def minutes(self) -> int:
         """Return the time that the plan takes."""
         return sum(step.minutes for step in self.steps)

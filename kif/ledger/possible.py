@@ -20,6 +20,8 @@ from kif.ledger.events.ceremony import Role
 from kif.ledger.plan import About, Impossible, Plan, Step
 
 _OPERATORS = 2
+RESTORING = ("approve", "seal", "make-token", "restore", "replace-log-signer", "renew")
+"""How a plan begins that goes on with a site in a new HSM."""
 _OWNERS = {About.ISSUER: Owner.ISSUER, About.VENDOR: Owner.VENDOR}
 
 
@@ -32,6 +34,8 @@ def check(plan: Plan) -> None:
         )
     if plan.roles[Role.OPERATOR] < _OPERATORS:
         raise Impossible(("roles", "operator"), "A token is opened by two operators at least.")
+    if not plan.founds:
+        _check_restoring(plan)
     there, people = _at_the_beginning(plan), dict(plan.roles)
     for at, step in enumerate(plan.steps):
         place = ("steps", at)
@@ -53,7 +57,24 @@ def check(plan: Plan) -> None:
 
 
 def _at_the_beginning(plan: Plan) -> set[str]:
-    return set() if plan.founds else {SITE, PEOPLE, SEALED, CERTIFICATES}
+    if plan.founds:
+        return set()
+    return {SITE, PEOPLE} if plan.restores else {SITE, PEOPLE, SEALED, CERTIFICATES}
+
+
+def _check_restoring(plan: Plan) -> None:
+    """Require the one order in which a site goes on in a new HSM; until then nothing is signed."""
+    actions = tuple(step.action for step in plan.steps)
+    for at, action in enumerate(actions):
+        if not plan.restores and action in ("seal", "make-token"):
+            raise Impossible(
+                ("steps", at, "action"),
+                f"{_named(plan.steps[at], at)} is for a plan that makes a site, or restores one.",
+            )
+    if plan.restores and actions[: len(RESTORING)] != RESTORING:
+        raise Impossible(
+            ("steps",), f"A site is restored by {', '.join(RESTORING)}, in this order and at first."
+        )
 
 
 def _check_kind(plan: Plan, step: Step, at: int) -> None:

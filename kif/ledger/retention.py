@@ -9,11 +9,13 @@ from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import RETENTION
-from kif.formats.state import BatchState
+from kif.formats.state import BatchState, KeyState
 from kif.ledger.batch import Batch
 from kif.ledger.batches import Batches
 from kif.ledger.events.batch import BatchErased, BatchReceived, WindowErased
 from kif.ledger.keys import Keys
+
+_AGAIN, _FIRST_AGAIN = 100, 1_000_000
 
 
 class Retention:
@@ -25,11 +27,12 @@ class Retention:
     def received(self, event: BatchReceived, now: datetime) -> None:
         """Take a batch under the key of its window, which its first batch brings."""
         self._batches.received(event)
-        if event.retention != window(event.issuer, now):
+        expected = self.window(event.issuer, now)
+        if event.retention != expected:
             raise Refused(
                 Control.RETENTION,
-                f"A batch of {event.issuer} is kept under {window(event.issuer, now)} now, not "
-                f"under {event.retention}.",
+                f"A batch of {event.issuer} is kept under {expected} now, not under "
+                f"{event.retention}.",
             )
         self._keys.retained(event.retention, event.derived)
 
@@ -43,7 +46,7 @@ class Retention:
         """Erase every batch of a window that is over, once they are all closed."""
         key = event.key
         self._keys.require(key)
-        if key.purpose != RETENTION or key.version >= _month(now):
+        if key.purpose != RETENTION or month_of(key) >= _month(now):
             raise Refused(
                 Control.RETENTION,
                 f"{key} is not the retention key of a window that is over; a window ends with its "
@@ -61,14 +64,28 @@ class Retention:
         for batch in there:
             self._batches.put(replace(batch, state=BatchState.ERASED))
 
+    def window(self, issuer: str, now: datetime) -> KeyRef:
+        """Return the retention key for what an issuer sends now: one a month, in UTC.
+
+        When that was lost with its token, the month has another one: YYYYMM and two more digits.
+        """
+        month = _month(now)
+        again = range(month * _AGAIN + 1, (month + 1) * _AGAIN)
+        for version in (month, *again):
+            key = KeyRef(issuer, RETENTION, version)
+            entry = self._keys.known.get(key)
+            if entry is None or entry.state is not KeyState.DESTROYED:
+                return key
+        raise Refused(Control.RETENTION, f"There is no retention key left for {issuer} in {month}.")
+
     def of_window(self, key: KeyRef) -> list[Batch]:
         """Return the batches under a retention key."""
         return [each for each in self._batches.known.values() if each.retention == str(key)]
 
 
-def window(issuer: str, now: datetime) -> KeyRef:
-    """Return the retention key for what an issuer sends now: one a month, in UTC."""
-    return KeyRef(issuer, RETENTION, _month(now))
+def month_of(key: KeyRef) -> int:
+    """Return the month of a retention key, YYYYMM: its version, or what that begins with."""
+    return key.version if key.version < _FIRST_AGAIN else key.version // _AGAIN
 
 
 def _month(now: datetime) -> int:

@@ -49,8 +49,8 @@ class Running:
     """The custodians who opened the security officer's PIN last."""
     moved: tuple[str, ...] = ()
     """Who was appointed or released in the open step."""
-    backed_up: bool = False
-    """Whether the open step has made its backup."""
+    carried: bool = False
+    """Whether the open step has carried every master out of the token, or into it."""
     attested: tuple[str, ...] = ()
     head: Head = (0, "")
     """What was attested."""

@@ -224,6 +224,7 @@ class State:
             of_custody.QuorumMade: lambda e, _: parts.make_quorum(e),
             of_custody.ShareEntered: lambda e, _: parts.enter_share(e),
             of_custody.BackupMade: lambda e, _: parts.back_up(e),
+            of_custody.MastersRestored: lambda e, _: parts.restore(e),
             of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
             of_ceremony.PersonReleased: lambda e, _: self._released(e),
             of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),

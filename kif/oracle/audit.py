@@ -57,10 +57,14 @@ def _log_of(home: Home) -> Iterator[tuple[Transaction, str]]:
     store = read_store(home.database)
     try:
         with store.reading() as tx:
-            own = tx.session.scalars(select(Site.log_verifier)).first() or ""
-            yield tx, own
+            yield tx, verifier_of(tx)
     finally:
         store.close()
+
+
+def verifier_of(tx: Transaction) -> str:
+    """Return the log's first key, as the database has it."""
+    return tx.session.scalars(select(Site.log_verifier)).first() or ""
 
 
 @dataclass

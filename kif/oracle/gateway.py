@@ -23,7 +23,6 @@ from kif.hsm.envelope import ContentKey, unwrap_content_key
 from kif.hsm.form import derived_check_value
 from kif.ledger.binding import BoundRecord, root_over, sealed_digest
 from kif.ledger.events.batch import BatchReceived, FileRefused
-from kif.ledger.retention import window
 from kif.ledger.state import State
 from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
@@ -103,7 +102,7 @@ class Gateway:
         self, new: str, file: ReceivedFile, name: str, content: str, again: bool, step: Step
     ) -> BatchView:
         step.state.batches.require_new(file.issuer, new, name, content)
-        batch = self._keyed(new, window(file.issuer, step.now))
+        batch = self._keyed(new, step.state.retention.window(file.issuer, step.now))
         rows = [self._row(batch, file.issuer, *card) for card in enumerate(file.cards, start=1)]
         repeated = repeated_cards(step.session, file.issuer, [row["pseudonym"] for row in rows])
         if repeated and not again:

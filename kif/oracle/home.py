@@ -57,6 +57,10 @@ class Home:
         """The record of a genesis that is not closed."""
         return self.attempts / "standing.jsonl"
 
+    def restoring(self, size: int) -> Path:
+        """Return where the record of a restore is, before it goes on with a log of this size."""
+        return self.attempts / f"restoring-{size}.jsonl"
+
     @property
     def database(self) -> Path:
         """The embedded database."""

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
-
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import SITE
@@ -26,6 +24,7 @@ from kif.ledger.events.site import ClockCorrected, KeysChecked, TokenOpened
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.note import NoteSigner
 from kif.ledger.tail import Tail
+from kif.oracle.audit import verifier_of
 from kif.oracle.cache import require_tables
 from kif.oracle.ceremony import Ceremonies
 from kif.oracle.chip import Chip
@@ -51,7 +50,6 @@ from kif.oracle.succession import Succession
 from kif.oracle.supervision import Supervision
 from kif.oracle.views import key_views
 from kif.store.engine import Store, open_store
-from kif.store.models import Site
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ def _opened(home: Home, pin: Secret, officer: Officer | None) -> Token:
 def _follow(store: Store, keys: KeyRing, head: Head, *, comparing: bool) -> tuple[Tail, int]:
     """Return the log's end, and how many entries had to be admitted to get there."""
     with store.reading() as tx:
-        verifier = tx.session.scalars(select(Site.log_verifier)).first() or ""
+        verifier = verifier_of(tx)
         tail, followed = log_at_rest(tx.ledger, verifier, keys.protection, head)
         if comparing:
             require_tables(tx.session, tail.state, verifier, whole=False)

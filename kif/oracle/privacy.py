@@ -20,6 +20,7 @@ from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchErased, WindowErased
+from kif.ledger.retention import month_of
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
@@ -79,14 +80,17 @@ class Privacy:
 def windows_of(state: State, now: datetime) -> list[WindowView]:
     """Return every window of a state, oldest first."""
     keys = [key for key in state.keys.known if key.purpose == RETENTION]
-    return [_window(state, key, now) for key in sorted(keys, key=lambda k: (k.version, k.owner))]
+    return [
+        _window(state, key, now)
+        for key in sorted(keys, key=lambda k: (month_of(k), k.owner, k.version))
+    ]
 
 
 def _window(state: State, key: KeyRef, now: datetime) -> WindowView:
     batches = state.retention.of_window(key)
     still = sum(each.id in state.batches.jobs for each in batches)
     kept = state.keys.require(key).state is not KeyState.DESTROYED
-    end = _months_after(key.version, KEPT_MONTHS + 1)
+    end = _months_after(month_of(key), KEPT_MONTHS + 1)
     due = kept and end <= now.astimezone(UTC).date()
     return WindowView(key, len(batches), still, end, due=due, erased=not kept)
 

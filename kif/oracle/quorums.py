@@ -35,6 +35,7 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
+from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.home import kept, put, sync
@@ -90,7 +91,7 @@ class Quorums:
         expected = self._quorum(key).check_values[number - 1]
         loaded = load_share(self.desk.keys.token, share)
         try:
-            _require_right(derived_check_value(loaded) == expected, key, number)
+            require_share(derived_check_value(loaded) == expected, key, number)
             event = ShareEntered(person, key, number)
             self.desk.record.write(lambda step: step.record(event))
         except BaseException:
@@ -144,32 +145,52 @@ class Quorums:
             share.destroy()
         self._shares.clear()
 
-    def _require_kept(self, what: str, key: KeyRef, content: bytes) -> None:
-        """Require that a public file is the one that was made (QUORUM)."""
-        with self.desk.record.deciding() as state:
-            expected = state.custody.files.get(f"{what} {key}")
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise CheckFailed(
-                Control.QUORUM,
-                f"{kept(self.folder, what, key)} is not the file that was made: its SHA-256 is not "
-                "the one on the record. Restore it from a copy: it is not secret.",
-            )
-
     def _quorum(self, key: KeyRef) -> Quorum:
-        path = kept(self.folder, "quorum", key)
-        try:
-            content = path.read_bytes()
-            self._require_kept("quorum", key, content)
-            return _decoded(json.loads(content))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise CheckFailed(
-                Control.QUORUM,
-                f"The public file of the quorum, {path}, is not there or not readable. Restore it "
-                "from a copy: it is not secret.",
-            ) from None
+        with self.desk.record.deciding() as state:
+            return read_quorum(self.folder, key, state)
 
 
-def _require_right(right: bool, key: KeyRef, number: int) -> None:
+def read_quorum(folder: Path, key: KeyRef, state: State) -> Quorum:
+    """Read the public file of a quorum, which is the one on the record (QUORUM)."""
+    return _decoded(_read(folder, "quorum", key, state))
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A master in a backup."""
+
+    key: KeyRef
+    algorithm: Algorithm
+    blob: bytes
+
+
+def read_backup(folder: Path, key: KeyRef, state: State) -> list[Wrapped]:
+    """Read the backup under the key of a quorum, which is the one on the record (QUORUM)."""
+    return [
+        Wrapped(
+            KeyRef.parse(each["key"]),
+            Algorithm(each["algorithm"]),
+            bytes.fromhex(each["wrapped"]),
+        )
+        for each in _read(folder, "masters", key, state)["keys"]
+    ]
+
+
+def _read(folder: Path, what: str, key: KeyRef, state: State) -> dict[str, Any]:
+    path = kept(folder, what, key)
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != state.custody.files.get(f"{what} {key}"):
+        raise CheckFailed(
+            Control.QUORUM,
+            f"{path} is not there, or not the file that was made: its SHA-256 is not the one on "
+            "the record. Restore it from a copy: it is not secret.",
+        )
+    fields: dict[str, Any] = json.loads(content)
+    return fields
+
+
+def require_share(right: bool, key: KeyRef, number: int) -> None:
+    """Require that a share is the one of its custodian. Raises ``BadInput`` (QUORUM)."""
     if not right:
         raise BadInput(
             Control.QUORUM,

@@ -54,7 +54,6 @@ from kif.ledger.events.card import (
 from kif.ledger.jobs import Jobs
 from kif.ledger.journal import Journal
 from kif.ledger.note import sign_checkpoint
-from kif.ledger.retention import window
 from kif.oracle.audit import audit
 from kif.oracle.chip import LEASE
 from kif.oracle.group import Step
@@ -82,7 +81,7 @@ class Builder:
     @property
     def kept(self) -> tuple[KeyRef, str]:
         """This month's retention key, and its check value."""
-        key = window(ISSUER, now())
+        key = self.record.tail.state.retention.window(ISSUER, now())
         return key, self.record.tail.state.keys.known[key].derived or ""
 
     def batch(self) -> None:

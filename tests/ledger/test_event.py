@@ -49,6 +49,7 @@ from kif.ledger.events.ceremony import (
 )
 from kif.ledger.events.custody import (
     BackupMade,
+    MastersRestored,
     Medium,
     OfficerOpened,
     QuorumMade,
@@ -122,6 +123,7 @@ def every_kind() -> dict[str, Event]:
         OfficerOpened(("custodian-1", "custodian-2")),
         PersonReleased(BY, "operator-3", Role.OPERATOR),
         QuorumRetired(BY, KEK),
+        MastersRestored(BY, KEK, (MASTER,), ()),
         LogSignerReplaced(
             BY, KeyRef("site", "log-signer", 2), bytes(32), '{"succeed":"x"}', BY, ("A", "B")
         ),
@@ -223,6 +225,8 @@ FREE = {
     ("ceremony-resumed", "undone"),
     ("log-signer-replaced", "people"),
     ("backup-made", "keys"),
+    ("masters-restored", "keys"),
+    ("masters-restored", "lost"),
     ("key-generated", "kcv"),  # null where there is none
     ("key-generated", "public_key"),
     ("token-made", "make"),  # what a device says of itself

@@ -61,6 +61,18 @@ class ShareEntered(Event, kind="share-entered"):
 
 
 @dataclass(frozen=True)
+class MastersRestored(Event, kind="masters-restored"):
+    """Masters came out of a backup into a new token, with the check values that they had."""
+
+    by: Openers
+    key: Key
+    """The quorum's."""
+    keys: KeysIfAny
+    lost: KeysIfAny
+    """What the backup did not have: it was only in the token that is lost."""
+
+
+@dataclass(frozen=True)
 class QuorumRetired(Event, kind="quorum-retired"):
     """A quorum's key is never brought back again: its public file and its backup are destroyed."""
 
