@@ -21,12 +21,14 @@ from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.ceremony.seal import unseal
+from kif.compliance.keys import key_lives
 from kif.formats import canonical
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.secret import Secret
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
+from kif.ledger.event import Entry
 from kif.ledger.genesis import USER_PIN
 from kif.ledger.plan import Plan
 from kif.oracle.home import Home
@@ -76,6 +78,20 @@ class TestSite:
         """Approve a batch's release as a person."""
         statement, signature = self.signed_release(oracle, batch, person)
         return oracle.supervision.approve_release(batch, person, statement, signature)
+
+
+def require_lives_told(site: TestSite) -> None:
+    """Require that what compliance tells of each key is what the state machine says."""
+    with site.oracle() as oracle, oracle.ceremonies.desk.record.reading() as (state, tx):
+        lives = key_lives(map(Entry.decode, tx.ledger.leaves()))
+        told = {
+            key: (life.state_at(None), life.usage, life.algorithm, life.kcv, life.public_key)
+            for key, life in lives.items()
+        }
+        assert told == {
+            key: (each.state, each.usage, each.algorithm, each.kcv, each.public_key)
+            for key, each in state.keys.known.items()
+        }
 
 
 def rehearsing_people(folder: Path) -> RehearsalPeople:

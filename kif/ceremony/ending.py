@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from kif.ceremony.people import People, until_right
+from kif.formats import canonical
 from kif.formats.error import KifError
+from kif.formats.words import aloud
 from kif.ledger.approval import CEREMONY
 
 Verify = Callable[[str, bytes, str], None]
@@ -34,6 +36,10 @@ class Ending:
     ) -> Ending:
         """Have each person sign the statement, three times at most. Raises the last slip."""
         people.tell(f"Everyone signs {what}: {statement.decode()}")
+        fields = canonical.decode(statement)
+        for name, told in (("root", "root of the log"), ("public_key", "the new key")):
+            if name in fields:
+                people.tell(f"  Read aloud, {told}: {aloud(fields[name])}")
         ending = cls()
         for name in names:
             sign = partial(ending._sign, people, name, statement, verify)

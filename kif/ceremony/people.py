@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.ledger.events.custody import Medium
@@ -51,7 +52,7 @@ class People(Protocol):
         Raises ``BadInput`` (COMPONENT) when it can't be read as one.
         """
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
         """Have a custodian keep a share, alone and unseen; return what it is kept on.
 
         Raises ``BadInput`` (QUORUM) when it could not be kept.

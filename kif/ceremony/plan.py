@@ -13,6 +13,7 @@ import yaml
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.words import aloud
 from kif.ledger.plan import Impossible, Place, Plan, Step
 from kif.ledger.possible import check
 
@@ -109,6 +110,7 @@ def in_words(plan: Plan) -> str:
             *materials,
             *steps,
             f"  SHA-256 of the plan: {plan.digest}",
+            f"  Read aloud: {aloud(plan.digest)}",
         )
     )
 

@@ -25,6 +25,7 @@ from kif.ceremony.people import Appointment, Component
 from kif.ceremony.restoring import restore_site
 from kif.ceremony.seal import holders, unseal
 from kif.ceremony.share import read_share, write_share
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK
 from kif.formats.secret import Secret
@@ -80,7 +81,7 @@ class RehearsalPeople:
         self.listener(f"  ({person}, alone, enters component {number} of {key}.)")
         return self.sheets(key)[number - 1]
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
         """Keep the share in a file of the person's, under the TEST passphrase."""
         self.listener(f"  ({person}, alone, keeps share {number} of {key}.)")
         passphrase = self.passphrase(person, str(key))

@@ -8,6 +8,7 @@ from functools import partial
 from kif.ceremony.people import until_right
 from kif.ceremony.scene import Scene
 from kif.formats.error import BadInput
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK
 from kif.formats.secret import Secret
@@ -19,11 +20,14 @@ def make_quorum(scene: Scene) -> None:
     key = scene.running.key(BACKUP_KEK)
     quorums, custodians = scene.desk.quorums, scene.running.of_role(Role.CUSTODIAN)
     for number, person in enumerate(custodians, start=1):
-        share = quorums.draw()
+        drawn = quorums.draw(number)
 
-        def keep(person: str = person, number: int = number, share: Secret = share) -> None:
-            medium = scene.people.give_share(person, key, number, share)
-            kcv = quorums.give(key, person, number, medium, share)
+        def keep(
+            person: str = person, number: int = number, drawn: tuple[Secret, Kcv] = drawn
+        ) -> None:
+            share, kcv = drawn
+            medium = scene.people.give_share(person, key, number, share, kcv)
+            quorums.give(key, person, number, medium, kcv)
             scene.people.tell(f"Share {number} of {key}: check value {kcv}.")
 
         until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))

@@ -29,6 +29,7 @@ from kif.console.terminal import TerminalPeople
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.words import aloud
 from kif.ledger.form import write_time
 from kif.ledger.plan import About, Plan
 from kif.oracle.audit import audit, state_of
@@ -53,7 +54,8 @@ def check(plan: Path) -> None:
     click.echo(
         f"The plan '{checked.ceremony}' is possible: {len(checked.steps)} steps, "
         f"{checked.minutes} minutes, {roles}.\n"
-        f"Digest (SHA-256): {checked.digest}"
+        f"Digest (SHA-256): {checked.digest}\n"
+        f"Read aloud: {aloud(checked.digest)}"
     )
 
 

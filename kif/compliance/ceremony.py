@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kif.compliance.ceremonies import Ceremonies, Outcome, Told
 from kif.compliance.document import Code, Document, Heading, Paragraph, Part, Table, in_groups
+from kif.formats.words import aloud
 from kif.ledger.approval import fingerprint
 from kif.ledger.event import Entry, Event, fields_of
 from kif.ledger.events.ceremony import (
@@ -77,6 +78,7 @@ def _parts(told: Told, ceremonies: Ceremonies) -> Iterator[Part]:
         f"Plan by {told.plan.author}, reviewed by {told.plan.approver}. SHA-256 of the plan:"
     )
     yield Code(in_groups(told.plan.digest))
+    yield Paragraph(f"Read aloud: {aloud(told.plan.digest)}")
     yield Heading("Who took part")
     yield Table(
         ("name", "role", "reports to", "key (SHA-256 of the public key)"),

@@ -22,11 +22,19 @@ from kif.ledger.events.ceremony import (
     CeremonyResumed,
     GenesisBegun,
     KeyGenerated,
+    LogSignerReplaced,
 )
+from kif.ledger.events.custody import MastersRestored, QuorumMade, QuorumRetired, ShareGiven
 from kif.ledger.events.key import ComponentEntered, KeyFormed, KeyStateChanged
+from kif.ledger.keys import superseded
 from kif.ledger.plan import Plan
 
-GENERATED, COMPONENTS = "generated", "components"
+GENERATED, COMPONENTS, QUORUM = "generated", "components", "quorum"
+_MADE = {
+    GENERATED: "it was generated in the HSM",
+    COMPONENTS: "it was made of components",
+    QUORUM: "the shares of a quorum give it",
+}
 _KINDS = (
     BatchReceived,
     WindowErased,
@@ -39,6 +47,11 @@ _KINDS = (
     GenesisBegun,
     KeyFormed,
     KeyStateChanged,
+    LogSignerReplaced,
+    MastersRestored,
+    QuorumMade,
+    QuorumRetired,
+    ShareGiven,
 )
 _MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _KINDS).encode())
 
@@ -111,10 +124,21 @@ class _Told:
         event = entry.event
         match event:
             case KeyGenerated():
-                self._begin(entry, event.key, event, event.kcv, event.public_key, GENERATED)
+                made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
+                self._begin(entry, event.key, GENERATED, *made)
             case KeyFormed():
-                self._begin(entry, event.key, event, event.kcv, None, COMPONENTS)
+                made = (event.usage, event.algorithm, event.kcv, event.derived, None)
+                self._begin(entry, event.key, COMPONENTS, *made)
                 self.lives[event.key].valid_until = event.valid_until
+            case QuorumMade():
+                kind = _kind(event.key)
+                self._begin(entry, event.key, QUORUM, *kind, event.kcv, None, None)
+            case LogSignerReplaced():
+                public = event.public_key.hex()
+                for key in self._in_use_before(event.key):
+                    self._move(entry, key, KeyState.DESTROYED, f"{event.key} signs the log")
+                self._begin(entry, event.key, GENERATED, *_kind(event.key), None, None, public)
+                self._move(entry, event.key, KeyState.ACTIVE, "everyone signed which key it is")
             case BatchReceived() if event.retention not in self.lives:
                 self._retain(entry, event)
             case GenesisBegun() | CeremonyBegun():
@@ -123,10 +147,17 @@ class _Told:
                 self._entered = {}
                 for key in event.undone:
                     del self.lives[key]
-            case ComponentEntered():
+            case QuorumRetired():
+                self._move(entry, event.key, KeyState.DESTROYED, "another quorum came after it")
+            case MastersRestored():
+                for key in event.lost:
+                    self._move(entry, key, KeyState.DESTROYED, "it was lost with its HSM")
+            case ComponentEntered() | ShareGiven():
                 self._entered.setdefault(event.key, []).append(event.person)
             case CeremonyClosed():
-                self._move_all(entry, KeyState.ACTIVE, "its ceremony was closed")
+                for new in self._move_all(entry, KeyState.ACTIVE, "its ceremony was closed"):
+                    for key in superseded(new, self._in_use_before(new)):
+                        self._move(entry, key, KeyState.DESTROYED, f"{new} came after it")
             case CeremonyAborted():
                 self._move_all(entry, KeyState.DESTROYED, event.reason or "its ceremony ended")
             case KeyStateChanged():
@@ -138,46 +169,56 @@ class _Told:
         self,
         entry: Entry,
         key: KeyRef,
-        event: KeyGenerated | KeyFormed,
-        kcv: str | None,
-        public_key: str | None,
         origin: str,
+        usage: str,
+        algorithm: str,
+        kcv: str | None,
+        derived: str | None,
+        public_key: str | None,
     ) -> None:
-        self.lives[key] = KeyLife(
-            key,
-            event.usage,
-            event.algorithm,
-            kcv,
-            event.derived,
-            public_key,
-            origin,
-            self._ceremony,
-            tuple(self._entered.get(key, ())),
-        )
-        self._move(
-            entry,
-            key,
-            KeyState.PRE_ACTIVE,
-            f"it was made of {origin}" if origin == COMPONENTS else "it was generated in the HSM",
-        )
+        entered = tuple(self._entered.get(key, ()))
+        made = (usage, algorithm, kcv, derived, public_key)
+        self.lives[key] = KeyLife(key, *made, origin, self._ceremony, entered)
+        self._move(entry, key, KeyState.PRE_ACTIVE, _MADE[origin])
+
+    def _in_use_before(self, key: KeyRef) -> list[KeyRef]:
+        """Return the older active keys of an owner and purpose, newest first."""
+        older = [
+            other
+            for other, life in self.lives.items()
+            if (other.owner, other.purpose) == (key.owner, key.purpose)
+            and other.version < key.version
+            and life.state_at(None) is KeyState.ACTIVE
+        ]
+        return sorted(older, reverse=True)
 
     def _retain(self, entry: Entry, event: BatchReceived) -> None:
-        row = purpose_of(event.retention)
-        (algorithm,) = row.algorithms
+        kind = _kind(event.retention)
         self.lives[event.retention] = KeyLife(
-            event.retention, row.usage, algorithm, None, event.derived, None, GENERATED, ""
+            event.retention, *kind, None, event.derived, None, GENERATED, ""
         )
         why = "the first batch of its window was received"
         self._move(entry, event.retention, KeyState.ACTIVE, why)
 
-    def _move_all(self, entry: Entry, to: KeyState, why: str) -> None:
-        for key, life in self.lives.items():
-            if life.state_at(None) is KeyState.PRE_ACTIVE:
-                self._move(entry, key, to, why)
+    def _move_all(self, entry: Entry, to: KeyState, why: str) -> list[KeyRef]:
+        """Move every key that a ceremony made; return them."""
+        made = [
+            key for key, life in self.lives.items() if life.state_at(None) is KeyState.PRE_ACTIVE
+        ]
+        for key in made:
+            self._move(entry, key, to, why)
+        return made
 
     def _move(self, entry: Entry, key: KeyRef, to: KeyState, why: str) -> None:
         step = KeyStep(entry.time, to, _people(entry.event), why, entry.index)
         self.lives[key].steps.append(step)
+
+
+def _kind(key: KeyRef) -> tuple[str, str]:
+    """Return usage and algorithm of a key whose purpose has one."""
+    row = purpose_of(key)
+    (algorithm,) = row.algorithms
+    return row.usage, algorithm
 
 
 def _people(event: Event) -> tuple[str, ...]:

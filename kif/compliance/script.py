@@ -15,6 +15,7 @@ from kif.compliance.document import (
     Ticks,
     in_groups,
 )
+from kif.formats.words import aloud
 from kif.ledger.plan import Plan, Step
 
 _COPIES = (
@@ -34,6 +35,7 @@ def script_of(plan: Plan) -> Document:
 def _parts(plan: Plan) -> Iterator[Part]:
     yield Paragraph("SHA-256 of the plan. It is the same on the screen, or nobody signs:")
     yield Code(in_groups(plan.digest))
+    yield Paragraph(f"Read aloud: {aloud(plan.digest)}")
     yield Table(
         ("date", "place", "site, issuer or vendor", "begins", "ends"), (("", "", "", "", ""),)
     )

@@ -53,7 +53,7 @@ def to_html(document: Document) -> str:
 
 def to_pdf(document: Document) -> bytes:
     """Return sheets of A4, each with its number; the same document gives the same bytes."""
-    _have_fonts()
+    have_fonts()
     out = io.BytesIO()
     sheets = SimpleDocTemplate(
         out,
@@ -82,7 +82,8 @@ def to_pdf(document: Document) -> bytes:
     return out.getvalue()
 
 
-def _have_fonts() -> None:
+def have_fonts() -> None:
+    """Make the fonts known that everything is set in. Raises ``DeviceFailed`` without them."""
     try:
         for name, file in _FACES.items():
             if name not in pdfmetrics.getRegisteredFontNames():

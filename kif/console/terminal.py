@@ -14,8 +14,11 @@ from kif.ceremony.destination import Destination
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import SHORTEST, holders, unseal
 from kif.ceremony.share import read_share, write_share
+from kif.console.sheet import ShareSheet
+from kif.console.writing import ask_written, read_back, send_to_printer, write_by_hand
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.text import is_name
@@ -100,17 +103,31 @@ class TerminalPeople:
         click.clear()
         return Component(value, check)
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret) -> Medium:
-        """Ask for a file on a medium of the custodian's own, and a passphrase; clear the screen."""
+    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
+        """Ask what to keep the share on; from paper it is read back. Then clear the screen."""
         click.echo(f"\n{person} alone: share {number} of {key}. Everyone else looks away.")
-        path = click.prompt("  new file on a medium of your own", type=click.Path(path_type=Path))
-        write_share(path, key, number, share, self.passphrase(person, str(key)))
+        way = click.prompt("  keep it in a", type=click.Choice(["file", "print", "hand"]))
+        if way == "file":
+            path = click.prompt(
+                "  new file on a medium of your own", type=click.Path(path_type=Path)
+            )
+            write_share(path, key, number, share, self.passphrase(person, str(key)))
+            click.clear()
+            return Medium.FILE
+        if way == "print":
+            send_to_printer(ShareSheet(person, key, number, kcv).to_pdf(share))
+        else:
+            write_by_hand(share)
+        read_back(key, number, share)
         click.clear()
-        return Medium.FILE
+        return Medium.PAPER
 
     def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
-        """Ask for the file and its passphrase."""
+        """Ask for the file and its passphrase, or for the words."""
         click.echo(f"\n{person} alone: share {number} of {key}.")
+        way = click.prompt("  it is on", type=click.Choice(["file", "paper"]))
+        if way == "paper":
+            return ask_written(key, number)
         path = click.prompt("  file of the share", type=click.Path(path_type=Path))
         typed = click.prompt("  passphrase", hide_input=True)
         return read_share(path, key, number, Secret.of_text(typed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -127,9 +127,8 @@ class Keys:
     def supersede(self, keys: Iterable[KeyRef]) -> None:
         """End the pairs of the site after which these came, except one beside that is kept."""
         for key in keys:
-            if key.purpose in _KEPT_BESIDE:
-                for other in self.in_use_before(key)[_KEPT_BESIDE[key.purpose] :]:
-                    self.erased(other)
+            for other in superseded(key, self.in_use_before(key)):
+                self.erased(other)
 
     def in_use_before(self, key: KeyRef) -> list[KeyRef]:
         """Return the older active keys of an owner and purpose, newest first."""
@@ -325,6 +324,11 @@ class Keys:
             )
             for key, usage, algorithm, kcv, derived, public, state, until in fields
         }
+
+
+def superseded(key: KeyRef, older: Sequence[KeyRef]) -> Sequence[KeyRef]:
+    """Return which of the older ones in use, newest first, end when a key becomes active."""
+    return older[_KEPT_BESIDE[key.purpose] :] if key.purpose in _KEPT_BESIDE else ()
 
 
 def _expired(key: KeyRef, until: datetime) -> Refused:

@@ -51,18 +51,16 @@ class Quorums:
     _shares: dict[int, Key] = field(default_factory=dict)
     """The shares that are loaded, by the custodian's number."""
 
-    def draw(self) -> Secret:
-        """Return a new share (32 bytes), drawn in the HSM."""
-        return Secret(self.desk.keys.token.random(SHARE))
+    def draw(self, number: int) -> tuple[Secret, Kcv]:
+        """Draw a new share (32 bytes) in the HSM and load it; return it with its check value."""
+        share = Secret(self.desk.keys.token.random(SHARE))
+        self._shares[number] = load_share(self.desk.keys.token, share)
+        return share, derived_check_value(self._shares[number])
 
-    def give(self, key: KeyRef, person: str, number: int, medium: Medium, share: Secret) -> Kcv:
-        """Load a share that its custodian keeps; return its check value."""
-        loaded = load_share(self.desk.keys.token, share)
-        kcv = derived_check_value(loaded)
+    def give(self, key: KeyRef, person: str, number: int, medium: Medium, kcv: Kcv) -> None:
+        """Record that a share which was drawn is kept by its custodian."""
         event = ShareGiven(person, key, number, medium, str(kcv))
         self.desk.record.write(lambda step: step.record(event))
-        self._shares[number] = loaded
-        return kcv
 
     def make(self, key: KeyRef, threshold: int) -> Kcv:
         """Make the key of the shares that were given; return its check value.

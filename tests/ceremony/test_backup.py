@@ -33,7 +33,15 @@ from kif.oracle.quorums import _decoded
 from kif.store.engine import open_store
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.killing import killed_at
-from tests.site import ISSUER, OPERATORS, TestSite, make_bare_site, make_site, shipped
+from tests.site import (
+    ISSUER,
+    OPERATORS,
+    TestSite,
+    make_bare_site,
+    make_site,
+    require_lives_told,
+    shipped,
+)
 
 KEK = of_site("backup-kek")
 CUSTODIANS = ("custodian-1", "custodian-2")
@@ -208,4 +216,5 @@ def test_a_backup_that_is_killed_anywhere_goes_on_at_its_step(
     with site.oracle() as oracle:
         (view,) = (each for each in oracle.custody.inventory() if each.key == KEK)
     assert view.kcv == str(quorum.kcv)
+    require_lives_told(site)
     audit(site.home)

@@ -24,7 +24,7 @@ from kif.simulator.issuer import TestIssuer
 from tests.ceremony.test_succession import verifier
 from tests.cli.kif import kif
 from tests.killing import killed_at
-from tests.site import ISSUER, TestSite, make_bare_site, shared_issuer, shipped
+from tests.site import ISSUER, TestSite, make_bare_site, require_lives_told, shared_issuer, shipped
 
 
 def renew(site: TestSite) -> tuple[KeyRef, ...]:
@@ -73,6 +73,7 @@ def test_files_to_the_recipient_before_are_taken_until_the_next_renewal(tmp_path
         assert received(oracle, issuer, third, 74).count == 1
         with pytest.raises(BadInput, match="none of which is this bureau"):
             received(oracle, issuer, first, 75)
+    require_lives_told(site)
     audit(site.home)
     assert kif(site.home.path, "issuer", "recipient").out == third
     assert kif(site.home.path, "issuer", "recipient", "--verifier", verifier(site)).out == third

@@ -44,6 +44,7 @@ from tests.site import (
     make_site,
     received_file,
     released_batch,
+    require_lives_told,
     shipped,
 )
 
@@ -130,6 +131,7 @@ def test_a_site_goes_on_in_another_hsm(tmp_path: Path) -> None:
         windows = [str(each.key) for each in oracle.privacy.windows()]
     assert windows == [f"{ISSUER}/retention/{month}", f"{ISSUER}/retention/{month}01"]
     assert held(site, "share-drill") == ()
+    require_lives_told(site)
     audit(site.home, first)
 
 

@@ -24,7 +24,7 @@ from kif.oracle.audit import audit
 from kif.store.engine import open_store
 from kif.store.models import Site
 from tests.killing import killed_at
-from tests.site import TestSite, make_bare_site, shipped
+from tests.site import TestSite, make_bare_site, require_lives_told, shipped
 
 SECOND = KeyRef("site", "log-signer", 2)
 
@@ -80,6 +80,7 @@ def test_the_log_is_followed_from_its_first_key_to_the_newest(tmp_path: Path) ->
         open_checkpoint(notes(site)[last], first)
     with site.oracle() as oracle:
         assert oracle.ceremonies.standing() is None
+    require_lives_told(site)
 
 
 @pytest.mark.control("KIF-LOG-03")

@@ -205,7 +205,7 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "a step without its backup": (
         lambda: at_step(BACKUP, entered(1), entered(2)),
         lambda: StepDone(5),
-        "the backup is not made",
+        "the masters are not carried over",
     ),
     "a backup of shares that were entered before an interruption": (
         lambda: at_step(BACKUP, entered(1), entered(2), CeremonyResumed(5, ())),

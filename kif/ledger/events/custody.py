@@ -14,6 +14,7 @@ class Medium(StrEnum):
     """What a share is kept on."""
 
     FILE = "file"
+    PAPER = "paper"
 
 
 Number = Annotated[int, number(1, 20)]
