@@ -11,6 +11,7 @@ from functools import partial
 
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
+from kif.ceremony.keeping import change_key, declare_compromise
 from kif.ceremony.people import until_right
 from kif.ceremony.replacing import NEXT_SIGNER
 from kif.ceremony.scene import Scene
@@ -88,5 +89,7 @@ ACTS: dict[str, Act] = {
     "reseal": reseal,
     "replace-log-signer": _replace_log_signer,
     "renew": _renew,
+    "change-key": change_key,
+    "declare-compromise": declare_compromise,
     "close": _close,
 }

@@ -23,16 +23,19 @@ from kif.ledger.plan import Plan, Step
 from kif.oracle.ceremony import Ceremonies
 
 
-def hold(desk: Ceremonies, plan: Plan, subject: str, people: People) -> tuple[KeyRef, ...]:
+def hold(
+    desk: Ceremonies, plan: Plan, subject: str, people: People, named: KeyRef | None = None
+) -> tuple[KeyRef, ...]:
     """Hold a ceremony to its end; return the keys that it made, which are active then.
 
-    Raises ``Refused`` (CUSTODIANS) when the site has not as many people as the plan needs.
+    ``named`` is the key that it is about, for a plan that has one named. Raises ``Refused``
+    (CUSTODIANS) when the site has not as many people as the plan needs.
     """
     custodians, witnesses = (
         taking_part(desk.of_role(role), plan, role, people)
         for role in (Role.CUSTODIAN, Role.WITNESS)
     )
-    desk.begin(plan, subject, custodians, witnesses)
+    desk.begin(plan, subject, custodians, witnesses, named)
     return go_on(desk, people)
 
 

@@ -46,6 +46,9 @@ class People(Protocol):
     def leaving(self, role: str, names: Sequence[str]) -> str:
         """Ask who of these people of a role is released."""
 
+    def reason(self) -> str:
+        """Ask why what comes next is done; it stands on the record."""
+
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Have a custodian enter the n-th component of a key (from 1), alone and unseen.
 

@@ -76,6 +76,10 @@ class RehearsalPeople:
         """Release the last of them."""
         return names[-1]
 
+    def reason(self) -> str:
+        """Say that it is a rehearsal."""
+        return "This is a rehearsal."
+
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Read the component from the owner's TEST sheet."""
         self.listener(f"  ({person}, alone, enters component {number} of {key}.)")
@@ -146,7 +150,12 @@ def rehearse(
         hold_genesis(home, load("genesis"), _SITE, silent)
         if BACKUP_KEK in plan.used():
             _hold(home, load("backup"), certificate, silent)
-        if plan.restores:
+        if plan.names_key:
+            vendor = load("vendor-keys")
+            drawn = replace(silent, sheets=_drawn(vendor))
+            (named,) = _hold(home, vendor, certificate, drawn)
+            _hold(home, plan, certificate, people, named)
+        elif plan.restores:
             shutil.rmtree(home.site / "token")
             restore_site(home, plan, people)
         else:
@@ -155,8 +164,12 @@ def rehearse(
 
 
 def _hold(
-    home: Home, plan: Plan, certificate: Callable[[str], str], people: RehearsalPeople
-) -> None:
+    home: Home,
+    plan: Plan,
+    certificate: Callable[[str], str],
+    people: RehearsalPeople,
+    named: KeyRef | None = None,
+) -> tuple[KeyRef, ...]:
     by, pin = _unsealed(home, people, USER_PIN)
     officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
     officers = None if officer is None else Officer(officer[1], officer[0])
@@ -164,7 +177,7 @@ def _hold(
     with open_oracle(home, pin, by, officers) as oracle:
         if plan.about is About.ISSUER:
             oracle.supervision.register_issuer(subject, certificate(subject).encode())
-        hold(oracle.ceremonies, plan, subject, people)
+        return hold(oracle.ceremonies, plan, subject, people, named)
 
 
 def _unsealed(home: Home, people: RehearsalPeople, purpose: str) -> tuple[tuple[str, ...], Secret]:

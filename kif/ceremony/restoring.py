@@ -53,8 +53,6 @@ from kif.oracle.local import open_oracle
 from kif.oracle.quorums import Wrapped, read_backup, read_quorum, require_share
 
 _LOST = "The HSM is lost; the site goes on in another one."
-_UNSIGNED = 5
-"""How many steps there are up to the one by which the new key signs the log."""
 
 
 def restore_site(home: Home, plan: Plan, people: People) -> tuple[KeyRef, ...]:
@@ -148,25 +146,18 @@ def _room(home: Home, draft: Draft, people: People) -> Room:
 
 def _go_on(home: Home, room: Room) -> tuple[KeyRef, ...]:
     """Go through the steps that are not signed; then on with the site, which is open again."""
-    acts: dict[str, Callable[[Step], None]] = {
-        "approve": lambda step: FOUNDING["approve"](room, step),
-        "seal": lambda step: _seal(home, room, step),
-        "make-token": lambda step: _make_token(room, step),
-        "restore": lambda step: _restore(home, room),
-        "replace-log-signer": lambda step: replace_log_signer(home, room),
-    }
 
     def done(number: int) -> None:
-        if number < _UNSIGNED:  # the last one is done in the group that the new key signs
+        if number < len(RESTORED):  # the last one is done in the group that the new key signs
             room.note(StepDone(number))
 
     try:
         go_through(
             room.people,
             lambda: room.running,
-            lambda step: acts[step.action](step),
+            lambda step: RESTORED[step.action](home, room, step),
             done,
-            until=_UNSIGNED,
+            until=len(RESTORED),
         )
     finally:
         if room.token is not None:
@@ -280,3 +271,13 @@ def _set_aside(place: TokenPlace) -> None:
     if folder is not None and folder.exists():
         number = len(list(folder.parent.glob(f"{folder.name}.before-*"))) + 1
         folder.rename(folder.with_name(f"{folder.name}.before-{number}"))
+
+
+RESTORED: dict[str, Callable[[Home, Room, Step], None]] = {
+    "approve": lambda home, room, step: FOUNDING["approve"](room, step),
+    "seal": _seal,
+    "make-token": lambda home, room, step: _make_token(room, step),
+    "restore": lambda home, room, step: _restore(home, room),
+    "replace-log-signer": lambda home, room, step: replace_log_signer(home, room),
+}
+"""What is done in each step up to the one by which the new key signs, by the name of its action."""

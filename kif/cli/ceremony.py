@@ -90,10 +90,12 @@ def rehearse(plan: Path) -> None:
 @ceremony.command()
 @_PLAN
 @click.option("--for", "subject", help="The site to make, or the issuer or vendor it is about.")
+@click.option("--key", "reference", metavar="KEY", help="The key that it is about.")
 @pass_app
-def run(app: App, plan: Path, subject: str | None) -> None:
+def run(app: App, plan: Path, subject: str | None, reference: str | None) -> None:
     """Hold the ceremony of PLAN with the people in the room."""
     checked = load_plan(plan)
+    named = _named(app, checked, reference)
     if checked.founds:
         with app.home.alone():
             hold_genesis(app.home, checked, subject or _SITE, TerminalPeople())
@@ -106,7 +108,7 @@ def run(app: App, plan: Path, subject: str | None) -> None:
         click.echo(_closed(keys))
         return
     with app.oracle(officer=needs_officer(checked)) as oracle:
-        keys = hold(oracle.ceremonies, checked, name, TerminalPeople())
+        keys = hold(oracle.ceremonies, checked, name, TerminalPeople(), named)
     click.echo(_closed(keys))
 
 
@@ -225,6 +227,14 @@ def verify(record: Path, verifier: str | None) -> None:
     )
     if found.outcome is not Outcome.CLOSED:
         raise SystemExit(1)
+
+
+def _named(app: App, plan: Plan, reference: str | None) -> KeyRef | None:
+    """Return the key that a ceremony is about. Raises ``BadInput`` (USAGE) when it is not said."""
+    if plan.names_key != (reference is not None):
+        needed = "about one key: name it with --key" if plan.names_key else "not about one key"
+        raise BadInput(Control.USAGE, f"This plan is {needed}.")
+    return None if reference is None else app.key(reference)
 
 
 def _subject(app: App, plan: Plan, subject: str | None) -> str:

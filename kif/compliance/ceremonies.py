@@ -108,7 +108,7 @@ class Ceremonies:
                 self._begin(Plan.decode(event.plan), event.subject, people)
             case PersonAppointed():
                 self.appointed[event.person] = entry
-            case ShareGiven() | QuorumMade() | KeyFormed() | KeyGenerated():
+            case ShareGiven() | QuorumMade() | KeyFormed() | KeyGenerated() | KeyStateChanged():
                 self.keys.setdefault(event.key, []).append(entry)
             case LogSignerReplaced():
                 self.succeeded.append(entry)
@@ -119,7 +119,7 @@ class Ceremonies:
             return
         if isinstance(event, PersonAppointed):
             running.people.append((event.person, event.role))
-        if _belongs(event):
+        if _belongs(event) or _changes(event, running):
             running.entries.append(entry)
         if isinstance(event, CeremonyClosed):
             running.outcome = Outcome.CLOSED
@@ -135,6 +135,13 @@ def concerns_ceremonies(leaf: bytes) -> bool:
     return _MARK.search(leaf) is not None
 
 
+def _changes(event: Event, told: Told) -> bool:
+    """Return whether an event is the change of the key that a ceremony is about."""
+    begun = told.entries[0].event if told.entries else None
+    about = begun.uses if isinstance(begun, CeremonyBegun) else ()
+    return isinstance(event, KeyStateChanged) and event.key in about
+
+
 def _belongs(event: Event) -> bool:
     """Return whether an event belongs to the ceremony in which it stands."""
     return type(event) in _OF_CEREMONIES
@@ -145,4 +152,5 @@ _OF_CEREMONIES = tuple(
     for kind in KINDS.values()
     if kind.__module__.endswith((".ceremony", ".custody", ".key")) and kind is not KeyStateChanged
 )
-_MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _OF_CEREMONIES).encode())
+_KINDS: tuple[type[Event], ...] = (*_OF_CEREMONIES, KeyStateChanged)
+_MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _KINDS).encode())

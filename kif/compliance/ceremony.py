@@ -34,7 +34,7 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
-from kif.ledger.events.key import ComponentEntered, KeyFormed
+from kif.ledger.events.key import ComponentEntered, KeyCompromised, KeyFormed, KeyStateChanged
 
 _CHECK = (
     "Every signature is in the folder beside this report. To verify one without kif: "
@@ -176,6 +176,11 @@ def in_words(event: Event) -> str:
         case MastersRestored():
             lost = ", ".join(map(str, event.lost)) or "nothing"
             return f"{len(event.keys)} masters came back under {event.key}; lost: {lost}."
+        case KeyStateChanged():
+            return f"{event.key} is {event.state.value}: {event.reason or 'the reason is erased'}"
+        case KeyCompromised():
+            why = event.reason or "the reason is erased"
+            return f"{event.key} is COMPROMISED; {len(event.batches)} batches depend on it: {why}"
         case QuorumRetired():
             return f"{event.key} is out of use; its public file and its backup were destroyed."
         case LogSignerReplaced():

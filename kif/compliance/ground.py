@@ -23,7 +23,7 @@ from kif.ledger.events.ceremony import (
     TokenMade,
 )
 from kif.ledger.events.custody import BackupMade, MastersRestored, QuorumMade, ShareGiven
-from kif.ledger.events.key import KeyFormed
+from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.genesis import Sealed
 from kif.ledger.note import verifier_key
 from kif.ledger.plan import Plan
@@ -71,6 +71,9 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 state.keys.generated(event)
             case KeyFormed():
                 state.keys.formed(event)
+                state.keys.step(event.key, KeyState.ACTIVE)
+            case KeyStateChanged():
+                state.keys.step(event.key, event.state)
             case QuorumMade():
                 state.keys.quorum_made(event)
                 state.keys.step(event.key, KeyState.ACTIVE)

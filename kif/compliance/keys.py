@@ -25,7 +25,7 @@ from kif.ledger.events.ceremony import (
     LogSignerReplaced,
 )
 from kif.ledger.events.custody import MastersRestored, QuorumMade, QuorumRetired, ShareGiven
-from kif.ledger.events.key import ComponentEntered, KeyFormed, KeyStateChanged
+from kif.ledger.events.key import ComponentEntered, KeyCompromised, KeyFormed, KeyStateChanged
 from kif.ledger.keys import superseded
 from kif.ledger.plan import Plan
 
@@ -45,6 +45,7 @@ _KINDS = (
     CeremonyBegun,
     CeremonyResumed,
     GenesisBegun,
+    KeyCompromised,
     KeyFormed,
     KeyStateChanged,
     LogSignerReplaced,
@@ -162,6 +163,8 @@ class _Told:
                 self._move_all(entry, KeyState.DESTROYED, event.reason or "its ceremony ended")
             case KeyStateChanged():
                 self._move(entry, event.key, event.state, event.reason or "")
+            case KeyCompromised():
+                self._move(entry, event.key, KeyState.COMPROMISED, event.reason or "")
             case WindowErased():
                 self._move(entry, event.key, KeyState.DESTROYED, event.reason or "")
 

@@ -87,6 +87,10 @@ class TerminalPeople:
         click.echo(f"\nThe {role}s who take no part here are {', '.join(names)}.")
         return str(click.prompt("  who is released", type=click.Choice(list(names))))
 
+    def reason(self) -> str:
+        """Ask for a sentence."""
+        return str(click.prompt("  reason, for the record"))
+
     def component(self, person: str, key: KeyRef, number: int) -> Component:
         """Ask for the component without echo; then clear the screen."""
         click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")

@@ -50,6 +50,8 @@ class Action:
     """The purposes of the keys that it makes for the ceremony's subject; may name a parameter."""
     uses: str = ""
     """The purpose of a key of the subject that stands already, and that it is about."""
+    named: bool = False
+    """Whether it is about a key of an issuer or a vendor that is named when it is held."""
     founding: bool | None = None
     """Whether it is for the plan of a new site alone, or never for it; None: both."""
 
@@ -73,6 +75,10 @@ _SITE_KEY = Field(
     lambda value: value in GENESIS_KEYS, f"a key of the site: one of {', '.join(GENESIS_KEYS)}"
 )
 _KEY = _purpose({Owner.ISSUER, Owner.VENDOR}, "a key of an issuer or a vendor")
+_CHANGED = Field(
+    lambda value: value in ("suspended", "active", "deactivated", "destroyed"),
+    "suspended, active, deactivated or destroyed",
+)
 _ROLE = Field(lambda value: value in list(Role), f"one of {', '.join(Role)}")
 _PIN = Field(lambda value: value in ("user-pin", "so-pin"), "user-pin or so-pin")
 _ALGORITHM = Field(lambda value: value in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
@@ -237,6 +243,25 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("new certificates",),
         makes=(SITE_CA, ENVELOPE_RECIPIENT),
+        founding=False,
+    ),
+    "change-key": Action(
+        ("everyone",),
+        "The key that was named has another state; one that is destroyed leaves the token.",
+        takes={"state": _CHANGED},
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {state}",),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        named=True,
+        founding=False,
+    ),
+    "declare-compromise": Action(
+        ("everyone",),
+        "The key that was named is compromised; everything that depends on it is listed.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("a list of what depends on the key",),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        named=True,
         founding=False,
     ),
     "close": Action(

@@ -53,6 +53,10 @@ class Batches:
         self._names: dict[str, str] = {}
         self._contents: dict[str, str] = {}
 
+    def made_with(self, key: KeyRef) -> list[str]:
+        """Return every batch that was prepared or released with a key."""
+        return [each.id for each in self.known.values() if str(key) in dict(each.keys)]
+
     def require(self, batch: str) -> Batch:
         """Return a batch, or raise ``BadInput`` (BATCH_STATE)."""
         if batch not in self.known:

@@ -16,7 +16,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import BACKUP_KEK, LOG_SIGNER
+from kif.formats.purpose import BACKUP_KEK, LOG_SIGNER, purpose_of
 from kif.formats.state import KeyState
 from kif.ledger.approval import CEREMONY
 from kif.ledger.custody import Custody
@@ -47,7 +47,7 @@ from kif.ledger.plan import About, Plan, Step
 from kif.ledger.possible import check
 from kif.ledger.running import Head, Running
 
-_COMPONENTS = 2
+_PLANS = {KeyState.DESTROYED: "destroy-key", KeyState.COMPROMISED: "compromise"}
 _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_ceremony.PersonAppointed: ("appoint", "appoint-person"),
     of_ceremony.PlanApproved: ("approve",),
@@ -60,6 +60,7 @@ _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_ceremony.LogSignerReplaced: ("replace-log-signer",),
     of_key.ComponentEntered: ("form",),
     of_key.KeyFormed: ("form",),
+    of_key.KeyCompromised: ("declare-compromise",),
     of_custody.ShareGiven: ("make-quorum",),
     of_custody.QuorumMade: ("make-quorum",),
     of_custody.ShareEntered: ("back-up", "drill", "restore"),
@@ -123,7 +124,7 @@ class Ceremonies:
         return tuple(self._keys.next_version(subject, purpose) for purpose in plan.made())
 
     def next_uses(self, plan: Plan, subject: str) -> tuple[KeyRef, ...]:
-        """Return the keys that a plan would be about now."""
+        """Return the keys that a plan would be about now; one that is named comes after them."""
         return tuple(self._keys.in_use(subject, purpose) for purpose in plan.used())
 
     def take_step(self, kind: type[Event]) -> None:
@@ -307,6 +308,9 @@ class Ceremonies:
             case "appoint-person" | "release-person":
                 if not running.moved:
                     yield "it is about nobody yet"
+            case "change-key" | "declare-compromise":
+                if not running.carried:
+                    yield f"{running.named} is as it was before"
             case "close":
                 yield "it is done by the closing itself"
             case _ if not running.happened and step.action != "open":
@@ -338,6 +342,8 @@ class Ceremonies:
         """Require that the keys stand that the plan is about; a drill has every holder."""
         purposes = list(plan.used())
         expected = self.next_uses(plan, event.subject)
+        if plan.names_key:
+            expected += self._named_key(event)
         require(
             event.uses == expected,
             f"The plan is about {', '.join(map(str, expected)) or 'no key'}.",
@@ -350,6 +356,39 @@ class Ceremonies:
                     f"A drill reads every share: {', '.join(holders.values())} hold them, and all "
                     "of them take part.",
                 )
+
+    def _named_key(self, event: CeremonyBegun) -> tuple[KeyRef]:
+        """Return the key that was named, which is one of an issuer or a vendor."""
+        require(bool(event.uses), "This plan is about a key: name it.")
+        key = event.uses[-1]
+        self._keys.require(key)
+        require(purpose_of(key).formed, f"{key} is the site's own; this plan is not for it.")
+        return (key,)
+
+    def key_changed(self, key: KeyRef, state: KeyState) -> None:
+        """Note a change of a key's state: a key is destroyed in a ceremony about it alone."""
+        running = self.running
+        step = None if running is None else running.open
+        if running is not None and step is not None and step.action == "change-key":
+            wanted = KeyState(step.values["state"])
+            first = {KeyState.DEACTIVATED} if wanted is KeyState.DESTROYED else set()
+            require(
+                key == running.named and state in {wanted, *first},
+                f"{_step(running).capitalize()} is about {running.named}, to be {wanted.value}.",
+            )
+            self.change(running, carried=state is wanted)
+        elif state in (KeyState.DESTROYED, KeyState.COMPROMISED):
+            raise Refused(
+                Control.CEREMONY,
+                f"A key becomes {state.value} in a ceremony, with custodians: hold 'kif ceremony "
+                f"run' with ceremonies/{_PLANS[state]}.yaml and --key {key}.",
+            )
+
+    def compromised(self, key: KeyRef) -> None:
+        """Note that the key which was named is compromised."""
+        running = self.require_running()
+        require(key == running.named, f"{running.named} is the key that this is about.")
+        self.change(running, carried=True)
 
     def _require_part(self, running: Running, person: str) -> None:
         if person not in running.everyone:

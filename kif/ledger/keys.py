@@ -21,7 +21,7 @@ from kif.formats.purpose import (
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.custody import QuorumMade
-from kif.ledger.events.key import KeyFormed, KeyStateChanged
+from kif.ledger.events.key import KeyFormed
 from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
 
@@ -187,18 +187,15 @@ class Keys:
         self.step(key, KeyState.DEACTIVATED)
         self.step(key, KeyState.DESTROYED)
 
-    def changed(self, event: KeyStateChanged) -> None:
+    def changed(self, key: KeyRef, to: KeyState) -> None:
         """Move a key of an issuer or a vendor along its states."""
-        if not purpose_of(event.key).formed:
+        if not purpose_of(key).formed:
             raise Refused(
-                Control.KEY_STATE,
-                f"{event.key} is the site's own; its state is not changed like that.",
+                Control.KEY_STATE, f"{key} is the site's own; its state is not changed like that."
             )
-        if self.require(event.key).state is KeyState.PRE_ACTIVE:
-            raise Refused(
-                Control.KEY_STATE, f"{event.key} belongs to a ceremony that is not closed."
-            )
-        self.step(event.key, event.state)
+        if self.require(key).state is KeyState.PRE_ACTIVE:
+            raise Refused(Control.KEY_STATE, f"{key} belongs to a ceremony that is not closed.")
+        self.step(key, to)
 
     def step(self, key: KeyRef, to: KeyState) -> None:
         """Move a key one step. Raises ``Refused`` (KEY_STATE) when there is no such step."""

@@ -149,6 +149,11 @@ class Plan:
         """Yield each purpose of which a key has to stand already."""
         yield from dict.fromkeys(step.does.uses for step in self.steps if step.does.uses)
 
+    @property
+    def names_key(self) -> bool:
+        """Whether a key is named when it is held."""
+        return any(step.does.named for step in self.steps)
+
     def made(self) -> Iterator[str]:
         """Yield each purpose of which the plan makes a key."""
         for step in self.steps:

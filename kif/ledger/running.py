@@ -84,6 +84,11 @@ class Running:
         return {key.purpose: key for key in self.uses}[purpose]
 
     @property
+    def named(self) -> KeyRef:
+        """Return the key that was named when the ceremony began."""
+        return self.uses[-1]
+
+    @property
     def components(self) -> int:
         """Return how many components a key of this ceremony has: one for each custodian."""
         return max(_LEAST, len(self.of_role(Role.CUSTODIAN)))

@@ -29,7 +29,7 @@ from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
-from kif.formats.state import JobState
+from kif.formats.state import JobState, KeyState
 from kif.ledger.batches import Batches
 from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.chips import Chips
@@ -227,8 +227,23 @@ class State:
             of_custody.MastersRestored: lambda e, _: parts.restore(e),
             of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
             of_ceremony.PersonReleased: lambda e, _: self._released(e),
-            of_key.KeyStateChanged: lambda e, _: self.keys.changed(e),
+            of_key.KeyStateChanged: lambda e, _: self._key_changed(e),
+            of_key.KeyCompromised: lambda e, _: self._key_compromised(e),
         }
+
+    def _key_changed(self, event: of_key.KeyStateChanged) -> None:
+        self.keys.changed(event.key, event.state)
+        self.ceremonies.key_changed(event.key, event.state)
+
+    def _key_compromised(self, event: of_key.KeyCompromised) -> None:
+        """Take a compromise; the list has every batch that is known to depend on the key."""
+        missing = set(self.batches.made_with(event.key)) - set(event.batches)
+        if missing:
+            raise Refused(
+                Control.KEY_STATE, f"{len(missing)} batches that depend on {event.key} are missing."
+            )
+        self.keys.changed(event.key, KeyState.COMPROMISED)
+        self.ceremonies.compromised(event.key)
 
     def _site_rules(self) -> dict[type[Event], _Rule]:
         return {

@@ -39,6 +39,7 @@ from kif.ledger.events.custody import OfficerOpened
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.plan import Plan
 from kif.ledger.running import Running
+from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.quorums import Quorums
@@ -55,6 +56,7 @@ class Ceremonies:
     quorums: Quorums
     succession: Succession
     staff: Staff
+    custody: Custody
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)
@@ -75,12 +77,21 @@ class Ceremonies:
             return state.people.of_role(role)
 
     def begin(
-        self, plan: Plan, subject: str, custodians: Sequence[str], witnesses: Sequence[str]
+        self,
+        plan: Plan,
+        subject: str,
+        custodians: Sequence[str],
+        witnesses: Sequence[str],
+        named: KeyRef | None = None,
     ) -> None:
-        """Begin a ceremony with those who take part, beside the two who opened the token."""
+        """Begin a ceremony with those who take part, beside the two who opened the token.
+
+        ``named`` is the key that it is about, for a plan that has one named.
+        """
 
         def work(step: Step) -> None:
             uses = step.state.ceremonies.next_uses(plan, subject)
+            uses += () if named is None else (named,)
             keys = step.state.ceremonies.next_keys(plan, subject)
             people = (tuple(custodians), tuple(witnesses))
             step.record(CeremonyBegun(step.by, plan.text, subject, *people, keys, uses))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
-from kif.ledger.events.key import KeyStateChanged
+from kif.ledger.batch import Batch
+from kif.ledger.events.key import KeyCompromised, KeyStateChanged
+from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import KeyView
@@ -33,6 +35,10 @@ class Custody:
         """Move a key along its states; a destroyed one leaves the token once that is durable."""
 
         def work(step: Step) -> KeyView:
+            now = step.state.keys.require(key).state
+            if to is KeyState.DESTROYED and now in (KeyState.ACTIVE, KeyState.SUSPENDED):
+                first = KeyState.DEACTIVATED
+                step.record(KeyStateChanged(step.by, key, first, for_the_record(reason)))
             step.record(KeyStateChanged(step.by, key, to, for_the_record(reason)))
             move_keys(step, (key,))
             entry = step.state.keys.require(key)
@@ -42,3 +48,39 @@ class Custody:
         if to is KeyState.DESTROYED:
             self.desk.keys.destroy(key)
         return view
+
+    def state(self, key: KeyRef) -> KeyState:
+        """Return the state of a key. Raises ``BadInput`` (KEY_FOUND)."""
+        with self.desk.record.deciding() as state:
+            return state.keys.require(key).state
+
+    def impact(self, key: KeyRef) -> Impact:
+        """Return what depends on a key."""
+        with self.desk.record.deciding() as state:
+            return _impact(state, key)
+
+    def compromise(self, key: KeyRef, reason: str) -> None:
+        """Declare a key compromised, with every batch that depends on it."""
+
+        def work(step: Step) -> None:
+            batches = tuple(each.id for each in _impact(step.state, key).batches)
+            step.record(KeyCompromised(step.by, key, batches, for_the_record(reason)))
+            move_keys(step, (key,))
+
+        self.desk.record.write(work)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What depends on a key."""
+
+    batches: Sequence[Batch]
+    backups: Sequence[KeyRef]
+    """The quorums whose backup holds it, as far as it is in use."""
+
+
+def _impact(state: State, key: KeyRef) -> Impact:
+    batches = [state.batches.known[each] for each in state.batches.made_with(key)]
+    kept = [name.split(" ", 1) for name in state.custody.files]
+    backups = [KeyRef.parse(quorum) for what, quorum in kept if what == "masters"]
+    return Impact(batches, backups)

@@ -114,7 +114,8 @@ def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) ->
     pins = {USER_PIN: pin} | ({SO_PIN: officer.pin} if officer else {})
     staff = Staff(desk, home.seal, home.token_place(), pins)
     officers = officer.by if officer else ()
-    return Ceremonies(desk, Quorums(desk, home.backup), Succession(desk), staff, officers)
+    quorums, custody = Quorums(desk, home.backup), Custody(desk)
+    return Ceremonies(desk, quorums, Succession(desk), staff, custody, officers)
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:

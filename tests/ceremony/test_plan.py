@@ -11,9 +11,11 @@ import yaml
 from kif.ceremony.acts import ACTS
 from kif.ceremony.genesis import FOUNDING
 from kif.ceremony.plan import load_plan
+from kif.ceremony.restoring import RESTORED
 from kif.formats.error import BadInput
 from kif.ledger.actions import ACTIONS
 from kif.ledger.plan import Plan
+from kif.ledger.possible import RESTORING
 from tests.site import PLAN
 
 Change = Callable[[dict[str, Any]], Any]
@@ -70,7 +72,7 @@ BAD_KEYS: dict[str, tuple[Change, str]] = {
         lambda p: steps(p).insert(
             3, {"action": "make-token", "who": "hsm", "minutes": 1, "text": "x"}
         ),
-        r"Step 4 \(make-token\) is for a plan that makes a site alone",
+        r"Step 4 \(make-token\) is for a plan that makes a site, or restores one",
     ),
     "a year too many": (lambda p: steps(p)[2].update(years=31), "a whole number from 1 to 30"),
     "done by the wrong people": (
@@ -163,10 +165,11 @@ def test_a_plan_is_its_words_and_not_how_its_file_is_broken_into_lines(tmp_path:
 
 
 def test_every_action_is_acted_on_by_code_and_no_other() -> None:
-    assert ACTS.keys() | FOUNDING.keys() == ACTIONS.keys()
+    assert ACTS.keys() | FOUNDING.keys() | RESTORED.keys() == ACTIONS.keys()
+    assert tuple(RESTORED) == RESTORING[: len(RESTORED)]
     for name, action in ACTIONS.items():
         assert (name in FOUNDING) == (action.founding is not False)
-        assert (name in ACTS) == (action.founding is not True)
+        assert (name in ACTS or name in RESTORED) == (action.founding is not True)
 
 
 @pytest.mark.control("KIF-CER-01")

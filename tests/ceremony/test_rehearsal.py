@@ -22,4 +22,9 @@ def test_what_is_said_in_a_rehearsal_is_what_the_docs_say(name: str) -> None:
 
 def test_there_is_no_transcript_of_a_plan_that_is_gone() -> None:
     plans = {path.stem for path in PLAN.parent.glob("*.yaml")}
-    assert {path.stem for path in RUN["TRANSCRIPTS"].glob("*.txt")} == plans
+    assert {path.stem for path in RUN["TRANSCRIPTS"].glob("*.txt")} == plans | {"usage"}
+
+
+def test_the_usage_is_what_the_docs_say() -> None:
+    golden = RUN["TRANSCRIPTS"] / "usage.txt"
+    assert RUN["usage"]() == golden.read_text(), "run scripts/rehearsals"

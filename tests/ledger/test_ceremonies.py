@@ -464,12 +464,20 @@ def test_a_genesis_makes_the_sites_keys_only() -> None:
 
 
 @pytest.mark.control("KIF-HSM-08")
-@pytest.mark.parametrize("path", ["suspended active", "deactivated destroyed", "compromised"])
+@pytest.mark.parametrize("path", ["suspended active", "suspended deactivated"])
 def test_a_key_moves_along_its_states(path: str) -> None:
     world = site()
     for name in path.split():
         world.admit(changed(KeyState(name)))
         assert world.state.keys.known[MASTER].state.value == name
+
+
+@pytest.mark.control("KIF-HSM-08", "KIF-CER-06")
+def test_what_is_final_has_a_ceremony_of_its_own() -> None:
+    world = site()
+    refused(world, changed(KeyState.COMPROMISED), "ceremonies/compromise.yaml and --key vendor/")
+    world.admit(changed(KeyState.DEACTIVATED))
+    refused(world, changed(KeyState.DESTROYED), "ceremonies/destroy-key.yaml and --key vendor/")
 
 
 def test_nothing_follows_destruction_and_nobody_returns_to_pre_active() -> None:

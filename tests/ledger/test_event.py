@@ -57,7 +57,7 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
-from kif.ledger.events.key import KeyStateChanged
+from kif.ledger.events.key import KeyCompromised, KeyStateChanged
 from kif.ledger.events.site import (
     ClockCorrected,
     IssuerRenewed,
@@ -132,6 +132,7 @@ def every_kind() -> dict[str, Event]:
         ShareEntered("custodian-1", KEK, 1),
         BackupMade(BY, KEK, (MASTER,), DIGEST),
         CeremonyAborted(BY, "vendor-keys", 3, reason),
+        KeyCompromised(BY, MASTER, ("00" * 8,), reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
         ApprovalRefused("who?", "which?", Control.DUAL_CONTROL, reason),
@@ -225,6 +226,7 @@ FREE = {
     ("ceremony-resumed", "undone"),
     ("log-signer-replaced", "people"),
     ("backup-made", "keys"),
+    ("key-compromised", "batches"),
     ("masters-restored", "keys"),
     ("masters-restored", "lost"),
     ("key-generated", "kcv"),  # null where there is none

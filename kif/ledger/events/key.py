@@ -17,6 +17,8 @@ from kif.ledger.form import (
     Name,
     Openers,
     Reason,
+    list_of,
+    matching,
     one_of,
     optional,
     read_time,
@@ -56,4 +58,15 @@ class KeyStateChanged(Event, kind="key-state-changed"):
     by: Openers
     key: Key
     state: Annotated[KeyState, one_of(KeyState)]
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class KeyCompromised(Event, kind="key-compromised"):
+    """A key of an issuer or a vendor may be known to others: what depends on it is listed."""
+
+    by: Openers
+    key: Key
+    batches: Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{16}"), 0, 100_000)]
+    """Every batch that was prepared or released with it."""
     reason: Reason

@@ -1,0 +1,36 @@
+"""A key that is named has another state: suspended, destroyed, compromised."""
+
+from __future__ import annotations
+
+from kif.ceremony.scene import Scene
+from kif.formats.state import BatchState, KeyState
+
+_ENDED = (BatchState.CLOSED, BatchState.CANCELLED, BatchState.ERASED)
+
+
+def change_key(scene: Scene) -> None:
+    """Move the key that was named to the state that the plan says."""
+    key, wanted = scene.running.named, KeyState(scene.step.values["state"])
+    custody = scene.desk.custody
+    if custody.state(key) is not wanted:
+        custody.change_state(key, wanted, scene.people.reason())
+    scene.people.tell(f"{key} is {wanted.value}.")
+
+
+def declare_compromise(scene: Scene) -> None:
+    """Declare the key that was named compromised, and list what depends on it."""
+    key, custody = scene.running.named, scene.desk.custody
+    if custody.state(key) is not KeyState.COMPROMISED:
+        custody.compromise(key, scene.people.reason())
+    impact = custody.impact(key)
+    scene.people.tell(f"{key} is compromised: nothing is made with it any more.")
+    if not impact.batches:
+        scene.people.tell("  No batch was prepared with it.")
+    for batch in impact.batches:
+        open_still = "" if batch.state in _ENDED else "; cancel it, or close it short"
+        scene.people.tell(
+            f"  Batch {batch.id} of {batch.issuer}, {batch.count} cards, {batch.state.value}"
+            f"{open_still}."
+        )
+    for quorum in impact.backups:
+        scene.people.tell(f"  The backup under {quorum} holds it.")
