@@ -12,6 +12,7 @@ from functools import partial
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
 from kif.ceremony.keeping import change_key, declare_compromise
+from kif.ceremony.packing import bag, unbag
 from kif.ceremony.people import until_right
 from kif.ceremony.replacing import NEXT_SIGNER
 from kif.ceremony.scene import Scene
@@ -91,5 +92,7 @@ ACTS: dict[str, Act] = {
     "renew": _renew,
     "change-key": change_key,
     "declare-compromise": declare_compromise,
+    "bag": bag,
+    "unbag": unbag,
     "close": _close,
 }

@@ -46,6 +46,15 @@ class People(Protocol):
     def leaving(self, role: str, names: Sequence[str]) -> str:
         """Ask who of these people of a role is released."""
 
+    def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
+        """Have a custodian close a bag; return its number, and where it is kept.
+
+        ``count`` says the how-manieth bag of the site it is.
+        """
+
+    def unbag(self, person: str, newest: str) -> str:
+        """Have a custodian read the number of the bag to be opened; ``newest`` is the last one."""
+
     def reason(self) -> str:
         """Ask why what comes next is done; it stands on the record."""
 

@@ -76,6 +76,14 @@ class RehearsalPeople:
         """Release the last of them."""
         return names[-1]
 
+    def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
+        """Use the next TEST bag."""
+        return f"TEST-{count}", "TEST safe"
+
+    def unbag(self, person: str, newest: str) -> str:
+        """Open the bag that was closed last."""
+        return newest
+
     def reason(self) -> str:
         """Say that it is a rehearsal."""
         return "This is a rehearsal."

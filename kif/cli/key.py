@@ -56,8 +56,8 @@ def list_keys(
     form: str,
 ) -> None:
     """List reference, usage, algorithm, check value, state, validity and origin of every key."""
-    at = None if as_of is None else _end_of(as_of)
-    over = None if expired_on is None else _end_of(expired_on)
+    at = None if as_of is None else end_of(as_of)
+    over = None if expired_on is None else end_of(expired_on)
     wanted = {
         "owner": owner,
         "name": purpose,
@@ -67,7 +67,7 @@ def list_keys(
     }
     lives = (
         life
-        for key, life in sorted(_lives(app).items())
+        for key, life in sorted(lives_of(app).items())
         if life.state_at(at) and version in (None, key.version) and life.is_over(over)
     )
     found = (_row(life, at) for life in lives)
@@ -83,7 +83,7 @@ def list_keys(
 @pass_app
 def show_key(app: App, reference: str, form: str) -> None:
     """Tell the life of KEY (owner/purpose/version): each step, when, by whom and why."""
-    life = _lives(app)[app.key(reference)]
+    life = lives_of(app)[app.key(reference)]
     if form == "table":
         for name, value in _facts(life).items():
             click.echo(f"{name:<13}{value}")
@@ -106,7 +106,7 @@ def show_key(app: App, reference: str, form: str) -> None:
 @pass_app
 def show_kcv(app: App, reference: str, form: str) -> None:
     """Print the check values of KEY with their methods, for a comparison with a letter."""
-    life = _lives(app)[app.key(reference)]
+    life = lives_of(app)[app.key(reference)]
     row = {
         "key": str(life.key),
         "kcv": life.kcv or "none",
@@ -127,7 +127,7 @@ def change_state(app: App, reference: str, to: str, reason: str, form: str) -> N
     wanted = app.key(reference)
     with app.oracle() as oracle:
         oracle.custody.change_state(wanted, KeyState(to), reason)
-    show([_row(_lives(app)[wanted])], form, "")
+    show([_row(lives_of(app)[wanted])], form, "")
 
 
 @key.command("check")
@@ -145,13 +145,15 @@ def check(app: App, form: str) -> None:
         raise SystemExit(1)
 
 
-def _lives(app: App) -> Mapping[KeyRef, KeyLife]:
+def lives_of(app: App) -> Mapping[KeyRef, KeyLife]:
+    """Return the life of each key, from the log."""
     with app.store().reading() as tx:
         entries = (Entry.decode(leaf) for leaf in tx.ledger.leaves() if concerns_keys(leaf))
         return key_lives(told(tx.ledger, entry) for entry in entries)
 
 
-def _end_of(given: datetime) -> datetime:
+def end_of(given: datetime) -> datetime:
+    """Return the end of a day that is given without a time, or the time."""
     aware = given.replace(tzinfo=UTC)
     midnight = (given.hour, given.minute, given.second) == (0, 0, 0)
     return aware + timedelta(days=1, microseconds=-1) if midnight else aware

@@ -14,6 +14,7 @@ from kif.cli.ceremony import ceremony
 from kif.cli.completion import completion
 from kif.cli.demo import demo
 from kif.cli.fault import FAULT, write_report
+from kif.cli.form import form
 from kif.cli.hsm import hsm
 from kif.cli.issuer import issuer
 from kif.cli.key import key
@@ -45,7 +46,20 @@ def kif(context: click.Context, home: Path) -> None:
     context.obj = App(Home(home))
 
 
-for group in (batch, ceremony, completion, demo, hsm, issuer, key, log, privacy, simulate, station):
+for group in (
+    batch,
+    ceremony,
+    completion,
+    demo,
+    form,
+    hsm,
+    issuer,
+    key,
+    log,
+    privacy,
+    simulate,
+    station,
+):
     kif.add_command(group)
 
 

@@ -32,10 +32,14 @@ class Read:
 
 def read_ceremonies(home: Home, verifier: str) -> Read:
     """Read the ceremonies of a home whose log was verified against this key."""
+    return Read(home, verifier, Ceremonies.of(entries_of(home)))
+
+
+def entries_of(home: Home) -> list[Entry]:
+    """Return the entries about ceremonies of a home whose log was verified."""
     with _log(home) as ledger:
         leaves = filter(concerns_ceremonies, ledger.leaves())
-        entries = (_whole(ledger, Entry.decode(leaf)) for leaf in leaves)
-        return Read(home, verifier, Ceremonies.of(entries))
+        return [_whole(ledger, Entry.decode(leaf)) for leaf in leaves]
 
 
 def write_report(read: Read, number: int, folder: Path) -> Iterator[Path]:

@@ -24,7 +24,7 @@ from kif.ledger.events.ceremony import (
     StepDone,
     TokenMade,
 )
-from kif.ledger.events.custody import QuorumMade, ShareGiven
+from kif.ledger.events.custody import PackageClosed, QuorumMade, ShareGiven
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.plan import Plan
 
@@ -83,6 +83,8 @@ class Ceremonies:
     """The entry of each person's appointment."""
     keys: dict[KeyRef, list[Entry]] = field(default_factory=dict)
     """The entries by which each key, and each share of it, came to be."""
+    packages: dict[str, Entry] = field(default_factory=dict)
+    """The entry by which each bag was closed."""
     succeeded: list[Entry] = field(default_factory=list)
     """The entries by which another key came to sign the log."""
     site: list[Entry] = field(default_factory=list)
@@ -110,6 +112,8 @@ class Ceremonies:
                 self.appointed[event.person] = entry
             case ShareGiven() | QuorumMade() | KeyFormed() | KeyGenerated() | KeyStateChanged():
                 self.keys.setdefault(event.key, []).append(entry)
+            case PackageClosed():
+                self.packages[event.bag] = entry
             case LogSignerReplaced():
                 self.succeeded.append(entry)
             case SiteFounded() | PinSealed() | TokenMade():

@@ -29,6 +29,8 @@ from kif.ledger.events.custody import (
     BackupMade,
     MastersRestored,
     OfficerOpened,
+    PackageClosed,
+    PackageOpened,
     QuorumMade,
     QuorumRetired,
     ShareEntered,
@@ -181,6 +183,10 @@ def in_words(event: Event) -> str:
         case KeyCompromised():
             why = event.reason or "the reason is erased"
             return f"{event.key} is COMPROMISED; {len(event.batches)} batches depend on it: {why}"
+        case PackageClosed():
+            return f"{event.person}: {event.what}, in bag {event.bag}, kept in {event.place}."
+        case PackageOpened():
+            return f"{event.person}: bag {event.bag} was opened."
         case QuorumRetired():
             return f"{event.key} is out of use; its public file and its backup were destroyed."
         case LogSignerReplaced():

@@ -22,7 +22,14 @@ from kif.ledger.events.ceremony import (
     SiteFounded,
     TokenMade,
 )
-from kif.ledger.events.custody import BackupMade, MastersRestored, QuorumMade, ShareGiven
+from kif.ledger.events.custody import (
+    BackupMade,
+    MastersRestored,
+    PackageClosed,
+    PackageOpened,
+    QuorumMade,
+    ShareGiven,
+)
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
 from kif.ledger.genesis import Sealed
 from kif.ledger.note import verifier_key
@@ -39,6 +46,9 @@ def ground_of(told: Told, ceremonies: Ceremonies) -> Iterator[Entry]:
         yield ceremonies.appointed[name]
     for key in _keys(told):
         yield from ceremonies.keys[key]
+    for entry in told.of_kind(PackageOpened):
+        if isinstance(entry.event, PackageOpened):
+            yield ceremonies.packages[entry.event.bag]
 
 
 def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
@@ -67,6 +77,8 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                     "library": event.library,
                     "library_digest": event.library_digest,
                 }
+            case PackageClosed():
+                state.packages.close(event)
             case KeyGenerated():
                 state.keys.generated(event)
             case KeyFormed():

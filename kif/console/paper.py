@@ -36,6 +36,8 @@ _FONTS = Path("/usr/share/fonts/truetype/dejavu")
 _FACES = {"Text": "DejaVuSans", "Bold": "DejaVuSans-Bold", "Mono": "DejaVuSansMono"}
 _SOFT, _LINE = HexColor("#5b6875"), HexColor("#c9d1d9")
 _WIDTH = A4[0] - 36 * mm
+_LETTER = 1.75 * mm
+"""How wide a letter is in a cell, on average and rather more."""
 _SIGNERS = 3
 """Lines to sign on beside each other."""
 
@@ -142,10 +144,15 @@ def _grid(rows: list[list[str]]) -> Flowable:
 
 
 def _widths(rows: list[list[str]]) -> list[float]:
-    """Return columns as wide as what stands in them, within limits."""
-    longest = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    weights = [min(max(each, 14), 45) for each in longest]
-    return [_WIDTH * weight / sum(weights) for weight in weights]
+    """Return columns in which no word has to break, and more where there is more to say."""
+    columns = [[row[at] for row in rows] for at in range(len(rows[0]))]
+    words = [max(map(len, " ".join(column).split() or [""])) for column in columns]
+    least = [_LETTER * min(max(each, 6), 34) + 5 * mm for each in words]
+    if sum(least) >= _WIDTH:
+        return [_WIDTH * each / sum(least) for each in least]
+    texts = [min(max(map(len, column)), 60) for column in columns]
+    rest = _WIDTH - sum(least)
+    return [each + rest * text / sum(texts) for each, text in zip(least, texts, strict=True)]
 
 
 def _lines(who: list[str]) -> Flowable:

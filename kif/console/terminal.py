@@ -36,8 +36,7 @@ class TerminalPeople:
     def appoint(self, role: str, number: int) -> Appointment:
         """Ask for name and public key file, until both are what they should be."""
         click.echo(f"\n{role.capitalize()} {number}")
-        while not is_name(name := click.prompt("  name")):
-            click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
+        name = _name("  name")
         while True:
             path = click.prompt(
                 "  OpenSSH public key file", type=click.Path(path_type=Path, exists=True)
@@ -49,8 +48,7 @@ class TerminalPeople:
             except (BadInput, OSError) as wrong:
                 click.echo(f"  {getattr(wrong, 'sentence', 'It is not a file.')} Try again.")
         self._keys[name] = path.with_suffix("")
-        while not is_name(manager := click.prompt("  reports to (a name, or nobody)")):
-            click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
+        manager = _name("  reports to (a name, or nobody)")
         return Appointment(name, role, line, None if manager == "nobody" else manager)
 
     def sign(self, person: str, namespace: str, statement: bytes) -> str:
@@ -86,6 +84,16 @@ class TerminalPeople:
         """Ask for the name."""
         click.echo(f"\nThe {role}s who take no part here are {', '.join(names)}.")
         return str(click.prompt("  who is released", type=click.Choice(list(names))))
+
+    def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
+        """Ask for number and place."""
+        click.echo(f"\n{person}: put into a new bag, before everyone's eyes: {what}.")
+        return _name("  number of the bag"), _name("  where it is kept")
+
+    def unbag(self, person: str, newest: str) -> str:
+        """Ask for the number, which is not shown: it is read from the bag."""
+        click.echo(f"\n{person}: show that the bag and its seal are whole.")
+        return _name("  number of the bag")
 
     def reason(self) -> str:
         """Ask for a sentence."""
@@ -155,6 +163,13 @@ class TerminalPeople:
     def tell(self, text: str) -> None:
         """Print it."""
         click.echo(text)
+
+
+def _name(asked: str) -> str:
+    """Ask until what is typed is a name."""
+    while not is_name(name := str(click.prompt(asked))):
+        click.echo("  A name has 1 to 64 letters (A to Z), digits, spaces and . _ @ -.")
+    return name
 
 
 @dataclass(frozen=True)

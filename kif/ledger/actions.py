@@ -25,7 +25,7 @@ from kif.formats.purpose import (
     Owner,
 )
 from kif.ledger.events.ceremony import Role
-from kif.ledger.field import Field, list_field, number_field
+from kif.ledger.field import Field, list_field, number_field, text_field
 
 SIGNATURES, TOKEN = "signatures over the plan", "an open token"
 PEOPLE, SEALED, CERTIFICATES = "people with their keys", "sealed PINs", "the site's certificates"
@@ -262,6 +262,21 @@ ACTIONS: dict[str, Action] = {
         leaves=("a list of what depends on the key",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
         named=True,
+        founding=False,
+    ),
+    "bag": Action(
+        ("custodians",),
+        "Each custodian's package is closed; the number of its bag and its place are noted.",
+        takes={"what": text_field("what is in the bags")},
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_CUSTODIANS,
+        founding=False,
+    ),
+    "unbag": Action(
+        ("custodians",),
+        "Each custodian's package is opened: the number of its bag is the one that was noted.",
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_CUSTODIANS,
         founding=False,
     ),
     "close": Action(

@@ -64,6 +64,8 @@ _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_custody.ShareGiven: ("make-quorum",),
     of_custody.QuorumMade: ("make-quorum",),
     of_custody.ShareEntered: ("back-up", "drill", "restore"),
+    of_custody.PackageClosed: ("bag",),
+    of_custody.PackageOpened: ("unbag",),
     of_custody.MastersRestored: ("restore",),
     of_custody.BackupMade: ("back-up",),
     of_ceremony.SiteFounded: ("close",),
@@ -170,6 +172,13 @@ class Ceremonies:
             f"{event.person} takes part in this ceremony; somebody else is released in it.",
         )
         self.change(running, moved=(event.person,))
+
+    def bagged(self, person: str) -> None:
+        """Note that somebody who takes part has closed a package, the one of the open step."""
+        running = self.require_running()
+        self._require_part(running, person)
+        require(person not in running.moved, f"{person} has closed a package in this step.")
+        self.change(running, moved=(*running.moved, person))
 
     def _one_moves(self, running: Running, role: Role) -> None:
         step = running.open
@@ -311,6 +320,12 @@ class Ceremonies:
             case "change-key" | "declare-compromise":
                 if not running.carried:
                     yield f"{running.named} is as it was before"
+            case "bag":
+                for person in running.of_role(Role.CUSTODIAN):
+                    if person not in running.moved:
+                        yield f"the package of {person} is not closed"
+            case "unbag":
+                pass
             case "close":
                 yield "it is done by the closing itself"
             case _ if not running.happened and step.action != "open":

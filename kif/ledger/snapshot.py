@@ -18,7 +18,7 @@ from kif.ledger.form import write_time
 from kif.ledger.merkle import Frontier
 from kif.ledger.tail import Tail, broken
 
-_FORMAT = "kif-snapshot-4"
+_FORMAT = "kif-snapshot-5"
 
 
 def encode_snapshot(tail: Tail) -> bytes:
@@ -40,6 +40,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "people": state.people.encode(),
             "keys": state.keys.encode(),
             "custody": state.custody.encode(),
+            "packages": state.packages.encode(),
             "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
@@ -74,6 +75,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.people.restore(fields["people"])
     state.keys.restore(fields["keys"])
     state.custody.restore(fields["custody"])
+    state.packages.restore(fields["packages"])
     state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])

@@ -47,6 +47,7 @@ from kif.ledger.issuers import Issuers
 from kif.ledger.journal import Journal
 from kif.ledger.keys import Keys
 from kif.ledger.merkle import EMPTY_ROOT
+from kif.ledger.packages import Packages
 from kif.ledger.parts import Parts
 from kif.ledger.people import People
 from kif.ledger.retention import Retention
@@ -78,6 +79,7 @@ class State:
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
+        self.packages = Packages(self.journal)
         self.stations = Stations(self.journal)
         self.chips = Chips()
         ceremony = self._ceremony_rules()
@@ -225,11 +227,17 @@ class State:
             of_custody.ShareEntered: lambda e, _: parts.enter_share(e),
             of_custody.BackupMade: lambda e, _: parts.back_up(e),
             of_custody.MastersRestored: lambda e, _: parts.restore(e),
+            of_custody.PackageClosed: lambda e, _: self._package_closed(e),
+            of_custody.PackageOpened: lambda e, _: self.packages.open(e),
             of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
             of_ceremony.PersonReleased: lambda e, _: self._released(e),
             of_key.KeyStateChanged: lambda e, _: self._key_changed(e),
             of_key.KeyCompromised: lambda e, _: self._key_compromised(e),
         }
+
+    def _package_closed(self, event: of_custody.PackageClosed) -> None:
+        self.packages.close(event)
+        self.ceremonies.bagged(event.person)
 
     def _key_changed(self, event: of_key.KeyStateChanged) -> None:
         self.keys.changed(event.key, event.state)

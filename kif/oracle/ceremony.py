@@ -42,6 +42,7 @@ from kif.ledger.running import Running
 from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
+from kif.oracle.packages import PackageDesk
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, key_row, move_keys, move_site
 from kif.oracle.staff import Staff
@@ -57,6 +58,7 @@ class Ceremonies:
     succession: Succession
     staff: Staff
     custody: Custody
+    packages: PackageDesk
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)

@@ -38,6 +38,7 @@ from kif.oracle.home import Home
 from kif.oracle.inventory import Finding, compare
 from kif.oracle.keys import KeyRing
 from kif.oracle.opening import log_at_rest
+from kif.oracle.packages import PackageDesk
 from kif.oracle.preparation import Preparation
 from kif.oracle.privacy import Privacy
 from kif.oracle.quality import Quality
@@ -115,7 +116,7 @@ def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) ->
     staff = Staff(desk, home.seal, home.token_place(), pins)
     officers = officer.by if officer else ()
     quorums, custody = Quorums(desk, home.backup), Custody(desk)
-    return Ceremonies(desk, quorums, Succession(desk), staff, custody, officers)
+    return Ceremonies(desk, quorums, Succession(desk), staff, custody, PackageDesk(desk), officers)
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:

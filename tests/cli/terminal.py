@@ -37,4 +37,8 @@ class Terminal:
     def answer(self, words: str, text: str) -> None:
         """Type a line when the words appear."""
         self.expect(words)
+        self.type(text)
+
+    def type(self, text: str) -> None:
+        """Type a line."""
         os.write(self.master, text.encode() + b"\n")

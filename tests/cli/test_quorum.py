@@ -116,6 +116,18 @@ class Room:
             self.terminal.answer("passphrase: ", self.passphrase(name, purpose))
             self.terminal.answer("again: ", self.passphrase(name, purpose))
 
+    def bag(self, names: list[str], numbers: list[str]) -> None:
+        """Close each custodian's bag."""
+        for name, number in zip(names, numbers, strict=True):
+            self.terminal.expect(f"{name}: put into a new bag")
+            self.terminal.answer("number of the bag: ", number)
+            self.terminal.answer("where it is kept: ", f"safe of {name}")
+
+    def unbag(self, name: str, number: str) -> None:
+        """Read the number of a bag that is to be opened."""
+        self.terminal.expect(f"{name}: show that the bag")
+        self.terminal.answer("number of the bag: ", number)
+
     def kill(self) -> None:
         """Kill -9, as a power cut does."""
         self.terminal.process.kill()
@@ -192,6 +204,7 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     room.give_file(FIVE[4], kek, "a wrong passphrase")
     room.terminal.expect("The passphrase does not open")
     room.give_file(FIVE[4], kek)
+    room.bag(FIVE, [f"A-{number}" for number in range(1, 6)])
     room.sign([*FIVE, *OPERATORS])
     seen.append(room.end("Active: site/backup-kek/1"))
     before = listed(site)
@@ -248,6 +261,11 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     room.give_file(FIVE[4], new)
     room.give_file(came, new)
     room.seal([*stay, came], SO_PIN)
+    room.terminal.expect("number of the bag: ")
+    room.terminal.type("A-1")  # a bag is used once
+    room.terminal.answer("where it is kept: ", "a safe")
+    room.terminal.expect("The bag A-1 was used before, by custodian-1.")
+    room.bag([*stay, came], [f"B-{number}" for number in range(1, 6)])
     room.sign([*stay, *OPERATORS, came])
     seen.append(room.end("Active: site/backup-kek/2"))
 
@@ -257,6 +275,10 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     room.open(USER_PIN, ("operator-2", "operator-3"))
     holders = [*stay, came]
     room.sign([*holders, "operator-2", "operator-3"])
+    room.unbag(holders[0], "B-2")  # somebody else's
+    room.terminal.expect("There is no closed bag B-2 of custodian-1")
+    for number, name in enumerate(holders, start=1):
+        room.unbag(name, f"B-{number}")
     room.terminal.expect(f"{FIVE[0]} alone: share")
     room.terminal.answer("(file, paper): ", "file")
     room.terminal.answer("file of the share: ", str(room.share_file(FIVE[0], kek)))
@@ -265,13 +287,14 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     for name in holders:
         room.give_file(name, new)
     room.terminal.expect("All 5 shares of site/backup-kek/2 are readable and right.")
+    room.bag(holders, [f"C-{number}" for number in range(1, 6)])
     room.sign([*holders, "operator-2", "operator-3"])
     seen.append(room.end("The ceremony is closed."))
 
     quorums = {key: state for key, (state, _) in listed(site).items() if "backup-kek" in key}
     assert quorums == {"site/backup-kek/1": "destroyed", "site/backup-kek/2": "active"}
     kinds = [each["kind"] for each in kif(home.path, "log", "show", "--json").json()]
-    assert kinds.count("step-missed") == 4 + 1
+    assert kinds.count("step-missed") == 4 + 1 + 2
     assert kinds.count("ceremony-resumed") == 2
     assert kif(home.path, "log", "verify").code == 0
     told = "".join(seen)

@@ -52,6 +52,8 @@ from kif.ledger.events.custody import (
     MastersRestored,
     Medium,
     OfficerOpened,
+    PackageClosed,
+    PackageOpened,
     QuorumMade,
     QuorumRetired,
     ShareEntered,
@@ -122,6 +124,8 @@ def every_kind() -> dict[str, Event]:
         CeremonyResumed(3, (MASTER,)),
         OfficerOpened(("custodian-1", "custodian-2")),
         PersonReleased(BY, "operator-3", Role.OPERATOR),
+        PackageClosed("custodian-1", "AB 123", "A share.", "safe 1"),
+        PackageOpened("custodian-1", "AB 123"),
         QuorumRetired(BY, KEK),
         MastersRestored(BY, KEK, (MASTER,), ()),
         LogSignerReplaced(

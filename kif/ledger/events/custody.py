@@ -7,7 +7,18 @@ from enum import StrEnum
 from typing import Annotated
 
 from kif.ledger.event import Event
-from kif.ledger.form import Digest, Holders, Kcv, Key, KeysIfAny, Name, Openers, number, one_of
+from kif.ledger.form import (
+    Digest,
+    Holders,
+    Kcv,
+    Key,
+    KeysIfAny,
+    Name,
+    Openers,
+    Sentence,
+    number,
+    one_of,
+)
 
 
 class Medium(StrEnum):
@@ -59,6 +70,26 @@ class ShareEntered(Event, kind="share-entered"):
     person: Name
     key: Key
     number: Number
+
+
+@dataclass(frozen=True)
+class PackageClosed(Event, kind="package-closed"):
+    """Somebody's package went into a bag that is used once, and the bag to where it is kept."""
+
+    person: Name
+    bag: Name
+    """Its number."""
+    what: Sentence
+    place: Name
+    """The safe, and what of it."""
+
+
+@dataclass(frozen=True)
+class PackageOpened(Event, kind="package-opened"):
+    """A bag was opened before the people of a ceremony: it is never used again."""
+
+    person: Name
+    bag: Name
 
 
 @dataclass(frozen=True)
