@@ -72,16 +72,19 @@ def _resume(home: Path, armed: Callable[[], None]) -> None:
 
 
 def _hold(home: Path, name: str, armed: Callable[[], None]) -> None:
-    """Hold a shipped plan about the site, with the security officer's PIN opened."""
+    """Hold a shipped plan, with the security officer's PIN opened."""
     from kif.ceremony.hold import hold
+    from kif.ledger.plan import About
     from kif.oracle.home import Home
     from tests.ceremony.test_backup import opened
-    from tests.site import shipped
+    from tests.site import ISSUER, shipped
 
     site = TestSite(Home(home), rehearsing_people(home))
     with opened(site) as oracle:
         armed()
-        hold(oracle.ceremonies, shipped(name), "site", site.people)
+        plan = shipped(name)
+        subject = ISSUER if plan.about is About.ISSUER else "site"
+        hold(oracle.ceremonies, plan, subject, site.people)
 
 
 def _restore(home: Path, armed: Callable[[], None]) -> None:

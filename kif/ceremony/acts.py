@@ -49,6 +49,13 @@ def _form(scene: Scene) -> None:
     scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
 
 
+def _generate_key(scene: Scene) -> None:
+    key = scene.running.key(scene.step.values["key"])
+    algorithm = Algorithm(scene.step.values["algorithm"])
+    kcv = scene.desk.generate(key, algorithm, scene.step.values["years"])
+    scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
+
+
 def _open_officer(scene: Scene) -> None:
     people = scene.desk.open_officer()
     scene.people.tell(f"Opened by {' and '.join(people)}: masters may leave in this session.")
@@ -81,6 +88,7 @@ ACTS: dict[str, Act] = {
     "open-officer": _open_officer,
     "approve": _approve,
     "form": _form,
+    "generate-key": _generate_key,
     "make-quorum": make_quorum,
     "back-up": back_up,
     "drill": drill,

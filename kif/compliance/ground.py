@@ -8,7 +8,7 @@ from typing import Any
 from kif.compliance.ceremonies import Ceremonies, Told
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.keyref import KeyRef
+from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import RETENTION
 from kif.formats.state import KeyState
 from kif.ledger.custody import share_of
@@ -81,6 +81,8 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 state.packages.close(event)
             case KeyGenerated():
                 state.keys.generated(event)
+                if event.key.owner != SITE:
+                    state.keys.step(event.key, KeyState.ACTIVE)
             case KeyFormed():
                 state.keys.formed(event)
                 state.keys.step(event.key, KeyState.ACTIVE)

@@ -127,6 +127,7 @@ class _Told:
             case KeyGenerated():
                 made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
                 self._begin(entry, event.key, GENERATED, *made)
+                self.lives[event.key].valid_until = event.valid_until
             case KeyFormed():
                 made = (event.usage, event.algorithm, event.kcv, event.derived, None)
                 self._begin(entry, event.key, COMPONENTS, *made)

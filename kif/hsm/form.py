@@ -9,7 +9,8 @@ can be computed at any time: by that a master is recognised at each opening.
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pkcs11 import ObjectClass
@@ -45,6 +46,28 @@ class CheckValues:
 
 def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
     """Generate a master key inside the token."""
+    with drawn_master(token, algorithm) as drawn:
+        return Formed(drawn.form(label), drawn.values)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A master that was drawn inside the token and does not stand there yet."""
+
+    values: CheckValues
+    _token: Token
+    _algorithm: Algorithm
+    _combiner: Key
+    _blob: bytes
+
+    def form(self, label: str) -> Key:
+        """Make the token object."""
+        return form_master(self._token, label, self._algorithm, self._combiner, self._blob)
+
+
+@contextmanager
+def drawn_master(token: Token, algorithm: Algorithm) -> Iterator[Drawn]:
+    """Draw a master key; what it is made of is destroyed on exit."""
     with ExitStack() as stack:
         combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
         stack.enter_context(released(combiner))
@@ -52,7 +75,7 @@ def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
         stack.enter_context(released(seed))
         blob = wrap_rfc3394(combiner, seed)
         values = check_values(token, algorithm, combiner, blob)
-        return Formed(form_master(token, label, algorithm, combiner, blob), values)
+        yield Drawn(values, token, algorithm, combiner, blob)
 
 
 def check_values(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:

@@ -160,6 +160,20 @@ ACTIONS: dict[str, Action] = {
         makes=("{key}",),
         founding=False,
     ),
+    "generate-key": Action(
+        ("hsm",),
+        "The key is generated inside the token; nobody has a component of it.",
+        takes={
+            "key": _KEY,
+            "algorithm": _ALGORITHM,
+            "years": number_field(1, 30).optional(),
+        },
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {key}",),
+        hands=_TWO_CUSTODIANS,
+        makes=("{key}",),
+        founding=False,
+    ),
     "open-officer": Action(
         ("custodians",),
         "Custodians opened the security officer's PIN: masters may leave in this session.",

@@ -53,7 +53,7 @@ _ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_ceremony.PlanApproved: ("approve",),
     of_ceremony.PinSealed: ("seal", "reseal"),
     of_ceremony.TokenMade: ("make-token",),
-    of_ceremony.KeyGenerated: ("generate", "renew"),
+    of_ceremony.KeyGenerated: ("generate", "renew", "generate-key"),
     of_ceremony.CertificateIssued: ("certify", "renew"),
     of_ceremony.PersonReleased: ("release-person",),
     of_custody.QuorumRetired: ("retire-quorum",),
@@ -294,7 +294,7 @@ class Ceremonies:
                 yield from (
                     f"{name} is not there" for name in step.values["keys"] if name not in made
                 )
-            case "form" | "make-quorum" | "renew":
+            case "form" | "make-quorum" | "renew" | "generate-key":
                 keys = map(running.key, step.makes)
                 yield from (f"{key} is not made" for key in keys if key not in running.made)
             case "open-officer":

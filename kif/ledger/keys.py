@@ -64,11 +64,13 @@ class Keys:
         self.known: dict[KeyRef, KeyEntry] = {}
 
     def generated(self, event: KeyGenerated) -> None:
-        """Enter a key of the site that was generated inside the token."""
+        """Enter a key that was generated inside the token."""
         row = purpose_of(event.key)
-        if event.key.owner != SITE or row.owner is not Owner.SITE or row.quorum:
+        of_site = event.key.owner == SITE and row.owner is Owner.SITE and not row.quorum
+        if not (of_site or row.formed):
             raise Refused(Control.KEY_USAGE, f"No key like {event.key} is generated.")
-        entry = KeyEntry(event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
+        made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
+        entry = KeyEntry(*made, valid_until=event.valid_until)
         self._enter(event.key, entry)
 
     def formed(self, event: KeyFormed) -> None:

@@ -101,12 +101,13 @@ class Running:
 
     def assignments(self) -> Iterator[tuple[str, int, str, str]]:
         """Yield what the plan would have people hold: secret, threshold, part and person."""
+        formed = {each.values["key"] for each in self.plan.steps if each.action == "form"}
         for key in self.keys:
             for number, person in enumerate(self.of_role(Role.CUSTODIAN), start=1):
                 row = purpose_of(key)
                 if row.quorum:
                     yield str(key), self.threshold, share_of(key, number), person
-                elif row.formed:
+                elif row.formed and key.purpose in formed:
                     part = f"{key} component {number}"
                     yield f"{key} by this plan", self.components, part, person
 

@@ -29,6 +29,7 @@ from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
+from kif.formats.keyref import SITE
 from kif.formats.state import JobState, KeyState
 from kif.ledger.batches import Batches
 from kif.ledger.ceremonies import Ceremonies
@@ -189,6 +190,8 @@ class State:
         self.genesis.require_token(event.kind)
         if self.genesis.closed:
             self.ceremonies.making(event.key)
+        elif event.key.owner != SITE:
+            raise Refused(Control.KEY_USAGE, f"A genesis makes no key like {event.key}.")
         self.keys.generated(event)
         self.ceremonies.made(event.key)
 

@@ -20,6 +20,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
 from kif.hsm.component import Combination, component_kcv
+from kif.hsm.form import drawn_master
 from kif.hsm.key import Algorithm
 from kif.hsm.token import Token
 from kif.ledger.approval import CEREMONY
@@ -31,6 +32,7 @@ from kif.ledger.events.ceremony import (
     CeremonyClosed,
     CeremonyDeviated,
     CeremonyResumed,
+    KeyGenerated,
     PlanApproved,
     Role,
     StepDone,
@@ -162,6 +164,22 @@ class Ceremonies:
         finally:
             combination.close()
         return values.kcv
+
+    def generate(self, key: KeyRef, algorithm: Algorithm, years: int | None) -> Kcv:
+        """Generate a key inside the token; return its check value."""
+        token, usage = self.desk.keys.token, purpose_of(key).usage
+        with drawn_master(token, algorithm) as drawn:
+            kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
+
+            def work(step: Step) -> None:
+                until = None if years is None else _after(step.now, years)
+                event = KeyGenerated(key, usage, algorithm.value, kcv, derived, None, until)
+                step.record(event)
+                step.session.add(key_row(step.state, key))
+
+            self.desk.record.write(work)
+            drawn.form(str(key))
+        return drawn.values.kcv
 
     def resume(self) -> None:
         """Go on with an interrupted ceremony, at the beginning of its step."""

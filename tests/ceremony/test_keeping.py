@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kif.ceremony.hold import hold
+from kif.ceremony.hold import hold, resume
 from kif.cli.papers import read_ceremonies, write_report
 from kif.compliance.ceremonies import Outcome
 from kif.compliance.record import verify_record
@@ -19,6 +19,7 @@ from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import KEK, back_up
 from tests.ceremony.test_succession import verifier
 from tests.cli.kif import kif
+from tests.killing import killed_at
 from tests.site import (
     ISSUER,
     TestSite,
@@ -140,3 +141,42 @@ def test_a_key_is_named_at_the_command(tmp_path: Path) -> None:
     assert (done.code, "This plan is not about one key" in done.err) == (2, True)
     done = kif(site.home.path, *run, "ceremonies/destroy-key.yaml", "--key", str(VENDOR_KEY))
     assert (done.code, f"There is no key {VENDOR_KEY}" in done.err) == (2, True)
+
+
+def generated(site: TestSite) -> tuple[KeyRef, ...]:
+    with site.oracle() as oracle:
+        plan = shipped("issuer-keys-generated")
+        return hold(oracle.ceremonies, plan, ISSUER, site.people)
+
+
+@pytest.mark.control("KIF-CER-06", "KIF-HSM-06")
+def test_an_issuers_keys_are_generated_and_used(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    keys = generated(site)
+    assert [str(key) for key in keys] == [
+        f"{ISSUER}/{purpose}/2" for purpose in ("emv-ac", "emv-smi", "emv-smc")
+    ]
+    with site.oracle() as oracle:
+        view = released_batch(site, oracle, "GENERATED", 1)
+        state = oracle.ceremonies.desk.record.tail.state
+        assert {key for key, _ in state.batches.known[view.id].keys} >= set(map(str, keys))
+        assert state.keys.require(keys[0]).valid_until is not None
+        assert str(keys[0]) not in state.custody.secrets  # nobody holds a part of it
+    require_record(site, tmp_path / "report")
+    require_lives_told(site)
+    back_up(site)
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-06", "KIF-HSM-06")
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", ["oracle.ceremony:drawn_master", "hsm.form:Drawn.form"])
+def test_a_generation_that_is_killed_goes_on(tmp_path: Path, place: str, when: str) -> None:
+    site = make_site(tmp_path / "home")
+    assert killed_at(site.home.path, "issuer-keys-generated", f"kif.{place}", when)
+    with site.oracle() as oracle:
+        made = resume(oracle.ceremonies, site.people)
+        inventory = {view.key: view for view in oracle.custody.inventory()}
+    assert [inventory[key].state for key in made] == [KeyState.ACTIVE] * 3
+    require_lives_told(site)
+    audit(site.home)

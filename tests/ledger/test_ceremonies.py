@@ -460,7 +460,7 @@ def test_a_genesis_makes_the_sites_keys_only() -> None:
     at = [each.kind for each in genesis()].index("key-generated")
     world = World(genesis()[:at])
     event = KeyGenerated(MASTER, "master-derivation", "AES-128", None, None, None)
-    refused(world, event, "No key like vendor/card-manager/1")
+    refused(world, event, "A genesis makes no key like vendor/card-manager/1")
 
 
 @pytest.mark.control("KIF-HSM-08")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from kif.ledger.form import (
     Count,
     Digest,
     Digests,
+    Form,
     Holders,
     Instant,
     Key,
@@ -36,6 +38,8 @@ from kif.ledger.form import (
     number,
     one_of,
     optional,
+    read_time,
+    write_time,
 )
 
 
@@ -221,6 +225,8 @@ class KeyGenerated(Event, kind="key-generated"):
     """The check value of a key that is derived from it: what each opening compares."""
     public_key: Annotated[str | None, optional(matching(r"[0-9a-f]{64,2048}"))]
     """Ed25519: 32 bytes; P-256: the point; RSA: the modulus. Hex."""
+    valid_until: Annotated[datetime | None, optional(Form(read_time, write_time))] = None
+    """The end of its cryptoperiod, when the plan gives it one."""
 
 
 @dataclass(frozen=True)
