@@ -53,7 +53,7 @@ def _generate_key(scene: Scene) -> None:
     key = scene.running.key(scene.step.values["key"])
     algorithm = Algorithm(scene.step.values["algorithm"])
     kcv = scene.desk.generate(key, algorithm, scene.step.values["years"])
-    scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
+    scene.people.tell(f"Key {key}: {algorithm.value}, generated, check value {kcv}.")
 
 
 def _open_officer(scene: Scene) -> None:
