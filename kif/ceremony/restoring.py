@@ -83,8 +83,8 @@ def restore_site(home: Home, plan: Plan, people: People) -> tuple[KeyRef, ...]:
         at = running.done + 1
         room.note(CeremonyAborted(operators, running.name, at, for_the_record(_LOST)))
     subject = plan.about.value
-    keys = draft.state.ceremonies.next_keys(plan, subject)
-    uses = draft.state.ceremonies.next_uses(plan, subject)
+    keys = draft.state.ceremonies.beginning.next_keys(plan, subject)
+    uses = draft.state.ceremonies.beginning.next_uses(plan, subject)
     people_there = (custodians, witnesses)
     room.note(CeremonyBegun(operators, plan.text, subject, *people_there, keys, uses))
     return _go_on(home, room)

@@ -6,7 +6,7 @@ from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef, of_site
 from kif.formats.purpose import BACKUP_KEK, DATA_PROTECTION
-from kif.ledger.ceremonies import Ceremonies, require
+from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.custody import Custody, share_of
 from kif.ledger.events.ceremony import Role
 from kif.ledger.events.custody import (
@@ -20,6 +20,7 @@ from kif.ledger.events.custody import (
 from kif.ledger.events.key import ComponentEntered, KeyFormed
 from kif.ledger.keys import Keys
 from kif.ledger.running import Running
+from kif.ledger.steps import require
 
 
 class Parts:

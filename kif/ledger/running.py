@@ -49,6 +49,8 @@ class Running:
     """The custodians who opened the security officer's PIN last."""
     moved: tuple[str, ...] = ()
     """Who was appointed or released in the open step."""
+    joined: tuple[str, ...] = ()
+    """Who was appointed in the ceremony."""
     carried: bool = False
     """Whether the open step has carried every master out of the token, or into it."""
     attested: tuple[str, ...] = ()
@@ -180,6 +182,7 @@ class Running:
             "keys": _texts(self.keys),
             "uses": _texts(self.uses),
             "moved": list(self.moved),
+            "joined": list(self.joined),
             "made": _texts(self.made),
             "made_here": _texts(self.made_here),
             "people": [list(each) for each in self.people],
@@ -200,6 +203,7 @@ class Running:
                 "keys": _keys(fields["keys"]),
                 "uses": _keys(fields["uses"]),
                 "moved": tuple(fields["moved"]),
+                "joined": tuple(fields["joined"]),
                 "made": _keys(fields["made"]),
                 "made_here": _keys(fields["made_here"]),
                 "people": tuple((name, role) for name, role in fields["people"]),

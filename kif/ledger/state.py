@@ -53,6 +53,7 @@ from kif.ledger.parts import Parts
 from kif.ledger.people import People
 from kif.ledger.retention import Retention
 from kif.ledger.running import Head
+from kif.ledger.staffing import Staffing
 from kif.ledger.stations import Stations
 from kif.ledger.succession import Succession
 
@@ -80,6 +81,7 @@ class State:
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
+        self.staffing = Staffing(self.ceremonies)
         self.packages = Packages(self.journal)
         self.stations = Stations(self.journal)
         self.chips = Chips()
@@ -165,17 +167,17 @@ class State:
         self.people.appoint(event)
         if event.manager is not None:
             self.custody.report(event.person, event.manager)
-        self.ceremonies.appointed(event.person, event.role)
+        self.staffing.appointed(event.person, event.role)
 
     def _released(self, event: of_ceremony.PersonReleased) -> None:
         self.genesis.require_openable(event.person)
         self.people.release(event.person, event.role)
-        self.ceremonies.released(event)
+        self.staffing.released(event)
 
     def _sealed(self, event: of_ceremony.PinSealed) -> None:
         """Take a sealed PIN; the security officer's lets keys out, so its parts are in custody."""
         self.genesis.seal(event)
-        self.ceremonies.sealing(event)
+        self.staffing.sealing(event)
         if event.purpose == SO_PIN:
             secret = f"{SO_PIN} in the seal {event.quorum[:8]}"
             self.custody.make(secret, event.threshold)
@@ -204,8 +206,14 @@ class State:
         self.genesis.forget_certificates(event.undone)
 
     def _aborted(self, event: of_ceremony.CeremonyAborted) -> None:
-        self.genesis.forget_certificates(self.ceremonies.require_running().made)
+        """Take back what the ceremony made; whoever was appointed in it has no role."""
+        running = self.ceremonies.require_running()
+        self.genesis.forget_certificates(running.made)
         self.ceremonies.abort(event)
+        for name in running.joined:
+            role = self.people.appointed[name].role
+            self.genesis.require_openable(name)
+            self.people.release(name, role)
 
     def _closed(self, event: of_ceremony.CeremonyClosed) -> None:
         running = self.ceremonies.require_running()
@@ -240,11 +248,11 @@ class State:
 
     def _package_closed(self, event: of_custody.PackageClosed) -> None:
         self.packages.close(event)
-        self.ceremonies.bagged(event.person)
+        self.staffing.bagged(event.person)
 
     def _key_changed(self, event: of_key.KeyStateChanged) -> None:
         self.keys.changed(event.key, event.state)
-        self.ceremonies.key_changed(event.key, event.state)
+        self.staffing.key_changed(event.key, event.state)
 
     def _key_compromised(self, event: of_key.KeyCompromised) -> None:
         """Take a compromise; the list has every batch that is known to depend on the key."""
@@ -254,7 +262,7 @@ class State:
                 Control.KEY_STATE, f"{len(missing)} batches that depend on {event.key} are missing."
             )
         self.keys.changed(event.key, KeyState.COMPROMISED)
-        self.ceremonies.compromised(event.key)
+        self.staffing.compromised(event.key)
 
     def _site_rules(self) -> dict[type[Event], _Rule]:
         return {

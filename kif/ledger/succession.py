@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from kif.formats.purpose import LOG_SIGNER
 from kif.ledger.approval import CEREMONY
-from kif.ledger.ceremonies import Ceremonies, require
+from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.events.ceremony import LogSignerReplaced
 from kif.ledger.genesis import Genesis
 from kif.ledger.keys import Keys
 from kif.ledger.people import People, same_statement
 from kif.ledger.running import Head
+from kif.ledger.steps import require
 
 
 class Succession:

@@ -94,9 +94,9 @@ class Ceremonies:
         """
 
         def work(step: Step) -> None:
-            uses = step.state.ceremonies.next_uses(plan, subject)
+            uses = step.state.ceremonies.beginning.next_uses(plan, subject)
             uses += () if named is None else (named,)
-            keys = step.state.ceremonies.next_keys(plan, subject)
+            keys = step.state.ceremonies.beginning.next_keys(plan, subject)
             people = (tuple(custodians), tuple(witnesses))
             step.record(CeremonyBegun(step.by, plan.text, subject, *people, keys, uses))
 

@@ -12,6 +12,7 @@ from kif.formats.keyref import KeyRef
 from kif.ledger.approval import CEREMONY
 from kif.ledger.event import Event
 from kif.ledger.events.ceremony import (
+    CeremonyAborted,
     CeremonyBegun,
     CeremonyClosed,
     CeremonyResumed,
@@ -260,3 +261,10 @@ def test_a_quorum_is_retired_only_after_the_next_backup() -> None:
     retiring += [step("retire-quorum", "everyone"), step("close", "everyone")]
     with pytest.raises(Impossible, match="needs a backup of every master, which nothing before"):
         check(plan_of(plan_fields("retire", "site", *retiring)))
+
+
+@pytest.mark.control("KIF-CER-06")
+def test_whoever_was_appointed_in_a_ceremony_that_is_aborted_has_no_role() -> None:
+    world = at_step(RESEAL, resealed(), CeremonyAborted(BY, "staff", RESEAL, "It was too late."))
+    assert NEW.name not in world.state.people.of_role(Role.OPERATOR)
+    refused(world, TokenOpened(("operator-1", NEW.name)), "operator-4 was released")
