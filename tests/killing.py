@@ -11,14 +11,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+from _pytest.mark import ParameterSet
+
 from tests.site import TestSite, found_site, received_file, rehearsing_people
 
 ROOT = Path(__file__).parents[1]
+
+
+def killings(places: Iterable[str]) -> list[ParameterSet]:
+    """Return each place with a moment, before and after in turns; the other moments are soaked."""
+    return [
+        pytest.param(place, when, marks=[] if at % 2 == late else [pytest.mark.soak])
+        for at, place in enumerate(places)
+        for late, when in enumerate(("before", "after"))
+    ]
 
 
 def killed_at(home: Path, work: str, place: str, when: str) -> bool:

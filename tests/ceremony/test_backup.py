@@ -32,7 +32,7 @@ from kif.oracle.local import LocalOracle, Officer, open_oracle
 from kif.oracle.quorums import _decoded
 from kif.store.engine import open_store
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import (
     ISSUER,
     OPERATORS,
@@ -199,8 +199,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_backup_that_is_killed_anywhere_goes_on_at_its_step(
     tmp_path: Path, place: str, when: str
 ) -> None:

@@ -276,12 +276,9 @@ def test_a_resumption_that_is_killed_is_done_again(bare: TestSite, place: str, w
 def test_a_destroyed_key_leaves_the_token(tmp_path: Path) -> None:
     site = make_site(tmp_path / "home")
     with site.oracle() as oracle:
-        custody, token = oracle.custody, oracle.custody.desk.keys.token
-        with pytest.raises(Refused, match="can't become destroyed"):
-            custody.change_state(VENDOR_KEY, KeyState.DESTROYED, "Too early.")
-        custody.change_state(VENDOR_KEY, KeyState.DEACTIVATED, "Its cards are used up.")
-        view = custody.change_state(VENDOR_KEY, KeyState.DESTROYED, "Its cards are used up.")
-        assert view.state is KeyState.DESTROYED
+        token = oracle.custody.desk.keys.token
+        hold_ceremony(oracle.ceremonies, shipped("destroy-key"), "site", site.people, VENDOR_KEY)
+        assert oracle.custody.state(VENDOR_KEY) is KeyState.DESTROYED
         with pytest.raises(DeviceFailed, match="no key"):
             token.find(str(VENDOR_KEY), ObjectClass.SECRET_KEY)
     with site.oracle() as oracle:

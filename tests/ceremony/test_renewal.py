@@ -23,7 +23,7 @@ from kif.preparation.product import load_product
 from kif.simulator.issuer import TestIssuer
 from tests.ceremony.test_succession import verifier
 from tests.cli.kif import kif
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import ISSUER, TestSite, make_bare_site, require_lives_told, shared_issuer, shipped
 
 
@@ -127,8 +127,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_renewal_that_is_killed_anywhere_goes_on(tmp_path: Path, place: str, when: str) -> None:
     site = make_bare_site(tmp_path / "home")
     assert killed_at(site.home.path, "renew-certificates", place, when)

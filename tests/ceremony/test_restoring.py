@@ -35,7 +35,7 @@ from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import KEK, back_up, kinds
 from tests.ceremony.test_staff import held
 from tests.ceremony.test_succession import verifier
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import (
     ISSUER,
     OPERATORS,
@@ -286,7 +286,6 @@ def test_a_ceremony_that_stood_when_the_hsm_was_lost_is_aborted(tmp_path: Path) 
 
 
 PLACES = [
-    "kif.ceremony.restoring:_seal",
     "kif.ceremony.genesis:seal",
     "kif.ceremony.making:provision",
     "kif.ceremony.restoring:_restore",
@@ -303,8 +302,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_restore_that_is_killed_anywhere_goes_on(tmp_path: Path, place: str, when: str) -> None:
     site = make_bare_site(tmp_path / "home")
     first = verifier(site)

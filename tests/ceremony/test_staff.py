@@ -28,7 +28,7 @@ from kif.oracle.audit import audit
 from kif.oracle.local import LocalOracle, open_oracle
 from tests.ceremony.test_backup import CUSTODIANS, KEK, back_up, kinds, opened, shares_of
 from tests.ceremony.test_succession import verifier
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import (
     OPERATORS,
     TestSite,
@@ -246,8 +246,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_replacement_that_is_killed_anywhere_goes_on(
     tmp_path: Path, place: str, when: str
 ) -> None:

@@ -23,7 +23,7 @@ from kif.ledger.verify import LogReport
 from kif.oracle.audit import audit
 from kif.store.engine import open_store
 from kif.store.models import Site
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import TestSite, make_bare_site, require_lives_told, shipped
 
 SECOND = KeyRef("site", "log-signer", 2)
@@ -167,8 +167,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06", "KIF-LOG-03")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_killed_anywhere_the_log_has_exactly_one_key(tmp_path: Path, place: str, when: str) -> None:
     site = make_bare_site(tmp_path / "home")
     first = verifier(site)
