@@ -25,7 +25,7 @@ from kif.ceremony.replacing import replace_log_signer
 from kif.ceremony.room import Room
 from kif.ceremony.steps import go_through
 from kif.formats.control import Control
-from kif.formats.error import BadInput, CheckFailed, Refused
+from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS
 from kif.formats.text import for_the_record
@@ -254,8 +254,8 @@ def _require_gone(place: TokenPlace) -> None:
     """Require that the token is lost: nothing is put in the place of one that is there."""
     try:
         Token.reach(place, None).close()
-    except Exception as exc:
-        if getattr(exc, "control", None) is Control.TOKEN_PRESENT:
+    except DeviceFailed as exc:
+        if exc.control is Control.TOKEN_PRESENT:
             return
         raise
     raise Refused(

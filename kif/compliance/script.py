@@ -44,6 +44,8 @@ def _parts(plan: Plan) -> Iterator[Part]:
         for role, count in plan.roles.items()
         for number in range(1, count + 1)
     ]
+    new = [step.values["role"] for step in plan.steps if step.action == "appoint-person"]
+    people += [f"the new {role}" for role in new]
     yield Heading("Who takes part")
     heads = ("role", "name                          ", "identity paper seen by", "signature       ")
     yield Table(heads, [(each, "", "", "") for each in people])

@@ -23,7 +23,7 @@ from kif.oracle.audit import audit
 from kif.oracle.home import Home
 from kif.store.engine import open_store
 from kif.store.models import KeyRecord, Person, Site
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import TestSite, found_site, rehearsing_people, shipped
 
 
@@ -232,8 +232,7 @@ PLACES = {
 
 
 @pytest.mark.control("KIF-CER-05")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_genesis_that_is_killed_anywhere_goes_on_at_its_step(
     tmp_path: Path, place: str, when: str
 ) -> None:

@@ -27,7 +27,7 @@ from kif.simulator.issuer import TestIssuer
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
 from kif.store.engine import open_store
 from tests.hsm.software import tdes_kcv
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.site import ISSUER, TestSite, components, make_bare_site, make_site, shipped
 
 VENDOR_KEY = KeyRef(TEST_VENDOR.name, "card-manager", 1)
@@ -234,8 +234,7 @@ PLACES = [
 
 
 @pytest.mark.control("KIF-CER-06")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "when"), killings(PLACES))
 def test_a_key_ceremony_that_is_killed_anywhere_goes_on_at_its_step(
     bare: TestSite, place: str, when: str
 ) -> None:
