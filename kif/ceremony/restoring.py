@@ -12,27 +12,28 @@ An attempt that is aborted leaves the draft, and the next one goes on with it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from kif.ceremony.draft import Draft
 from kif.ceremony.genesis import FOUNDING, unlock
 from kif.ceremony.hold import go_on, taking_part
-from kif.ceremony.people import People, until_right
+from kif.ceremony.people import People
 from kif.ceremony.replacing import replace_log_signer
 from kif.ceremony.room import Room
+from kif.ceremony.sharing import counted, take_shares
 from kif.ceremony.steps import go_through
 from kif.formats.control import Control
-from kif.formats.error import BadInput, CheckFailed, DeviceFailed, Refused
+from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS
+from kif.formats.secret import Secret
 from kif.formats.text import for_the_record
 from kif.hsm.backup import put_back
-from kif.hsm.form import derived_check_value, destroy_master
+from kif.hsm.form import destroy_master
 from kif.hsm.key import Key, released
-from kif.hsm.quorum import combine, load_share
+from kif.hsm.quorum import combine
 from kif.hsm.token import Token, TokenPlace
 from kif.hsm.usage import Usage
 from kif.ledger.events.ceremony import (
@@ -50,7 +51,7 @@ from kif.ledger.state import State
 from kif.oracle.audit import state_of
 from kif.oracle.home import Home
 from kif.oracle.local import open_oracle
-from kif.oracle.quorums import Wrapped, read_backup, read_quorum, require_share
+from kif.oracle.quorums import Wrapped, load_checked, read_backup, read_quorum
 
 _LOST = "The HSM is lost; the site goes on in another one."
 
@@ -201,24 +202,20 @@ def _restore(home: Home, room: Room) -> None:
         )
     chosen = room.people.present("holder of a share", names, quorum.threshold)
     shares: dict[int, Key] = {}
-    for number, person in holders.items():
-        if person in chosen:
 
-            def enter(person: str = person, number: int = number) -> None:
-                share = load_share(token, room.people.take_share(person, key, number))
-                right = derived_check_value(share) == quorum.check_values[number - 1]
-                require_share(right, key, number)
-                room.note(ShareEntered(person, key, number))
-                shares[number] = share
+    def take(person: str, number: int, share: Secret) -> None:
+        shares[number] = load_checked(token, quorum, key, number, share)
+        room.note(ShareEntered(person, key, number))
 
-            until_right(room.people, enter, partial(room.miss, person), (BadInput,))
+    giving = {number: name for number, name in holders.items() if name in chosen}
+    take_shares(room.people, room.miss, key, giving, take)
     kek = combine(quorum, shares, Usage.BACKUP_KEK)
     with released(kek, *shares.values()):
         restored = [_put_back(room, kek, each) for each in backup if _wanted(state, each)]
     keys = tuple(sorted(restored))
     lost = state.keys.lost(keys)
     room.note(MastersRestored(room.running.of_role(Role.OPERATOR), key, keys, lost))
-    room.people.tell(f"{_counted(keys)} restored from the backup, with the same check values.")
+    room.people.tell(f"{counted(keys)} restored from the backup, with the same check values.")
     gone = [str(each) for each in lost if each.purpose not in GENESIS_KEYS]
     if gone:
         room.people.tell(
@@ -244,10 +241,6 @@ def _put_back(room: Room, kek: Key, wrapped: Wrapped) -> KeyRef:
             "value differs. Use another copy of the backup.",
         )
     return wrapped.key
-
-
-def _counted(keys: Sequence[KeyRef]) -> str:
-    return "1 master is" if len(keys) == 1 else f"{len(keys)} masters are"
 
 
 def _require_gone(place: TokenPlace) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from kif.ceremony.people import until_right
+from kif.ceremony.people import People, until_right
 from kif.ceremony.scene import Scene
-from kif.formats.error import BadInput
+from kif.formats.error import BadInput, KifError
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK
@@ -71,12 +71,30 @@ def retire_quorum(scene: Scene) -> None:
 
 def _enter(scene: Scene, key: KeyRef, holders: Mapping[int, str]) -> None:
     """Have each of these custodians give a share back, by number."""
-    quorums = scene.desk.quorums
+
+    def take(person: str, number: int, share: Secret) -> None:
+        scene.desk.quorums.enter(key, person, number, share)
+        scene.people.tell(f"Share {number} of {key} is the right one.")
+
+    take_shares(scene.people, scene.desk.miss, key, holders, take)
+
+
+def take_shares(
+    people: People,
+    missed: Callable[[str, KifError], None],
+    key: KeyRef,
+    holders: Mapping[int, str],
+    take: Callable[[str, int, Secret], None],
+) -> None:
+    """Have each of these custodians give a share back, by number, until ``take`` takes it."""
     for number, person in holders.items():
 
-        def enter(person: str = person, number: int = number) -> None:
-            share = scene.people.take_share(person, key, number)
-            quorums.enter(key, person, number, share)
-            scene.people.tell(f"Share {number} of {key} is the right one.")
+        def give(person: str = person, number: int = number) -> None:
+            take(person, number, people.take_share(person, key, number))
 
-        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))
+        until_right(people, give, partial(missed, person), (BadInput,))
+
+
+def counted(keys: Sequence[KeyRef]) -> str:
+    """Return how many masters are spoken of."""
+    return "1 master is" if len(keys) == 1 else f"{len(keys)} masters are"

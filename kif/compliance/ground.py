@@ -31,7 +31,7 @@ from kif.ledger.events.custody import (
     ShareGiven,
 )
 from kif.ledger.events.key import KeyFormed, KeyStateChanged
-from kif.ledger.genesis import Sealed
+from kif.ledger.genesis import Sealed, token_of
 from kif.ledger.note import verifier_key
 from kif.ledger.plan import Plan
 from kif.ledger.possible import check
@@ -63,8 +63,7 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 if event.manager is not None:
                     state.custody.report(event.person, event.manager)
             case PinSealed():
-                files = dict(zip(event.holders, event.files, strict=True))
-                sealed[event.purpose] = vars(Sealed(event.threshold, files, event.quorum))
+                sealed[event.purpose] = vars(Sealed.of(event))
             case SiteFounded():
                 site = event.site
                 if event.log_key != verifier_key(verifier):
@@ -72,11 +71,7 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                         Control.LEDGER_INTACT, "The site was founded with another log key."
                     )
             case TokenMade():
-                token = {
-                    "label": event.label,
-                    "library": event.library,
-                    "library_digest": event.library_digest,
-                }
+                token = token_of(event)
             case PackageClosed():
                 state.packages.close(event)
             case KeyGenerated():

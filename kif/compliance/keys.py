@@ -187,14 +187,8 @@ class _Told:
 
     def _in_use_before(self, key: KeyRef) -> list[KeyRef]:
         """Return the older active keys of an owner and purpose, newest first."""
-        older = [
-            other
-            for other, life in self.lives.items()
-            if (other.owner, other.purpose) == (key.owner, key.purpose)
-            and other.version < key.version
-            and life.state_at(None) is KeyState.ACTIVE
-        ]
-        return sorted(older, reverse=True)
+        active = (k for k, life in self.lives.items() if life.state_at(None) is KeyState.ACTIVE)
+        return key.before(active)
 
     def _retain(self, entry: Entry, event: BatchReceived) -> None:
         kind = _kind(event.retention)

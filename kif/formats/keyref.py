@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kif.formats.control import Control
@@ -26,6 +27,12 @@ class KeyRef:
 
     def __str__(self) -> str:
         return f"{self.owner}/{self.purpose}/{self.version}"
+
+    def before(self, others: Iterable[KeyRef]) -> list[KeyRef]:
+        """Return the older versions of the same key among others, newest first."""
+        same = (self.owner, self.purpose)
+        older = (k for k in others if (k.owner, k.purpose) == same and k.version < self.version)
+        return sorted(older, reverse=True)
 
     @classmethod
     def parse(cls, text: str) -> KeyRef:

@@ -67,6 +67,10 @@ GENESIS_KEYS = tuple(
 """What a genesis makes."""
 
 
+PAIRS = (LOG_SIGNER, SITE_CA, ENVELOPE_RECIPIENT)
+"""Whose keys are pairs."""
+
+
 def purpose_of(key: KeyRef) -> Purpose:
     """Return the row of a key. Raises ``BadInput`` (KEY_USAGE) for a purpose that there is not."""
     if key.purpose not in PURPOSES:

@@ -82,6 +82,11 @@ _CHANGED = Field(
 _ROLE = Field(lambda value: value in list(Role), f"one of {', '.join(Role)}")
 _PIN = Field(lambda value: value in ("user-pin", "so-pin"), "user-pin or so-pin")
 _ALGORITHM = Field(lambda value: value in ALGORITHMS, f"one of {', '.join(ALGORITHMS)}")
+_NEW_KEY = {
+    "key": _KEY,
+    "algorithm": _ALGORITHM,
+    "years": number_field(1, 30).optional(),
+}
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
 _TWO_OPERATORS = {Role.OPERATOR: 2}
 
@@ -149,11 +154,7 @@ ACTIONS: dict[str, Action] = {
     "form": Action(
         ("custodians",),
         "The components are combined inside the token; the sum is never outside.",
-        takes={
-            "key": _KEY,
-            "algorithm": _ALGORITHM,
-            "years": number_field(1, 30).optional(),
-        },
+        takes=_NEW_KEY,
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {key}",),
         hands=_TWO_CUSTODIANS,
@@ -163,11 +164,7 @@ ACTIONS: dict[str, Action] = {
     "generate-key": Action(
         ("hsm",),
         "The key is generated inside the token; nobody has a component of it.",
-        takes={
-            "key": _KEY,
-            "algorithm": _ALGORITHM,
-            "years": number_field(1, 30).optional(),
-        },
+        takes=_NEW_KEY,
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {key}",),
         hands=_TWO_CUSTODIANS,

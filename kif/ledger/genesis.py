@@ -49,6 +49,13 @@ class Sealed:
     """Of each holder's own file."""
     quorum: str
 
+    @classmethod
+    def of(cls, event: PinSealed) -> Sealed:
+        """Return the seal that an event tells of."""
+        return cls(
+            event.threshold, dict(zip(event.holders, event.files, strict=True)), event.quorum
+        )
+
 
 class Genesis:
     """What the ceremony has come to; ``closed`` once the site stands."""
@@ -74,12 +81,7 @@ class Genesis:
         _require(self.closed or not self.token, "The token is made once.")
         _require(not self.closed or event.label == self.site, "A token has the site's name.")
         _require(self.sealed.keys() == HOLDERS.keys(), "Not every PIN is sealed.")
-        token = {
-            "label": event.label,
-            "library": event.library,
-            "library_digest": event.library_digest,
-        }
-        self._journal.set(self, "token", token)
+        self._journal.set(self, "token", token_of(event))
 
     def require_token(self, kind: str) -> None:
         """Require that keys can be made now."""
@@ -141,9 +143,7 @@ class Genesis:
         )
         for name in event.holders:
             self._people.require(name, HOLDERS[event.purpose])
-        files = dict(zip(event.holders, event.files, strict=True))
-        sealed = Sealed(event.threshold, files, event.quorum)
-        self._journal.put(self.sealed, event.purpose, sealed)
+        self._journal.put(self.sealed, event.purpose, Sealed.of(event))
 
     def openers(self) -> int:
         """Return how many operators open the token. Raises ``Refused`` (SITE) before the seal."""
@@ -223,6 +223,15 @@ class Genesis:
         self.log_key = bytes.fromhex(fields["log_key"])
         self.certificates = fields["certificates"]
         self.sealed = {purpose: Sealed(**each) for purpose, each in fields["sealed"].items()}
+
+
+def token_of(event: TokenMade) -> dict[str, str]:
+    """Return what stays known of a token: its label, the library and its digest."""
+    return {
+        "label": event.label,
+        "library": event.library,
+        "library_digest": event.library_digest,
+    }
 
 
 def _public(certificate: x509.Certificate) -> bytes:

@@ -45,11 +45,6 @@ class KeyEntry:
     valid_until: datetime | None = None
     """The end of its cryptoperiod (NIST SP 800-57 part 1, 5.3), if it has one."""
 
-    @property
-    def is_used(self) -> bool:
-        """Whether it is active."""
-        return self.state is KeyState.ACTIVE
-
     def may_be_used(self, now: datetime) -> bool:
         """Return whether it is active and within its cryptoperiod."""
         in_time = self.valid_until is None or now <= self.valid_until
@@ -95,10 +90,8 @@ class Keys:
         """Enter a pair of the site that is used from here on; the one before it never is again."""
         row = purpose_of(key)
         (algorithm,) = row.algorithms
-        for other, entry in list(self.known.items()):
-            same = (other.owner, other.purpose) == (key.owner, key.purpose)
-            if same and entry.state is KeyState.ACTIVE:
-                self.erased(other)
+        for other in self.in_use_before(key):
+            self.erased(other)
         entry = KeyEntry(row.usage, algorithm, None, None, public_key.hex(), KeyState.ACTIVE)
         self._enter(key, entry)
 
@@ -134,22 +127,12 @@ class Keys:
 
     def in_use_before(self, key: KeyRef) -> list[KeyRef]:
         """Return the older active keys of an owner and purpose, newest first."""
-        older = [
-            other
-            for other, entry in self.known.items()
-            if (other.owner, other.purpose, entry.state)
-            == (key.owner, key.purpose, KeyState.ACTIVE)
-            and other.version < key.version
-        ]
-        return sorted(older, reverse=True)
+        return key.before(k for k, e in self.known.items() if e.state is KeyState.ACTIVE)
 
     def newest_pair(self, purpose: str) -> KeyRef:
         """Return the newest pair of the site for a purpose that is not destroyed (KEY_FOUND)."""
-        found = [
-            key
-            for key, entry in self.known.items()
-            if (key.owner, key.purpose) == (SITE, purpose) and entry.state != KeyState.DESTROYED
-        ]
+        there = self._versions(SITE, purpose).items()
+        found = [key for key, entry in there if entry.state is not KeyState.DESTROYED]
         if not found:
             raise Refused(Control.KEY_FOUND, f"There is no key {SITE}/{purpose}.")
         return max(found)
@@ -238,11 +221,8 @@ class Keys:
 
     def newest(self, owner: str, purpose: str, now: datetime) -> KeyRef:
         """Return the newest key of an owner and purpose that may be used, or raise (KEY_FOUND)."""
-        found = [
-            key
-            for key, entry in self.known.items()
-            if (key.owner, key.purpose) == (owner, purpose) and entry.may_be_used(now)
-        ]
+        there = self._versions(owner, purpose).items()
+        found = [key for key, entry in there if entry.may_be_used(now)]
         if not found:
             raise Refused(
                 Control.KEY_FOUND,
@@ -253,19 +233,21 @@ class Keys:
 
     def in_use(self, owner: str, purpose: str) -> KeyRef:
         """Return the newest active key of an owner and purpose, or raise (KEY_FOUND)."""
-        found = [
-            key
-            for key, entry in self.known.items()
-            if (key.owner, key.purpose, entry.state) == (owner, purpose, KeyState.ACTIVE)
-        ]
+        there = self._versions(owner, purpose).items()
+        found = [key for key, entry in there if entry.state is KeyState.ACTIVE]
         if not found:
             raise Refused(Control.KEY_FOUND, f"There is no active key {owner}/{purpose}.")
         return max(found)
 
     def next_version(self, owner: str, purpose: str) -> KeyRef:
         """Return the reference of a key that comes next; no version is ever taken again."""
-        versions = [k.version for k in self.known if (k.owner, k.purpose) == (owner, purpose)]
+        versions = [key.version for key in self._versions(owner, purpose)]
         return KeyRef(owner, purpose, max(versions, default=0) + 1)
+
+    def _versions(self, owner: str, purpose: str) -> dict[KeyRef, KeyEntry]:
+        """Return every version of an owner's key for a purpose."""
+        wanted = (owner, purpose)
+        return {k: entry for k, entry in self.known.items() if (k.owner, k.purpose) == wanted}
 
     def check_value(self, key: KeyRef) -> str:
         """Return the check value of a secret key, or raise (KEY_FOUND)."""

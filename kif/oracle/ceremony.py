@@ -235,7 +235,9 @@ class Ceremonies:
 
         self.desk.record.write(work)
         with self.desk.record.deciding() as state:
-            used = {key for key, entry in state.keys.known.items() if entry.is_used}
+            used = {
+                key for key, entry in state.keys.known.items() if entry.state is KeyState.ACTIVE
+            }
         for key in set(running.keys) - used:
             self.desk.keys.destroy(key)
 

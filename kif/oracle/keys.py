@@ -15,6 +15,7 @@ from kif.formats.purpose import (
     DATA_PROTECTION,
     ENVELOPE_RECIPIENT,
     LOG_SIGNER,
+    PAIRS,
     SITE_CA,
     purpose_of,
 )
@@ -96,8 +97,8 @@ class KeyRing:
         """Destroy a master or a pair in the token; its handles are of no use any more."""
         self._masters.pop(key, None)
         self._cmac_masters.pop(key, None)
-        destroy_master(self.token, str(key))
-        destroy_pair(self.token, str(key))
+        destroy = destroy_pair if key.purpose in PAIRS else destroy_master
+        destroy(self.token, str(key))
 
     def batch(self, batch: str, retention: KeyRef, seed: bytes) -> Key:
         """Return the data key of a batch, from its retention key and its seed."""

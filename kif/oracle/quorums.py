@@ -26,6 +26,7 @@ from kif.hsm.backup import take_out
 from kif.hsm.form import derived_check_value, find_master
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.quorum import SHARE, Quorum, combine, create, load_share
+from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.ledger.events.custody import (
     BackupMade,
@@ -86,10 +87,8 @@ class Quorums:
 
     def enter(self, key: KeyRef, person: str, number: int, share: Secret) -> None:
         """Take a share back. Raises ``BadInput`` (QUORUM) when it is not the one that was given."""
-        expected = self._quorum(key).check_values[number - 1]
-        loaded = load_share(self.desk.keys.token, share)
+        loaded = load_checked(self.desk.keys.token, self._quorum(key), key, number, share)
         try:
-            require_share(derived_check_value(loaded) == expected, key, number)
             event = ShareEntered(person, key, number)
             self.desk.record.write(lambda step: step.record(event))
         except BaseException:
@@ -187,14 +186,17 @@ def _read(folder: Path, what: str, key: KeyRef, state: State) -> dict[str, Any]:
     return fields
 
 
-def require_share(right: bool, key: KeyRef, number: int) -> None:
-    """Require that a share is the one of its custodian. Raises ``BadInput`` (QUORUM)."""
-    if not right:
+def load_checked(token: Token, quorum: Quorum, key: KeyRef, number: int, share: Secret) -> Key:
+    """Load a share, or nothing and raise ``BadInput`` (QUORUM) when it is not the right one."""
+    loaded = load_share(token, share)
+    if derived_check_value(loaded) != quorum.check_values[number - 1]:
+        loaded.destroy()
         raise BadInput(
             Control.QUORUM,
             f"This is not share {number} of {key}: its check value differs. It is another one's, "
             "of another set, or was read wrongly.",
         )
+    return loaded
 
 
 def _encoded(quorum: Quorum) -> dict[str, Any]:

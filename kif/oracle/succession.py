@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kif.formats.error import KifError
 from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import ENVELOPE_RECIPIENT, LOG_SIGNER, SITE_CA
 from kif.hsm.keypair import LogSigner, destroy_pair, generate_log_signer
+from kif.hsm.token import Token
 from kif.ledger.events.ceremony import LogSignerReplaced
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
@@ -48,17 +50,13 @@ class Succession:
             return key in state.keys.known
 
     def next_log_signer(self) -> bytes:
-        """Generate the key that is to sign the log; return what everyone signs about it.
-
-        What an interrupted attempt left of it goes first.
-        """
+        """Generate the key that is to sign the log; return what everyone signs about it."""
         token, record = self.desk.keys.token, self.desk.record
         with record.deciding() as state:
             running = state.ceremonies.require_running()
             head = state.head
         key = running.key(LOG_SIGNER)
-        destroy_pair(token, str(key))
-        self._next[key] = generate_log_signer(token, str(key), token.place.label)
+        self._next[key] = new_log_signer(token, key)
         return running.succession(head, self._next[key].public_key)
 
     def replace_log_signer(
@@ -69,22 +67,37 @@ class Succession:
     ) -> KeyRef:
         """Sign the log with the next key from here on; return it. The one before is destroyed."""
         ((key, signer),) = self._next.items()
-        people, given = tuple(signatures), tuple(signatures.values())
         record = self.desk.record
         record.signers[signer.public_key] = signer
-
-        def work(step: Step) -> tuple[KeyRef, ...]:
-            running = step.state.ceremonies.require_running()
-            for person, wrong in misses:
-                step.record(running.missed(person, wrong))
-            old = step.state.keys.in_use(SITE, LOG_SIGNER)
-            public = signer.public_key
-            step.record(LogSignerReplaced(step.by, key, public, statement.decode(), people, given))
-            step.session.add(key_row(step.state, key))
-            move_keys(step, (old,))
-            return (old,)
-
-        for old in record.write(work):
-            self.desk.keys.destroy(old)
+        succeed = partial(record_succession, key, signer.public_key, statement, signatures, misses)
+        self.desk.keys.destroy(record.write(succeed))
         self._next.clear()
         return key
+
+
+def new_log_signer(token: Token, key: KeyRef) -> LogSigner:
+    """Generate a key that is to sign the log; what an interrupted attempt left goes first."""
+    destroy_pair(token, str(key))
+    return generate_log_signer(token, str(key), token.place.label)
+
+
+def record_succession(
+    key: KeyRef,
+    public_key: bytes,
+    statement: bytes,
+    signatures: Mapping[str, str],
+    misses: Sequence[tuple[str, KifError]],
+    step: Step,
+) -> KeyRef:
+    """Record the key that signs the log from here on; return the one before.
+
+    ``misses`` came while everyone signed: recorded before, they would have moved the end.
+    """
+    running, old = step.state.ceremonies.require_running(), step.state.keys.in_use(SITE, LOG_SIGNER)
+    for person, wrong in misses:
+        step.record(running.missed(person, wrong))
+    people, given = tuple(signatures), tuple(signatures.values())
+    step.record(LogSignerReplaced(step.by, key, public_key, statement.decode(), people, given))
+    step.session.add(key_row(step.state, key))
+    move_keys(step, (old,))
+    return old

@@ -291,7 +291,7 @@ PLACES = [
     "kif.ceremony.restoring:_restore",
     "kif.ceremony.restoring:combine",
     "kif.ceremony.restoring:put_back",
-    "kif.ceremony.replacing:generate_log_signer",
+    "kif.ceremony.replacing:new_log_signer",
     "kif.ceremony.replacing:Ending.ask",
     "kif.oracle.record:Record.write",
     "kif.hsm.memory:LogMemory.remember",
