@@ -47,7 +47,7 @@ def back_up(scene: Scene) -> None:
     there = scene.people.present("holder of a share", list(holders.values()), count)
     _enter(scene, key, {number: name for number, name in holders.items() if name in there})
     path, keys = quorums.back_up(key)
-    scene.people.tell(f"{len(keys)} masters are wrapped under {key}, in backup/{path.name}.")
+    scene.people.tell(f"{counted(keys)} wrapped under {key}, in backup/{path.name}.")
 
 
 def drill(scene: Scene) -> None:

@@ -168,6 +168,8 @@ class Genesis:
             set(people) <= sealed.files.keys() and len(set(people)) >= sealed.threshold,
             f"The security officer's PIN opens with {sealed.threshold} of its holders.",
         )
+        for name in people:
+            self._people.require(name, HOLDERS[SO_PIN])
 
     def accept_library(self, event: LibraryAccepted) -> None:
         """Note another library, sealed anew by the holders of the PIN."""

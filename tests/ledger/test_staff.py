@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.ledger.approval import CEREMONY
 from kif.ledger.event import Event
@@ -268,3 +269,13 @@ def test_whoever_was_appointed_in_a_ceremony_that_is_aborted_has_no_role() -> No
     world = at_step(RESEAL, resealed(), CeremonyAborted(BY, "staff", RESEAL, "It was too late."))
     assert NEW.name not in world.state.people.of_role(Role.OPERATOR)
     refused(world, TokenOpened(("operator-1", NEW.name)), "operator-4 was released")
+
+
+@pytest.mark.control("KIF-CER-04")
+def test_whoever_is_released_no_longer_opens_the_officers_pin() -> None:
+    """The old seal still names him or her, until it is made anew."""
+    state = backed_up().state
+    state.genesis.open_officer(("custodian-1", "custodian-3"))
+    state.people.release("custodian-3", Role.CUSTODIAN)
+    with pytest.raises(Refused, match="custodian-3 was released"):
+        state.genesis.open_officer(("custodian-1", "custodian-3"))
