@@ -11,6 +11,7 @@ from functools import partial
 
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
+from kif.ceremony.exchanging import export_block, export_wrapped, import_block
 from kif.ceremony.keeping import change_key, declare_compromise
 from kif.ceremony.packing import bag, unbag
 from kif.ceremony.people import until_right
@@ -100,6 +101,9 @@ ACTS: dict[str, Act] = {
     "renew": _renew,
     "change-key": change_key,
     "declare-compromise": declare_compromise,
+    "import-block": import_block,
+    "export-block": export_block,
+    "export-wrapped": export_wrapped,
     "bag": bag,
     "unbag": unbag,
     "close": _close,

@@ -55,6 +55,15 @@ class People(Protocol):
     def unbag(self, person: str, newest: str) -> str:
         """Have a custodian read the number of the bag to be opened; ``newest`` is the last one."""
 
+    def key_block(self, key: KeyRef) -> str:
+        """Ask for the file with the block of a key that comes in; return the block."""
+
+    def recipient(self, key: KeyRef) -> str:
+        """Ask for the file with the public key, or certificate (PEM), that a key leaves to."""
+
+    def agree(self, question: str) -> None:
+        """Ask everyone; go on when they agree. Raises ``Refused`` (CEREMONY) when they don't."""
+
     def reason(self) -> str:
         """Ask why what comes next is done; it stands on the record."""
 

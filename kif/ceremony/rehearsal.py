@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher as Encryptor
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kif.ceremony.credential import sign
 from kif.ceremony.destination import Destination
@@ -27,7 +29,7 @@ from kif.ceremony.seal import holders, unseal
 from kif.ceremony.share import read_share, write_share
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import BACKUP_KEK
+from kif.formats.purpose import BACKUP_KEK, ZONE_MASTER
 from kif.formats.secret import Secret
 from kif.hsm.key import Algorithm, Cipher
 from kif.ledger.events.custody import Medium
@@ -38,6 +40,7 @@ from kif.oracle.local import Officer, open_oracle
 
 _SITE = "rehearsal"
 _MOST_SHEETS = 9
+_TEST_BITS = 2048
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,21 @@ class RehearsalPeople:
     def unbag(self, person: str, newest: str) -> str:
         """Open the bag that was closed last."""
         return newest
+
+    def key_block(self, key: KeyRef) -> str:
+        """Give the block in which an older version of the key left."""
+        left = self.folder.parent / "exchange"
+        blocks = [left / f"{key.owner}-{key.purpose}-{v}.tr31" for v in range(key.version)]
+        return next(each for each in blocks if each.is_file()).read_text()
+
+    def recipient(self, key: KeyRef) -> str:
+        """Make the TEST public key of a recipient."""
+        public = rsa.generate_private_key(65537, _TEST_BITS).public_key()
+        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def agree(self, question: str) -> None:
+        """Agree."""
+        self.listener(f"  ({question} Everyone agrees.)")
 
     def reason(self) -> str:
         """Say that it is a rehearsal."""
@@ -158,17 +176,40 @@ def rehearse(
         hold_genesis(home, load("genesis"), _SITE, silent)
         if BACKUP_KEK in plan.used():
             _hold(home, load("backup"), certificate, silent)
+        named = _make_before(home, plan, load, certificate, silent)
         if plan.names_key:
-            vendor = load("vendor-keys")
-            drawn = replace(silent, sheets=_drawn(vendor))
-            (named,) = _hold(home, vendor, certificate, drawn)
-            _hold(home, plan, certificate, people, named)
+            _hold(home, plan, certificate, people, named[0])
         elif plan.restores:
             shutil.rmtree(home.site / "token")
             restore_site(home, plan, people)
         else:
             _hold(home, plan, certificate, people)
     return home
+
+
+def _make_before(
+    home: Home,
+    plan: Plan,
+    load: Callable[[str], Plan],
+    certificate: Callable[[str], str],
+    people: RehearsalPeople,
+) -> tuple[KeyRef, ...]:
+    """Make the keys that a plan is about, and the blocks that it takes in; return the keys."""
+
+    def make(name: str) -> tuple[KeyRef, ...]:
+        drawn = replace(people, sheets=_drawn(load(name)))
+        return _hold(home, load(name), certificate, drawn)
+
+    if ZONE_MASTER in plan.used():
+        make("zone-keys")
+    taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
+    made: tuple[KeyRef, ...] = ()
+    if plan.names_key or taken:
+        made = make("issuer-keys" if plan.about is About.ISSUER else "vendor-keys")
+    for key in made:
+        if key.purpose in taken:
+            _hold(home, load("export-block"), certificate, people, key)
+    return made
 
 
 def _hold(
@@ -183,7 +224,8 @@ def _hold(
     officers = None if officer is None else Officer(officer[1], officer[0])
     subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
     with open_oracle(home, pin, by, officers) as oracle:
-        if plan.about is About.ISSUER:
+        known = [issuer.name for issuer in oracle.gateway.issuers()]
+        if plan.about is About.ISSUER and subject not in known:
             oracle.supervision.register_issuer(subject, certificate(subject).encode())
         return hold(oracle.ceremonies, plan, subject, people, named)
 

@@ -9,7 +9,7 @@ import click
 
 from kif.cli.app import App, form_option, pass_app
 from kif.cli.log import told
-from kif.compliance.keys import COMPONENTS, GENERATED, KeyLife, concerns_keys, key_lives
+from kif.compliance.keys import BLOCK, COMPONENTS, GENERATED, KeyLife, concerns_keys, key_lives
 from kif.console.table import show
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
@@ -30,7 +30,9 @@ def key() -> None:
 @click.option("--algorithm", help="Keys of this algorithm, e.g. 2TDEA.")
 @click.option("--state", type=_STATES, metavar="STATE", help="Keys in this state.")
 @click.option("--version", type=click.IntRange(1), help="Keys of this version.")
-@click.option("--origin", type=click.Choice([GENERATED, COMPONENTS]), help="How keys were made.")
+@click.option(
+    "--origin", type=click.Choice([GENERATED, COMPONENTS, BLOCK]), help="How keys were made."
+)
 @click.option(
     "--expired-on",
     type=click.DateTime(["%Y-%m-%d"]),

@@ -15,7 +15,7 @@ from kif.ledger.event import Entry
 from kif.ledger.events.batch import ApprovalGiven
 from kif.ledger.events.card import CardVerified
 from kif.ledger.events.ceremony import CeremonyBegun, GenesisBegun, KeyGenerated
-from kif.ledger.events.key import KeyFormed
+from kif.ledger.events.key import KeyFormed, KeyImported
 from kif.ledger.plan import Plan
 from kif.ledger.verify import LogReport
 
@@ -83,7 +83,7 @@ def account_of(batch: str, log: LogReport, entries: Iterable[Entry]) -> Account:
                 releases.append(Release(event.person, entry.time, event.statement))
             case GenesisBegun() | CeremonyBegun():
                 ceremony = Plan.decode(event.plan).ceremony
-            case KeyGenerated() | KeyFormed():
+            case KeyGenerated() | KeyFormed() | KeyImported():
                 origins[event.key] = ceremony
     keys = [
         KeyLine(str(key), each.usage, each.algorithm, each.kcv or "none", origins.get(key, "none"))

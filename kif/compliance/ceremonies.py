@@ -25,7 +25,7 @@ from kif.ledger.events.ceremony import (
     TokenMade,
 )
 from kif.ledger.events.custody import PackageClosed, QuorumMade, ShareGiven
-from kif.ledger.events.key import KeyFormed, KeyStateChanged
+from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged
 from kif.ledger.plan import Plan
 
 
@@ -110,7 +110,9 @@ class Ceremonies:
                 self._begin(Plan.decode(event.plan), event.subject, people)
             case PersonAppointed():
                 self.appointed[event.person] = entry
-            case ShareGiven() | QuorumMade() | KeyFormed() | KeyGenerated() | KeyStateChanged():
+            case KeyFormed() | KeyGenerated() | KeyImported() | KeyStateChanged():
+                self.keys.setdefault(event.key, []).append(entry)
+            case ShareGiven() | QuorumMade():
                 self.keys.setdefault(event.key, []).append(entry)
             case PackageClosed():
                 self.packages[event.bag] = entry

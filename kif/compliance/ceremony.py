@@ -36,7 +36,15 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
-from kif.ledger.events.key import ComponentEntered, KeyCompromised, KeyFormed, KeyStateChanged
+from kif.ledger.events.key import (
+    ComponentEntered,
+    KeyCompromised,
+    KeyExported,
+    KeyFormed,
+    KeyImported,
+    KeyStateChanged,
+    KeyWrapped,
+)
 
 _CHECK = (
     "Every signature is in the folder beside this report. To verify one without kif: "
@@ -86,7 +94,7 @@ def _parts(told: Told, ceremonies: Ceremonies) -> Iterator[Part]:
         ("name", "role", "reports to", "key (SHA-256 of the public key)"),
         [_person(name, role.value, ceremonies) for name, role in told.people],
     )
-    keys = told.of_kind(KeyGenerated, KeyFormed)
+    keys = told.of_kind(KeyGenerated, KeyFormed, KeyImported)
     if keys:
         yield Heading("Keys that it made")
         yield Table(("key", "algorithm", "check value", "valid until"), [_key(e) for e in keys])
@@ -178,6 +186,14 @@ def in_words(event: Event) -> str:
         case MastersRestored():
             lost = ", ".join(map(str, event.lost)) or "nothing"
             return f"{len(event.keys)} masters came back under {event.key}; lost: {lost}."
+        case KeyImported():
+            shown = "" if event.hidden else ", whose length the block did not hide"
+            return f"{event.key} came in a block under {event.under}: {event.kcv}{shown}."
+        case KeyExported():
+            return f"{event.key} left in a block under {event.under}."
+        case KeyWrapped():
+            to = in_groups(event.recipient)
+            return f"{event.key} left wrapped to the public key {to} (SHA-256)."
         case KeyStateChanged():
             return f"{event.key} is {event.state.value}: {event.reason or 'the reason is erased'}"
         case KeyCompromised():

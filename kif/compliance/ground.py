@@ -30,7 +30,7 @@ from kif.ledger.events.custody import (
     QuorumMade,
     ShareGiven,
 )
-from kif.ledger.events.key import KeyFormed, KeyStateChanged
+from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged
 from kif.ledger.genesis import Sealed, token_of
 from kif.ledger.note import verifier_key
 from kif.ledger.plan import Plan
@@ -78,7 +78,7 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 state.keys.generated(event)
                 if event.key.owner != SITE:
                     state.keys.step(event.key, KeyState.ACTIVE)
-            case KeyFormed():
+            case KeyFormed() | KeyImported():
                 state.keys.formed(event)
                 state.keys.step(event.key, KeyState.ACTIVE)
             case KeyStateChanged():

@@ -25,14 +25,21 @@ from kif.ledger.events.ceremony import (
     LogSignerReplaced,
 )
 from kif.ledger.events.custody import MastersRestored, QuorumMade, QuorumRetired, ShareGiven
-from kif.ledger.events.key import ComponentEntered, KeyCompromised, KeyFormed, KeyStateChanged
+from kif.ledger.events.key import (
+    ComponentEntered,
+    KeyCompromised,
+    KeyFormed,
+    KeyImported,
+    KeyStateChanged,
+)
 from kif.ledger.keys import superseded
 from kif.ledger.plan import Plan
 
-GENERATED, COMPONENTS, QUORUM = "generated", "components", "quorum"
+GENERATED, COMPONENTS, QUORUM, BLOCK = "generated", "components", "quorum", "key block"
 _MADE = {
     GENERATED: "it was generated in the HSM",
     COMPONENTS: "it was made of components",
+    BLOCK: "it came in a key block",
     QUORUM: "the shares of a quorum give it",
 }
 _KINDS = (
@@ -47,6 +54,7 @@ _KINDS = (
     GenesisBegun,
     KeyCompromised,
     KeyFormed,
+    KeyImported,
     KeyStateChanged,
     LogSignerReplaced,
     MastersRestored,
@@ -128,9 +136,10 @@ class _Told:
                 made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
                 self._begin(entry, event.key, GENERATED, *made)
                 self.lives[event.key].valid_until = event.valid_until
-            case KeyFormed():
+            case KeyFormed() | KeyImported():
                 made = (event.usage, event.algorithm, event.kcv, event.derived, None)
-                self._begin(entry, event.key, COMPONENTS, *made)
+                origin = COMPONENTS if isinstance(event, KeyFormed) else BLOCK
+                self._begin(entry, event.key, origin, *made)
                 self.lives[event.key].valid_until = event.valid_until
             case QuorumMade():
                 kind = _kind(event.key)

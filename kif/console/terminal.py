@@ -17,7 +17,7 @@ from kif.ceremony.share import read_share, write_share
 from kif.console.sheet import ShareSheet
 from kif.console.writing import ask_written, read_back, send_to_printer, write_by_hand
 from kif.formats.control import Control
-from kif.formats.error import BadInput
+from kif.formats.error import BadInput, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
@@ -95,6 +95,19 @@ class TerminalPeople:
         click.echo(f"\n{person}: show that the bag and its seal are whole.")
         return _name("  number of the bag")
 
+    def key_block(self, key: KeyRef) -> str:
+        """Ask for the file."""
+        return _read_file(f"\nThe key block of {key}.", "  file of the block").strip()
+
+    def recipient(self, key: KeyRef) -> str:
+        """Ask for the file."""
+        return _read_file(f"\nThe public key that {key} leaves to.", "  file, PEM")
+
+    def agree(self, question: str) -> None:
+        """Ask for yes or no."""
+        if not click.confirm(f"  {question}"):
+            raise Refused(Control.CEREMONY, "It was not agreed to. Nothing was done.")
+
     def reason(self) -> str:
         """Ask for a sentence."""
         return str(click.prompt("  reason, for the record"))
@@ -163,6 +176,16 @@ class TerminalPeople:
     def tell(self, text: str) -> None:
         """Print it."""
         click.echo(text)
+
+
+def _read_file(what: str, asked: str) -> str:
+    """Ask for a file of text; return what is in it. Raises ``BadInput`` (USAGE)."""
+    click.echo(what)
+    path = click.prompt(asked, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    try:
+        return str(path.read_text("ascii"))
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(Control.USAGE, f"{path} can't be read as text.") from None
 
 
 def _name(asked: str) -> str:

@@ -42,6 +42,7 @@ class Control(StrEnum):
     SITE = "KIF-CER-05"
     CEREMONY = "KIF-CER-06"
     PACKAGE = "KIF-CER-08"
+    EXCHANGE = "KIF-CER-09"
     CUSTODY = "KIF-CER-07"
 
     DUAL_CONTROL = "KIF-ORA-01"
@@ -114,6 +115,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.SITE: "A site has one genesis; a half-made one leaves nothing behind.",
     Control.CEREMONY: "A key ceremony goes step by step, and leaves all of its keys or none.",
     Control.PACKAGE: "A bag is used once, and opened by the one who closed it.",
+    Control.EXCHANGE: "A key leaves to its owner alone, under the key that the plan names.",
     Control.CUSTODY: "Nobody, alone or with all who report to one manager, ever has a key's parts.",
     Control.DUAL_CONTROL: "A batch is released by two different people.",
     Control.APPROVAL_SIGNATURE: "An approval is a signature over exactly what is approved.",

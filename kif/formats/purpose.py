@@ -16,6 +16,7 @@ ENVELOPE_RECIPIENT = "envelope-recipient"
 LOG_SIGNER = "log-signer"
 RETENTION = "retention"
 SITE_CA = "site-ca"
+ZONE_MASTER = "zone-master"
 
 
 class Owner(StrEnum):
@@ -35,6 +36,8 @@ class Purpose:
     algorithms: frozenset[str]
     quorum: bool = False
     """Whether it is never kept: the shares of a quorum give it, for one session."""
+    block: str = ""
+    """What a key block says of such a key: usage and mode of use (X9.143, tables 4 and 6)."""
 
     @property
     def formed(self) -> bool:
@@ -45,16 +48,22 @@ class Purpose:
 MASTER_DERIVATION = "master-derivation"
 
 
-def _row(owner: Owner, usage: str, *algorithms: str, quorum: bool = False) -> Purpose:
-    return Purpose(owner, usage, frozenset(algorithms), quorum)
+def _row(
+    owner: Owner, usage: str, *algorithms: str, quorum: bool = False, block: str = ""
+) -> Purpose:
+    return Purpose(owner, usage, frozenset(algorithms), quorum, block)
+
+
+_AES = ("AES-128", "AES-192", "AES-256")
 
 
 PURPOSES: dict[str, Purpose] = {
-    "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
-    "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
-    "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA"),
+    "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E0X"),
+    "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
+    "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
-    CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, "AES-128", "AES-192", "AES-256"),
+    ZONE_MASTER: _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", "3TDEA", *_AES, block="K1B"),
+    CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, *_AES, block="E5X"),
     DATA_PROTECTION: _row(Owner.SITE, MASTER_DERIVATION, "AES-256"),
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
     SITE_CA: _row(Owner.SITE, "site-ca", "P-256"),

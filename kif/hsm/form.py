@@ -52,7 +52,7 @@ def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A master that was drawn inside the token and does not stand there yet."""
+    """A master that was drawn inside the token, or came into it, and does not stand there yet."""
 
     values: CheckValues
     _token: Token
@@ -68,14 +68,19 @@ class Drawn:
 @contextmanager
 def drawn_master(token: Token, algorithm: Algorithm) -> Iterator[Drawn]:
     """Draw a master key; what it is made of is destroyed on exit."""
-    with ExitStack() as stack:
-        combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
-        stack.enter_context(released(combiner))
-        seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
-        stack.enter_context(released(seed))
-        blob = wrap_rfc3394(combiner, seed)
-        values = check_values(token, algorithm, combiner, blob)
-        yield Drawn(values, token, algorithm, combiner, blob)
+    seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
+    with released(seed), master_of(token, seed) as drawn:
+        yield drawn
+
+
+@contextmanager
+def master_of(token: Token, piece: Key) -> Iterator[Drawn]:
+    """Give what a master is made of that came into the token as a ``component-piece``."""
+    combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
+    with released(combiner):
+        blob = wrap_rfc3394(combiner, piece)
+        values = check_values(token, piece.algorithm, combiner, blob)
+        yield Drawn(values, token, piece.algorithm, combiner, blob)
 
 
 def check_values(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:

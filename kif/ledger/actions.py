@@ -22,6 +22,7 @@ from kif.formats.purpose import (
     LOG_SIGNER,
     PURPOSES,
     SITE_CA,
+    ZONE_MASTER,
     Owner,
 )
 from kif.ledger.events.ceremony import Role
@@ -87,6 +88,9 @@ _NEW_KEY = {
     "algorithm": _ALGORITHM,
     "years": number_field(1, 30).optional(),
 }
+_ON_HOST = Field(
+    lambda value: value == "tr31-on-host", "tr31-on-host: the key is clear on a plain token's host"
+).optional()
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
 _TWO_OPERATORS = {Role.OPERATOR: 2}
 
@@ -169,6 +173,37 @@ ACTIONS: dict[str, Action] = {
         leaves=("the key {key}",),
         hands=_TWO_CUSTODIANS,
         makes=("{key}",),
+        founding=False,
+    ),
+    "import-block": Action(
+        ("custodians",),
+        "The block is opened under the zone's master key, whose check value everyone has.",
+        takes=_NEW_KEY | {"permits": _ON_HOST},
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {key}",),
+        hands=_TWO_CUSTODIANS,
+        makes=("{key}",),
+        uses=ZONE_MASTER,
+        founding=False,
+    ),
+    "export-block": Action(
+        ("custodians",),
+        "The key that was named leaves in a block under the zone's master key.",
+        takes={"permits": _ON_HOST},
+        needs=(SIGNATURES, OFFICER),
+        leaves=("a block of the key",),
+        hands=_TWO_CUSTODIANS,
+        uses=ZONE_MASTER,
+        named=True,
+        founding=False,
+    ),
+    "export-wrapped": Action(
+        ("custodians",),
+        "The key that was named leaves wrapped to a public key that everyone compares.",
+        needs=(SIGNATURES, OFFICER),
+        leaves=("the key wrapped",),
+        hands=_TWO_CUSTODIANS,
+        named=True,
         founding=False,
     ),
     "open-officer": Action(

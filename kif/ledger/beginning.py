@@ -97,4 +97,9 @@ class Beginning:
         key = event.uses[-1]
         self._keys.require(key)
         require(purpose_of(key).formed, f"{key} is the site's own; this plan is not for it.")
+        if event.subject not in (About.SITE, key.owner):
+            raise Refused(
+                Control.EXCHANGE,
+                f"{key} is a key of {key.owner}, and this ceremony is for {event.subject}.",
+            )
         return (key,)

@@ -77,6 +77,12 @@ def number(low: int, high: int) -> Form:
     return Form(read)
 
 
+def _read_flag(value: Any) -> bool:
+    if value is True or value is False:
+        return bool(value)
+    raise ValueError("true or false")
+
+
 def one_of(choices: type[StrEnum]) -> Form:
     """Return the form of an enumeration's value."""
     return Form(choices, lambda value: value.value)
@@ -163,6 +169,7 @@ BatchId = Annotated[str, matching(r"[0-9a-f]{16}")]
 CardNumber = Annotated[int, number(1, 10_000_000)]
 """A card's number in its batch, from 1."""
 Count = Annotated[int, number(0, 10_000_000)]
+Flag = Annotated[bool, Form(_read_flag)]
 Digest = Annotated[str, matching(r"[0-9a-f]{64}")]
 """SHA-256, hex; of card data only where it is sealed."""
 KeyedDigest = Annotated[str, matching(r"[0-9a-f]{32}")]

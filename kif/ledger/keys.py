@@ -21,7 +21,7 @@ from kif.formats.purpose import (
 from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.events.ceremony import KeyGenerated
 from kif.ledger.events.custody import QuorumMade
-from kif.ledger.events.key import KeyFormed
+from kif.ledger.events.key import KeyFormed, KeyImported
 from kif.ledger.form import read_time, write_time
 from kif.ledger.journal import Journal
 
@@ -68,8 +68,8 @@ class Keys:
         entry = KeyEntry(*made, valid_until=event.valid_until)
         self._enter(event.key, entry)
 
-    def formed(self, event: KeyFormed) -> None:
-        """Enter a key that was combined of components."""
+    def formed(self, event: KeyFormed | KeyImported) -> None:
+        """Enter a key that was combined of components, or came in a block."""
         entry = KeyEntry(
             event.usage,
             event.algorithm,

@@ -42,6 +42,7 @@ from kif.ledger.events import ceremony as of_ceremony
 from kif.ledger.events import custody as of_custody
 from kif.ledger.events import key as of_key
 from kif.ledger.events import site as of_site
+from kif.ledger.exchange import Exchange
 from kif.ledger.form import write_time
 from kif.ledger.genesis import SO_PIN, Genesis
 from kif.ledger.issuers import Issuers
@@ -78,6 +79,7 @@ class State:
             self.journal, self.people, self.keys, self.issuers, self.custody
         )
         self.parts = Parts(self.ceremonies, self.keys, self.custody)
+        self.exchange = Exchange(self.ceremonies, self.keys)
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
@@ -242,6 +244,9 @@ class State:
             of_custody.PackageOpened: lambda e, _: self.packages.open(e),
             of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
             of_ceremony.PersonReleased: lambda e, _: self._released(e),
+            of_key.KeyImported: lambda e, _: self.exchange.imported(e),
+            of_key.KeyExported: lambda e, _: self.exchange.exported(e),
+            of_key.KeyWrapped: lambda e, _: self.exchange.wrapped(e),
             of_key.KeyStateChanged: lambda e, _: self._key_changed(e),
             of_key.KeyCompromised: lambda e, _: self._key_compromised(e),
         }

@@ -31,6 +31,9 @@ ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_key.ComponentEntered: ("form",),
     of_key.KeyFormed: ("form",),
     of_key.KeyCompromised: ("declare-compromise",),
+    of_key.KeyImported: ("import-block",),
+    of_key.KeyExported: ("export-block",),
+    of_key.KeyWrapped: ("export-wrapped",),
     of_custody.ShareGiven: ("make-quorum",),
     of_custody.QuorumMade: ("make-quorum",),
     of_custody.ShareEntered: ("back-up", "drill", "restore"),
@@ -59,7 +62,7 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "generate":
             made = [key.purpose for key in running.made]
             yield from (f"{name} is not there" for name in step.values["keys"] if name not in made)
-        case "form" | "make-quorum" | "renew" | "generate-key":
+        case "form" | "make-quorum" | "renew" | "generate-key" | "import-block":
             keys = map(running.key, step.makes)
             yield from (f"{key} is not made" for key in keys if key not in running.made)
         case "open-officer":
@@ -85,6 +88,9 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "change-key" | "declare-compromise":
             if not running.carried:
                 yield f"{running.named} is as it was before"
+        case "export-block" | "export-wrapped":
+            if not running.carried:
+                yield f"{running.named} has not left"
         case "bag":
             for person in running.of_role(Role.CUSTODIAN):
                 if person not in running.moved:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
@@ -43,8 +42,10 @@ from kif.ledger.plan import Plan
 from kif.ledger.running import Running
 from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
+from kif.oracle.exchange import Exchange
 from kif.oracle.group import Step
 from kif.oracle.packages import PackageDesk
+from kif.oracle.period import years_after
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, key_row, move_keys, move_site
 from kif.oracle.staff import Staff
@@ -61,6 +62,7 @@ class Ceremonies:
     staff: Staff
     custody: Custody
     packages: PackageDesk
+    exchange: Exchange
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""
     _combinations: dict[KeyRef, Combination] = field(default_factory=dict)
@@ -155,7 +157,7 @@ class Ceremonies:
             usage = purpose_of(key).usage
 
             def work(step: Step) -> None:
-                until = None if years is None else _after(step.now, years)
+                until = None if years is None else years_after(step.now, years)
                 step.record(KeyFormed(step.by, key, usage, algorithm.value, kcv, derived, until))
                 step.session.add(key_row(step.state, key))
 
@@ -172,7 +174,7 @@ class Ceremonies:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
 
             def work(step: Step) -> None:
-                until = None if years is None else _after(step.now, years)
+                until = None if years is None else years_after(step.now, years)
                 event = KeyGenerated(key, usage, algorithm.value, kcv, derived, None, until)
                 step.record(event)
                 step.session.add(key_row(step.state, key))
@@ -278,12 +280,6 @@ def record_closing(
     for person, signature in signatures.items():
         step.record(CeremonyAttested(person, statement.decode(), signature))
     step.record(CeremonyClosed(step.by, running.name))
-
-
-def _after(time: datetime, years: int) -> datetime:
-    """Return the same moment some years later; of 29 February, a day before."""
-    day = min(time.day, 28) if time.month == 2 else time.day
-    return time.replace(year=time.year + years, day=day)
 
 
 def _checked(token: Token, algorithm: Algorithm, component: Secret, check_value: str) -> Kcv:

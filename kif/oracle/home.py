@@ -82,6 +82,11 @@ class Home:
         return self.path / "backup"
 
     @property
+    def exchange(self) -> Path:
+        """Keys that left, in key blocks and wrapped to public keys."""
+        return self.path / "exchange"
+
+    @property
     def dispatch(self) -> Path:
         """The dispatch lists."""
         return self.path / "dispatch"

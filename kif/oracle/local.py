@@ -30,6 +30,7 @@ from kif.oracle.ceremony import Ceremonies
 from kif.oracle.chip import Chip
 from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
+from kif.oracle.exchange import Exchange
 from kif.oracle.fulfilment import Fulfilment
 from kif.oracle.gateway import Gateway
 from kif.oracle.graphics import Graphics
@@ -116,7 +117,8 @@ def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) ->
     staff = Staff(desk, home.seal, home.token_place(), pins)
     officers = officer.by if officer else ()
     quorums, custody = Quorums(desk, home.backup), Custody(desk)
-    return Ceremonies(desk, quorums, Succession(desk), staff, custody, PackageDesk(desk), officers)
+    packages, exchange = PackageDesk(desk), Exchange(desk, home.exchange)
+    return Ceremonies(desk, quorums, Succession(desk), staff, custody, packages, exchange, officers)
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:

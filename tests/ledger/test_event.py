@@ -59,7 +59,13 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
-from kif.ledger.events.key import KeyCompromised, KeyStateChanged
+from kif.ledger.events.key import (
+    KeyCompromised,
+    KeyExported,
+    KeyImported,
+    KeyStateChanged,
+    KeyWrapped,
+)
 from kif.ledger.events.site import (
     ClockCorrected,
     IssuerRenewed,
@@ -136,6 +142,21 @@ def every_kind() -> dict[str, Event]:
         ShareEntered("custodian-1", KEK, 1),
         BackupMade(BY, KEK, (MASTER,), DIGEST),
         CeremonyAborted(BY, "vendor-keys", 3, reason),
+        KeyImported(
+            BY,
+            MASTER,
+            "master-derivation",
+            "AES-256",
+            "gp-aes-01:ABCDEF",
+            "derived-gp-aes-01:ABCDEF",
+            EXPIRES,
+            KeyRef(ISSUER, "zone-master", 1),
+            "D0144K1AB00N0000",
+            True,
+            DIGEST,
+        ),
+        KeyExported(BY, MASTER, KeyRef(ISSUER, "zone-master", 1), DIGEST),
+        KeyWrapped(BY, MASTER, DIGEST, DIGEST),
         KeyCompromised(BY, MASTER, ("00" * 8,), reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
@@ -243,6 +264,10 @@ FREE = {
     ("key-generated", "algorithm"),
     ("key-formed", "usage"),
     ("key-formed", "algorithm"),
+    ("key-imported", "usage"),
+    ("key-imported", "algorithm"),
+    ("key-imported", "header"),
+    ("key-imported", "hidden"),
     ("residue-destroyed", "label"),
     ("approval-refused", "person"),
     ("approval-refused", "batch"),

@@ -10,6 +10,8 @@ from kif.formats.state import KeyState
 from kif.ledger.event import Event
 from kif.ledger.form import (
     Count,
+    Digest,
+    Flag,
     Form,
     Kcv,
     Key,
@@ -49,6 +51,50 @@ class KeyFormed(Event, kind="key-formed"):
     """The check value of a key that is derived from it: what each opening compares."""
     valid_until: Annotated[datetime | None, optional(Form(read_time, write_time))]
     """The end of its cryptoperiod, when the plan gives it one."""
+
+
+@dataclass(frozen=True)
+class KeyImported(Event, kind="key-imported"):
+    """A key came in a block (X9.143) under a zone's master key, and stands in the token."""
+
+    by: Openers
+    key: Key
+    usage: Label
+    algorithm: Label
+    kcv: Kcv
+    derived: Kcv
+    valid_until: Annotated[datetime | None, optional(Form(read_time, write_time))]
+    under: Key
+    """The zone's master key."""
+    header: Label
+    """The first 16 signs of the block."""
+    hidden: Flag
+    """Whether its padding hid the key's length."""
+    file: Digest
+    """Of the block."""
+
+
+@dataclass(frozen=True)
+class KeyExported(Event, kind="key-exported"):
+    """A key left in a block (X9.143) under a zone's master key."""
+
+    by: Openers
+    key: Key
+    under: Key
+    """The zone's master key."""
+    file: Digest
+    """Of the block."""
+
+
+@dataclass(frozen=True)
+class KeyWrapped(Event, kind="key-wrapped"):
+    """A key left wrapped (RSA-OAEP) to a public key, which everyone compared."""
+
+    by: Openers
+    key: Key
+    recipient: Digest
+    """Of the public key (SubjectPublicKeyInfo, DER)."""
+    file: Digest
 
 
 @dataclass(frozen=True)
