@@ -50,6 +50,22 @@ def _form(scene: Scene) -> None:
     scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
 
 
+def _draw_components(scene: Scene) -> None:
+    key = scene.running.key(scene.step.values["key"])
+    algorithm = Algorithm(scene.step.values["algorithm"])
+    for number, person in enumerate(scene.running.of_role(Role.CUSTODIAN), start=1):
+
+        def give(person: str = person, number: int = number) -> None:
+            component, kcv = scene.desk.draw(algorithm)
+            scene.people.give_component(person, key, number, component, kcv)
+            scene.desk.give(key, algorithm, person, number, component, kcv)
+            scene.people.tell(f"Component {number} of {key}: drawn, check value {kcv}.")
+
+        until_right(scene.people, give, partial(scene.desk.miss, person), (BadInput,))
+    formed = scene.desk.form(key, algorithm, scene.step.values["years"])
+    scene.people.tell(f"Key {key}: {algorithm.value}, of what was drawn, check value {formed}.")
+
+
 def _generate_key(scene: Scene) -> None:
     key = scene.running.key(scene.step.values["key"])
     algorithm = Algorithm(scene.step.values["algorithm"])
@@ -89,6 +105,7 @@ ACTS: dict[str, Act] = {
     "open-officer": _open_officer,
     "approve": _approve,
     "form": _form,
+    "draw-components": _draw_components,
     "generate-key": _generate_key,
     "make-quorum": make_quorum,
     "back-up": back_up,

@@ -73,6 +73,14 @@ class People(Protocol):
         Raises ``BadInput`` (COMPONENT) when it can't be read as one.
         """
 
+    def give_component(
+        self, person: str, key: KeyRef, number: int, component: Secret, kcv: Kcv
+    ) -> None:
+        """Have a custodian put the n-th component of a key (from 1) on a sheet, alone and unseen.
+
+        Raises ``BadInput`` (COMPONENT) when it is not read back as it was given.
+        """
+
     def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
         """Have a custodian keep a share, alone and unseen; return what it is kept on.
 

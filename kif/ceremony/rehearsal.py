@@ -111,6 +111,12 @@ class RehearsalPeople:
         self.listener(f"  ({person}, alone, enters component {number} of {key}.)")
         return self.sheets(key)[number - 1]
 
+    def give_component(
+        self, person: str, key: KeyRef, number: int, component: Secret, kcv: Kcv
+    ) -> None:
+        """Put it on no sheet: it is a rehearsal."""
+        self.listener(f"  ({person}, alone, puts component {number} of {key} on a sheet.)")
+
     def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
         """Keep the share in a file of the person's, under the TEST passphrase."""
         self.listener(f"  ({person}, alone, keeps share {number} of {key}.)")

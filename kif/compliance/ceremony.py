@@ -38,6 +38,7 @@ from kif.ledger.events.custody import (
 )
 from kif.ledger.events.key import (
     ComponentEntered,
+    ComponentGiven,
     KeyCompromised,
     KeyExported,
     KeyFormed,
@@ -155,6 +156,9 @@ def in_words(event: Event) -> str:
             return (
                 f"{event.person} entered component {event.component} of {event.key}: {event.kcv}."
             )
+        case ComponentGiven():
+            component = f"component {event.component} of {event.key}"
+            return f"{event.person} has {component} on a sheet: {event.kcv}."
         case KeyFormed():
             return f"{event.key} was formed inside the HSM: {event.kcv}."
         case KeyGenerated():

@@ -27,6 +27,7 @@ from kif.ledger.events.ceremony import (
 from kif.ledger.events.custody import MastersRestored, QuorumMade, QuorumRetired, ShareGiven
 from kif.ledger.events.key import (
     ComponentEntered,
+    ComponentGiven,
     KeyCompromised,
     KeyFormed,
     KeyImported,
@@ -48,6 +49,7 @@ _KINDS = (
     CeremonyClosed,
     KeyGenerated,
     ComponentEntered,
+    ComponentGiven,
     CeremonyAborted,
     CeremonyBegun,
     CeremonyResumed,
@@ -163,7 +165,7 @@ class _Told:
             case MastersRestored():
                 for key in event.lost:
                     self._move(entry, key, KeyState.DESTROYED, "it was lost with its HSM")
-            case ComponentEntered() | ShareGiven():
+            case ComponentEntered() | ComponentGiven() | ShareGiven():
                 self._entered.setdefault(event.key, []).append(event.person)
             case CeremonyClosed():
                 for new in self._move_all(entry, KeyState.ACTIVE, "its ceremony was closed"):

@@ -1,11 +1,11 @@
-"""A share on a sheet of A4 that is folded twice and sealed: what is secret is inside.
+"""A share or a component on a sheet of A4 that is folded twice and sealed: the secret is inside.
 
 ::
 
     +---------------------------+
     | what it is, to be read    |   outside, when folded
     +- - - - - fold - - - - - - +
-    | 24 words, and a QR code   |   inside
+    | words or digits           |   inside
     +- - - - - fold - - - - - - +
     | a pattern                 |   lies on the words, so that no light shows them
     +---------------------------+
@@ -14,7 +14,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from reportlab.graphics import renderPDF
 from reportlab.graphics.barcode.qr import QrCodeWidget
@@ -50,53 +52,13 @@ class ShareSheet:
 
     def to_pdf(self, share: Secret) -> bytes:
         """Return the sheet. It is secret: it goes to the printer, and into no file."""
-        have_fonts()
-        out = io.BytesIO()
-        canvas = Canvas(out, pagesize=A4, invariant=1)
-        canvas.setTitle(f"Share {self.number} of {self.key}")
-        self._outside(canvas)
-        self._inside(canvas, share)
-        _pattern(canvas)
-        for fold in (_THIRD, 2 * _THIRD):
-            canvas.setDash(2, 3)
-            canvas.setStrokeColor(_SOFT)
-            canvas.line(8 * mm, fold, _WIDTH - 8 * mm, fold)
-        canvas.showPage()
-        canvas.save()
-        return out.getvalue()
-
-    def _outside(self, canvas: Canvas) -> None:
-        top = _HEIGHT - 18 * mm
-        canvas.setFillColor(black)
-        canvas.setFont("Bold", 15)
-        canvas.drawString(_LEFT, top, "Share of a key: sealed, for its custodian alone")
-        rows = (
-            ("custodian", self.person),
-            ("key", str(self.key)),
-            ("share", f"number {self.number}"),
-            ("check value", str(self.kcv)),
-            ("bag, and its seal", "________________________     ________________________"),
-            ("signature, date", "________________________     ________________________"),
-        )
-        for at, (name, value) in enumerate(rows):
-            height = top - (11 + 9 * at) * mm
-            canvas.setFillColor(_SOFT)
-            canvas.setFont("Text", 9)
-            canvas.drawString(_LEFT, height, name)
-            canvas.setFillColor(black)
-            canvas.setFont("Mono" if at in (1, 3) else "Text", 10)
-            canvas.drawString(_LEFT + 38 * mm, height, value)
-        canvas.setFillColor(_SOFT)
-        canvas.setFont("Text", 8)
-        canvas.drawString(
-            _LEFT,
-            2 * _THIRD + 5 * mm,
-            "Fold the lower third up over the words, then this third to the back. Seal all edges.",
+        return _folded(
+            "Share of a key: sealed, for its custodian alone",
+            (self.person, str(self.key), f"share {self.number}", str(self.kcv)),
+            partial(self._inside, share=share),
         )
 
-    def _inside(self, canvas: Canvas, share: Secret) -> None:
-        top = 2 * _THIRD - 12 * mm
-        canvas.setFillColor(black)
+    def _inside(self, canvas: Canvas, top: float, share: Secret) -> None:
         canvas.setFont("Bold", 10)
         canvas.drawString(_LEFT, top, f"SECRET   share {self.number} of {self.key}")
         for at, word in enumerate(to_words(share)):
@@ -114,6 +76,87 @@ class ShareSheet:
         drawing = Drawing(_QR, _QR, transform=[scale, 0, 0, scale, -left * scale, -low * scale])
         drawing.add(widget)
         renderPDF.draw(drawing, canvas, _WIDTH - _LEFT - _QR + 4 * mm, top - 8 * mm - _QR)
+
+
+@dataclass(frozen=True)
+class ComponentSheet:
+    """What a sheet says of a key's component, beside the component itself."""
+
+    person: str
+    key: KeyRef
+    number: int
+    kcv: Kcv
+
+    def to_pdf(self, component: Secret) -> bytes:
+        """Return the sheet. It is secret: it goes to the printer, and into no file."""
+        return _folded(
+            "Component of a key: sealed, for its recipient alone",
+            (self.person, str(self.key), f"component {self.number}", str(self.kcv)),
+            partial(self._inside, component=component),
+        )
+
+    def _inside(self, canvas: Canvas, top: float, component: Secret) -> None:
+        canvas.setFont("Bold", 10)
+        canvas.drawString(_LEFT, top, f"SECRET   component {self.number} of {self.key}")
+        for row, digits in enumerate(digit_rows(component)):
+            height = top - (12 + 11 * row) * mm
+            canvas.setFillColor(_SOFT)
+            canvas.setFont("Text", 8)
+            canvas.drawRightString(_LEFT + 6 * mm, height, str(row + 1))
+            canvas.setFillColor(black)
+            canvas.setFont("Mono", 16)
+            canvas.drawString(_LEFT + 12 * mm, height, digits)
+
+
+def digit_rows(component: Secret) -> list[str]:
+    """Return a component as people write it: rows of four groups of four hex digits."""
+    text = component.reveal().hex().upper()
+    groups = [text[at : at + 4] for at in range(0, len(text), 4)]
+    return ["  ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)]
+
+
+def _folded(
+    title: str, told: tuple[str, str, str, str], inside: Callable[[Canvas, float], None]
+) -> bytes:
+    """Return a sheet: what is ``told`` (custodian, key, part, check value) is outside."""
+    have_fonts()
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=A4, invariant=1)
+    canvas.setTitle(f"{told[2].capitalize()} of {told[1]}")
+    _outside(canvas, title, told)
+    canvas.setFillColor(black)
+    inside(canvas, 2 * _THIRD - 12 * mm)
+    _pattern(canvas)
+    for fold in (_THIRD, 2 * _THIRD):
+        canvas.setDash(2, 3)
+        canvas.setStrokeColor(_SOFT)
+        canvas.line(8 * mm, fold, _WIDTH - 8 * mm, fold)
+    canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def _outside(canvas: Canvas, title: str, told: tuple[str, str, str, str]) -> None:
+    top, line = _HEIGHT - 18 * mm, "________________________     ________________________"
+    canvas.setFillColor(black)
+    canvas.setFont("Bold", 15)
+    canvas.drawString(_LEFT, top, title)
+    names = ("custodian", "key", "part", "check value", "bag, and its seal", "signature, date")
+    for at, (name, value) in enumerate(zip(names, (*told, line, line), strict=True)):
+        height = top - (11 + 9 * at) * mm
+        canvas.setFillColor(_SOFT)
+        canvas.setFont("Text", 9)
+        canvas.drawString(_LEFT, height, name)
+        canvas.setFillColor(black)
+        canvas.setFont("Mono" if at in (1, 3) else "Text", 10)
+        canvas.drawString(_LEFT + 38 * mm, height, value)
+    canvas.setFillColor(_SOFT)
+    canvas.setFont("Text", 8)
+    canvas.drawString(
+        _LEFT,
+        2 * _THIRD + 5 * mm,
+        "Fold the lower third up over the middle, then this third to the back. Seal all edges.",
+    )
 
 
 def _pattern(canvas: Canvas) -> None:

@@ -14,8 +14,14 @@ from kif.ceremony.destination import Destination
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import SHORTEST, holders, unseal
 from kif.ceremony.share import read_share, write_share
-from kif.console.sheet import ShareSheet
-from kif.console.writing import ask_written, read_back, send_to_printer, write_by_hand
+from kif.console.sheet import ComponentSheet, ShareSheet, digit_rows
+from kif.console.writing import (
+    ask_written,
+    read_back,
+    send_to_printer,
+    show_aside,
+    write_by_hand,
+)
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.kcv import Kcv
@@ -127,6 +133,25 @@ class TerminalPeople:
         check = click.prompt("  check value on the sheet, hex")
         click.clear()
         return Component(value, check)
+
+    def give_component(
+        self, person: str, key: KeyRef, number: int, component: Secret, kcv: Kcv
+    ) -> None:
+        """Print the sheet, or have it written by hand; it is read back. Then clear the screen."""
+        click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")
+        way = click.prompt("  put it on a sheet by", type=click.Choice(["print", "hand"]))
+        if way == "print":
+            send_to_printer(ComponentSheet(person, key, number, kcv).to_pdf(component))
+        else:
+            show_aside(f"Write this down. Its check value is {kcv}.", digit_rows(component))
+        typed = click.prompt("  read it back from the sheet, hex (not shown)", hide_input=True)
+        click.clear()
+        if "".join(typed.split()).upper() != component.reveal().hex().upper():
+            raise BadInput(
+                Control.COMPONENT,
+                "What was read back is not the component that was given. Destroy the sheet; "
+                "another component is drawn.",
+            )
 
     def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
         """Ask what to keep the share on; from paper it is read back. Then clear the screen."""

@@ -1,9 +1,10 @@
-"""A share that leaves on paper and comes back: never echoed, not in the scroll-back, in no file."""
+"""What leaves on paper and comes back: never echoed, not in the scroll-back, in no file."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -22,17 +23,28 @@ _PATIENCE = 60
 
 def write_by_hand(share: Secret) -> None:
     """Show the words on another screen until they are written down. Raises ``BadInput``."""
+    words = to_words(share)
+    rows = [
+        "".join(
+            f"  {number:2} {word:<9}"
+            for number, word in enumerate(words[at : at + _IN_A_ROW], start=at + 1)
+        )
+        for at in range(0, WORDS, _IN_A_ROW)
+    ]
+    show_aside(
+        f"Write these {WORDS} words down, in this order. Four letters of each tell it.", rows
+    )
+
+
+def show_aside(told: str, rows: Sequence[str]) -> None:
+    """Show what is secret on another screen until it is written down. Raises ``BadInput``."""
     if not sys.stdout.isatty():
         raise BadInput(
-            Control.USAGE, "Without a terminal nobody can write words down. Choose another medium."
+            Control.USAGE, "Without a terminal nobody can write it down. Choose another medium."
         )
-    words = to_words(share)
     click.echo(_ASIDE, nl=False)
     try:
-        click.echo(f"Write these {WORDS} words down, in this order. Four letters of each tell it.")
-        for at in range(0, WORDS, _IN_A_ROW):
-            row = enumerate(words[at : at + _IN_A_ROW], start=at + 1)
-            click.echo("  " + "  ".join(f"{number:2} {word:<9}" for number, word in row))
+        click.echo("\n".join((told, *rows)))
         click.prompt("Enter, when they are written", default="", show_default=False)
     finally:
         click.echo(_BACK, nl=False)

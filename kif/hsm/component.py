@@ -130,6 +130,14 @@ class Combination:
         return self._made(parts, Algorithm.AES_128, Usage.COMPONENT_PIECE)
 
 
+def draw_component(token: Token, algorithm: Algorithm) -> Secret:
+    """Draw a component in the token: random, of odd parity for TDEA (FIPS 46-3)."""
+    drawn = token.random(algorithm.size)
+    if algorithm.cipher is Cipher.TDEA:
+        drawn = bytes(byte ^ (byte.bit_count() % 2 == 0) for byte in drawn)
+    return Secret(drawn)
+
+
 def component_kcv(token: Token, algorithm: Algorithm, component: Secret) -> Kcv:
     """Return the check value of one component by itself, as printed on its sheet."""
     if len(component) != algorithm.size:

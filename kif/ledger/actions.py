@@ -165,6 +165,16 @@ ACTIONS: dict[str, Action] = {
         makes=("{key}",),
         founding=False,
     ),
+    "draw-components": Action(
+        ("custodians",),
+        "The HSM draws the components and combines them inside; each is on one sheet alone.",
+        takes=_NEW_KEY,
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {key}",),
+        hands=_TWO_CUSTODIANS,
+        makes=("{key}",),
+        founding=False,
+    ),
     "generate-key": Action(
         ("hsm",),
         "The key is generated inside the token; nobody has a component of it.",

@@ -17,7 +17,7 @@ from kif.ledger.events.custody import (
     ShareEntered,
     ShareGiven,
 )
-from kif.ledger.events.key import ComponentEntered, KeyFormed
+from kif.ledger.events.key import ComponentEntered, ComponentGiven, KeyFormed
 from kif.ledger.keys import Keys
 from kif.ledger.running import Running
 from kif.ledger.steps import require
@@ -29,8 +29,8 @@ class Parts:
     def __init__(self, ceremonies: Ceremonies, keys: Keys, custody: Custody) -> None:
         self._ceremonies, self._keys, self._custody = ceremonies, keys, custody
 
-    def component(self, event: ComponentEntered) -> None:
-        """Note a component: each of a key has another custodian."""
+    def component(self, event: ComponentEntered | ComponentGiven) -> None:
+        """Note a component that came or was drawn: each of a key has another custodian."""
         running = self._ceremonies.making(event.key)
         if event.person not in running.of_role(Role.CUSTODIAN):
             raise Refused(
@@ -40,8 +40,8 @@ class Parts:
             if key == event.key and (number == event.component or person == event.person):
                 raise Refused(
                     Control.CUSTODIANS,
-                    f"Component {event.component} of {event.key} was entered before, or by "
-                    f"{event.person}, who has entered another. Each has a custodian of its own.",
+                    f"Component {event.component} of {event.key} is there already, or another one "
+                    f"of {event.person}. Each has a custodian of its own.",
                 )
         self._custody.make(str(event.key), running.components)
         part = f"the component {event.kcv} of {event.key.owner}/{event.key.purpose}"

@@ -87,7 +87,7 @@ def _check_kind(plan: Plan, step: Step, at: int) -> None:
             ("steps", at, "who"),
             f"{_named(step, at)} is done by {' or '.join(action.who)}, not by {step.who.value}.",
         )
-    if step.action in ("form", "generate-key", "import-block"):
+    if "{key}" in step.does.makes:
         _check_key(plan, step, at, step.values["key"])
 
 

@@ -18,6 +18,7 @@ from kif.ledger.events.ceremony import Role, StepMissed
 from kif.ledger.plan import Plan, Step
 
 _LEAST = 2
+_OF_COMPONENTS = ("form", "draw-components")
 Head = tuple[int, str]
 """Size and root (hex) of the log that a checkpoint was signed over."""
 
@@ -103,7 +104,7 @@ class Running:
 
     def assignments(self) -> Iterator[tuple[str, int, str, str]]:
         """Yield what the plan would have people hold: secret, threshold, part and person."""
-        formed = {each.values["key"] for each in self.plan.steps if each.action == "form"}
+        formed = {s.values["key"] for s in self.plan.steps if s.action in _OF_COMPONENTS}
         for key in self.keys:
             for number, person in enumerate(self.of_role(Role.CUSTODIAN), start=1):
                 row = purpose_of(key)

@@ -230,6 +230,7 @@ class State:
             of_ceremony.CeremonyBegun: lambda e, _: ceremonies.begin(e, self.genesis.site),
             of_ceremony.CeremonyAborted: lambda e, _: self._aborted(e),
             of_key.ComponentEntered: lambda e, _: parts.component(e),
+            of_key.ComponentGiven: lambda e, _: parts.component(e),
             of_key.KeyFormed: lambda e, _: parts.form(e),
             of_ceremony.LogSignerReplaced: lambda e, _: self.succession.replace_log_signer(
                 e, self.head

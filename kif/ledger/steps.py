@@ -29,7 +29,8 @@ ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_custody.QuorumRetired: ("retire-quorum",),
     of_ceremony.LogSignerReplaced: ("replace-log-signer",),
     of_key.ComponentEntered: ("form",),
-    of_key.KeyFormed: ("form",),
+    of_key.ComponentGiven: ("draw-components",),
+    of_key.KeyFormed: ("form", "draw-components"),
     of_key.KeyCompromised: ("declare-compromise",),
     of_key.KeyImported: ("import-block",),
     of_key.KeyExported: ("export-block",),
@@ -62,7 +63,7 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "generate":
             made = [key.purpose for key in running.made]
             yield from (f"{name} is not there" for name in step.values["keys"] if name not in made)
-        case "form" | "make-quorum" | "renew" | "generate-key" | "import-block":
+        case _ if step.makes and step.action != "replace-log-signer":
             keys = map(running.key, step.makes)
             yield from (f"{key} is not made" for key in keys if key not in running.made)
         case "open-officer":

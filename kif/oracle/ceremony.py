@@ -18,7 +18,7 @@ from kif.formats.purpose import purpose_of
 from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
-from kif.hsm.component import Combination, component_kcv
+from kif.hsm.component import Combination, component_kcv, draw_component
 from kif.hsm.form import drawn_master
 from kif.hsm.key import Algorithm
 from kif.hsm.token import Token
@@ -37,7 +37,7 @@ from kif.ledger.events.ceremony import (
     StepDone,
 )
 from kif.ledger.events.custody import OfficerOpened
-from kif.ledger.events.key import ComponentEntered, KeyFormed
+from kif.ledger.events.key import ComponentEntered, ComponentGiven, KeyFormed
 from kif.ledger.plan import Plan
 from kif.ledger.running import Running
 from kif.oracle.custody import Custody
@@ -138,10 +138,31 @@ class Ceremonies:
         """
         kcv = _checked(self.desk.keys.token, algorithm, component, check_value)
         self._record(ComponentEntered(person, key, number, str(kcv)))
+        self._fold(key, algorithm, component)
+        return kcv
+
+    def draw(self, algorithm: Algorithm) -> tuple[Secret, Kcv]:
+        """Draw a component in the HSM; return it with its check value."""
+        component = draw_component(self.desk.keys.token, algorithm)
+        return component, component_kcv(self.desk.keys.token, algorithm, component)
+
+    def give(
+        self,
+        key: KeyRef,
+        algorithm: Algorithm,
+        person: str,
+        number: int,
+        component: Secret,
+        kcv: Kcv,
+    ) -> None:
+        """Fold a component in that was drawn, and that a custodian has on a sheet."""
+        self._record(ComponentGiven(person, key, number, str(kcv)))
+        self._fold(key, algorithm, component)
+
+    def _fold(self, key: KeyRef, algorithm: Algorithm, component: Secret) -> None:
         if key not in self._combinations:
             self._combinations[key] = Combination(self.desk.keys.token, algorithm)
         self._combinations[key].enter(component)
-        return kcv
 
     def form(self, key: KeyRef, algorithm: Algorithm, years: int | None) -> Kcv:
         """Form a key of its components inside the token; return its check value.

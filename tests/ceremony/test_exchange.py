@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from kif.ceremony.people import Component
 from kif.ceremony.rehearsal import RehearsalPeople
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError, Refused
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import KeyState
@@ -24,7 +25,7 @@ from kif.hsm.keyblock import ON_HOST
 from kif.ledger.actions import ACTIONS
 from kif.ledger.event import Boundary, Entry, Event
 from kif.ledger.events.ceremony import StepMissed
-from kif.ledger.events.key import KeyExported, KeyImported, KeyWrapped
+from kif.ledger.events.key import ComponentGiven, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.audit import audit
 from tests.ceremony.test_backup import opened
 from tests.ceremony.test_keeping import require_record
@@ -55,7 +56,7 @@ def value_of(key: KeyRef) -> bytes:
     """The value of an issuer's TEST key, as its issuer knows it."""
     first, second = (bytes(each.value.reveal()) for each in components(key)[:2])
     combined = bytes(a ^ b for a, b in zip(first, second, strict=True))
-    return bytes(b ^ (bin(b).count("1") % 2 == 0) for b in combined)  # odd parity
+    return bytes(b ^ (b.bit_count() % 2 == 0) for b in combined)  # odd parity
 
 
 def make_zone(folder: Path) -> TestSite:
@@ -72,6 +73,19 @@ def export(site: TestSite, name: str, people: RehearsalPeople | None = None) -> 
         hold(oracle.ceremonies, shipped(name), ISSUER, people or site.people, KEY)
     ending = "tr31" if name == "export-block" else "oaep"
     return site.home.exchange / f"{ISSUER}-emv-ac-1.{ending}"
+
+
+@dataclass(frozen=True)
+class Writing(RehearsalPeople):
+    """People who keep what they put on sheets, for these tests to see."""
+
+    sheets_written: list[bytes] = field(default_factory=list)
+
+    def give_component(
+        self, person: str, key: KeyRef, number: int, component: Secret, kcv: Kcv
+    ) -> None:
+        assert kcv.value == aes_kcv(component.reveal())
+        self.sheets_written.append(bytes(component.reveal()))
 
 
 @dataclass(frozen=True)
@@ -159,6 +173,24 @@ def test_nothing_leaves_without_agreement_or_to_what_is_no_key(tmp_path: Path) -
     assert len(events(site, StepMissed)) == 3  # each try is on the record
     assert not site.home.exchange.exists()
     assert not events(site, KeyWrapped)
+
+
+@pytest.mark.control("KIF-CER-09", "KIF-CER-03")
+def test_an_issuer_has_the_zone_key_of_the_sheets_that_were_made_here(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    people = site.people
+    writing = Writing(people.folder, people.sheets, people.listener)
+    with site.oracle() as oracle:
+        assert hold(oracle.ceremonies, shipped("zone-keys-drawn"), ISSUER, writing) == (ZONE,)
+    first, second = writing.sheets_written
+    assert first != second
+    combined = bytes(a ^ b for a, b in zip(first, second, strict=True))
+    _, value = psec.unwrap(combined, export(site, "export-block").read_text())
+    assert value == value_of(KEY)
+    told = [entry.event for entry in events(site, ComponentGiven)]
+    assert [each.person for each in told] == ["custodian-1", "custodian-2"]  # type: ignore[attr-defined]
+    require_lives_told(site)
+    audit(site.home)
 
 
 @pytest.mark.control("KIF-CER-09", "KIF-HSM-09")
@@ -263,5 +295,23 @@ def test_an_import_that_is_killed_goes_on(tmp_path: Path, place: str, when: str)
     for purpose in ("emv-ac", "emv-smi", "emv-smc"):
         first, second = (inventory[KeyRef(ISSUER, purpose, version)] for version in (1, 2))
         assert (second.kcv, second.state) == (first.kcv, KeyState.ACTIVE)
+    require_lives_told(site)
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-03", "KIF-CER-06")
+@pytest.mark.parametrize(
+    ("place", "when"),
+    killings(("kif.oracle.ceremony:Ceremonies.give", "kif.oracle.ceremony:Ceremonies.form")),
+)
+def test_components_are_drawn_anew_after_a_kill(tmp_path: Path, place: str, when: str) -> None:
+    site = make_site(tmp_path / "home")
+    assert killed_at(site.home.path, "zone-keys-drawn", place, when)
+    people = site.people
+    writing = Writing(people.folder, people.sheets, people.listener)
+    with site.oracle() as oracle:
+        resume(oracle.ceremonies, writing)
+    assert len(writing.sheets_written) == 2
+    export(site, "export-block")
     require_lives_told(site)
     audit(site.home)

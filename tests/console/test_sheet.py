@@ -12,7 +12,7 @@ import zxingcpp
 from PIL.Image import Image
 
 from kif.ceremony.written import read_written
-from kif.console.sheet import ShareSheet
+from kif.console.sheet import ComponentSheet, ShareSheet
 from kif.formats.error import BadInput
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef, of_site
@@ -63,12 +63,32 @@ def test_outside_nothing_is_secret_and_inside_everything_is() -> None:
     outside = text.get_text_bounded(0, 2 * height / 3, width, height)
     inside = text.get_text_bounded(0, height / 3, width, 2 * height / 3)
     below = text.get_text_bounded(0, 0, width, height / 3)
-    for told in ("custodian-1", str(KEY), "number 1", "derived-gp-aes-01:3FA2B1"):
+    for told in ("custodian-1", str(KEY), "share 1", "derived-gp-aes-01:3FA2B1"):
         assert told in outside
     words = to_words(SHARES[1])
     assert not [word for word in words if re.search(rf"\b{word}\b", outside + below)]
     secret = " ".join(inside.split(str(KEY), 1)[1].split())
     assert re.findall(r"[0-9]+ ([a-z]+)", secret) == words
+
+
+def test_a_component_is_read_from_the_picture_of_its_sheet(tmp_path: Path) -> None:
+    key, value = KeyRef("bank", "zone-master", 1), bytes(range(0x21, 0x41))
+    sheet = ComponentSheet("custodian-1", key, 2, Kcv.parse("gp-aes-01:3FA2B1"))
+    page = pypdfium2.PdfDocument(sheet.to_pdf(Secret(value)))[0]
+    width, height = page.get_size()
+    text = page.get_textpage()
+    outside = text.get_text_bounded(0, 2 * height / 3, width, height)
+    for told in ("Component of a key", "custodian-1", str(key), "component 2", "gp-aes-01:3FA2B1"):
+        assert told in outside
+    assert value[:2].hex().upper() not in outside
+    image = page.render(scale=4).to_pil()
+    wide, high = image.size
+    digits = image.crop((int(wide * 0.13), int(high * 0.385), int(wide * 0.6), int(high * 0.55)))
+    digits.save(tmp_path / "digits.png")
+    command = ["tesseract", str(tmp_path / "digits.png"), "-", "--psm", "6"]
+    command += ["-c", "tessedit_char_whitelist=0123456789ABCDEF"]
+    read = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "".join(read.split()) == value.hex().upper()
 
 
 @pytest.mark.parametrize(

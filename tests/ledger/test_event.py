@@ -60,6 +60,7 @@ from kif.ledger.events.custody import (
     ShareGiven,
 )
 from kif.ledger.events.key import (
+    ComponentGiven,
     KeyCompromised,
     KeyExported,
     KeyImported,
@@ -142,6 +143,7 @@ def every_kind() -> dict[str, Event]:
         ShareEntered("custodian-1", KEK, 1),
         BackupMade(BY, KEK, (MASTER,), DIGEST),
         CeremonyAborted(BY, "vendor-keys", 3, reason),
+        ComponentGiven("custodian-1", MASTER, 1, "gp-aes-01:ABCDEF"),
         KeyImported(
             BY,
             MASTER,

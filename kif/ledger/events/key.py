@@ -39,6 +39,16 @@ class ComponentEntered(Event, kind="component-entered"):
 
 
 @dataclass(frozen=True)
+class ComponentGiven(Event, kind="component-given"):
+    """A component was drawn in the HSM, and put on a sheet by a custodian, alone."""
+
+    person: Name
+    key: Key
+    component: Count
+    kcv: Kcv
+
+
+@dataclass(frozen=True)
 class KeyFormed(Event, kind="key-formed"):
     """A key is combined inside the token from its custodians' components."""
 
