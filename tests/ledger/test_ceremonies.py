@@ -249,7 +249,7 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "one component twice": (
         lambda: World(approved().events, component("custodian-1", 1)),
         lambda: component("custodian-2", 1),
-        "Component 1 of vendor/card-manager/1 was entered before",
+        "Component 1 of vendor/card-manager/1 is there already",
     ),
     "a miss of somebody who takes no part": (
         approved,
