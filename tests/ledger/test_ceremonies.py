@@ -244,7 +244,7 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "two components of one custodian": (
         lambda: World(approved().events, component("custodian-1", 1)),
         lambda: component("custodian-1", 2),
-        "by custodian-1",
+        "or another one of custodian-1",
     ),
     "one component twice": (
         lambda: World(approved().events, component("custodian-1", 1)),
