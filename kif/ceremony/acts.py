@@ -20,6 +20,8 @@ from kif.ceremony.scene import Scene
 from kif.ceremony.sharing import back_up, drill, make_quorum, retire_quorum
 from kif.ceremony.staffing import appoint_person, release_person, reseal
 from kif.formats.error import BadInput
+from kif.formats.kcv import Kcv
+from kif.formats.keyref import KeyRef
 from kif.hsm.key import Algorithm
 from kif.ledger.events.ceremony import Role
 
@@ -36,39 +38,45 @@ def _approve(scene: Scene) -> None:
 
 
 def _form(scene: Scene) -> None:
-    key = scene.running.key(scene.step.values["key"])
-    algorithm = Algorithm(scene.step.values["algorithm"])
-    for number, person in enumerate(scene.running.of_role(Role.CUSTODIAN), start=1):
+    key, algorithm = _new_key(scene)
 
-        def enter(person: str = person, number: int = number) -> None:
-            component = scene.people.component(person, key, number)
-            given = (component.value, component.check_value)
-            scene.desk.enter(key, algorithm, person, number, *given)
+    def enter(person: str, number: int) -> None:
+        component = scene.people.component(person, key, number)
+        given = (component.value, component.check_value)
+        scene.desk.enter(key, algorithm, person, number, *given)
 
-        until_right(scene.people, enter, partial(scene.desk.miss, person), (BadInput,))
-    kcv = scene.desk.form(key, algorithm, scene.step.values["years"])
+    kcv = _of_components(scene, enter)
     scene.people.tell(f"Key {key}: {algorithm.value}, check value {kcv}.")
 
 
 def _draw_components(scene: Scene) -> None:
-    key = scene.running.key(scene.step.values["key"])
-    algorithm = Algorithm(scene.step.values["algorithm"])
-    for number, person in enumerate(scene.running.of_role(Role.CUSTODIAN), start=1):
+    key, algorithm = _new_key(scene)
 
-        def give(person: str = person, number: int = number) -> None:
-            component, kcv = scene.desk.draw(algorithm)
-            scene.people.give_component(person, key, number, component, kcv)
-            scene.desk.give(key, algorithm, person, number, component, kcv)
-            scene.people.tell(f"Component {number} of {key}: drawn, check value {kcv}.")
+    def give(person: str, number: int) -> None:
+        component, kcv = scene.desk.draw(algorithm)
+        scene.people.give_component(person, key, number, component, kcv)
+        scene.desk.give(key, algorithm, person, number, component, kcv)
+        scene.people.tell(f"Component {number} of {key}: drawn, check value {kcv}.")
 
-        until_right(scene.people, give, partial(scene.desk.miss, person), (BadInput,))
-    formed = scene.desk.form(key, algorithm, scene.step.values["years"])
+    formed = _of_components(scene, give)
     scene.people.tell(f"Key {key}: {algorithm.value}, of what was drawn, check value {formed}.")
 
 
+def _new_key(scene: Scene) -> tuple[KeyRef, Algorithm]:
+    """Return the key that a step makes, and its algorithm."""
+    return scene.running.key(scene.step.values["key"]), Algorithm(scene.step.values["algorithm"])
+
+
+def _of_components(scene: Scene, take: Callable[[str, int], None]) -> Kcv:
+    """Take a component of each custodian, and form the key of them; return its check value."""
+    for number, person in enumerate(scene.running.of_role(Role.CUSTODIAN), start=1):
+        one = partial(take, person, number)
+        until_right(scene.people, one, partial(scene.desk.miss, person), (BadInput,))
+    return scene.desk.form(*_new_key(scene), scene.step.values["years"])
+
+
 def _generate_key(scene: Scene) -> None:
-    key = scene.running.key(scene.step.values["key"])
-    algorithm = Algorithm(scene.step.values["algorithm"])
+    key, algorithm = _new_key(scene)
     kcv = scene.desk.generate(key, algorithm, scene.step.values["years"])
     scene.people.tell(f"Key {key}: {algorithm.value}, generated, check value {kcv}.")
 

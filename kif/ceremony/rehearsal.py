@@ -230,9 +230,10 @@ def _hold(
     officers = None if officer is None else Officer(officer[1], officer[0])
     subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
     with open_oracle(home, pin, by, officers) as oracle:
-        known = [issuer.name for issuer in oracle.gateway.issuers()]
-        if plan.about is About.ISSUER and subject not in known:
-            oracle.supervision.register_issuer(subject, certificate(subject).encode())
+        if plan.about is About.ISSUER:
+            known = [issuer.name for issuer in oracle.gateway.issuers()]
+            if subject not in known:
+                oracle.supervision.register_issuer(subject, certificate(subject).encode())
         return hold(oracle.ceremonies, plan, subject, people, named)
 
 

@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import partial
+from typing import ClassVar
 
 from reportlab.graphics import renderPDF
 from reportlab.graphics.barcode.qr import QrCodeWidget
@@ -42,26 +42,81 @@ _QR = 46 * mm
 
 
 @dataclass(frozen=True)
-class ShareSheet:
-    """What a sheet says of its share, beside the share itself."""
+class _Sheet(ABC):
+    """What a sheet says of the part of a key that is on it, beside the part itself."""
+
+    title: ClassVar[str]
+    part: ClassVar[str]
 
     person: str
     key: KeyRef
     number: int
     kcv: Kcv
 
-    def to_pdf(self, share: Secret) -> bytes:
+    def to_pdf(self, secret: Secret) -> bytes:
         """Return the sheet. It is secret: it goes to the printer, and into no file."""
-        return _folded(
-            "Share of a key: sealed, for its custodian alone",
-            (self.person, str(self.key), f"share {self.number}", str(self.kcv)),
-            partial(self._inside, share=share),
+        have_fonts()
+        out = io.BytesIO()
+        canvas = Canvas(out, pagesize=A4, invariant=1)
+        canvas.setTitle(f"{self.part.capitalize()} {self.number} of {self.key}")
+        self._outside(canvas)
+        top = 2 * _THIRD - 12 * mm
+        canvas.setFillColor(black)
+        canvas.setFont("Bold", 10)
+        canvas.drawString(_LEFT, top, f"SECRET   {self.part} {self.number} of {self.key}")
+        self._inside(canvas, top, secret)
+        _pattern(canvas)
+        for fold in (_THIRD, 2 * _THIRD):
+            canvas.setDash(2, 3)
+            canvas.setStrokeColor(_SOFT)
+            canvas.line(8 * mm, fold, _WIDTH - 8 * mm, fold)
+        canvas.showPage()
+        canvas.save()
+        return out.getvalue()
+
+    def _outside(self, canvas: Canvas) -> None:
+        top, line = _HEIGHT - 18 * mm, "________________________     ________________________"
+        canvas.setFillColor(black)
+        canvas.setFont("Bold", 15)
+        canvas.drawString(_LEFT, top, self.title)
+        rows = (
+            ("custodian", self.person),
+            ("key", str(self.key)),
+            ("part", f"{self.part} {self.number}"),
+            ("check value", str(self.kcv)),
+            ("bag, and its seal", line),
+            ("signature, date", line),
+        )
+        for at, (name, value) in enumerate(rows):
+            height = top - (11 + 9 * at) * mm
+            canvas.setFillColor(_SOFT)
+            canvas.setFont("Text", 9)
+            canvas.drawString(_LEFT, height, name)
+            canvas.setFillColor(black)
+            canvas.setFont("Mono" if at in (1, 3) else "Text", 10)
+            canvas.drawString(_LEFT + 38 * mm, height, value)
+        canvas.setFillColor(_SOFT)
+        canvas.setFont("Text", 8)
+        canvas.drawString(
+            _LEFT,
+            2 * _THIRD + 5 * mm,
+            "Fold the lower third up over the middle, then this third to the back. Seal all edges.",
         )
 
-    def _inside(self, canvas: Canvas, top: float, share: Secret) -> None:
-        canvas.setFont("Bold", 10)
-        canvas.drawString(_LEFT, top, f"SECRET   share {self.number} of {self.key}")
-        for at, word in enumerate(to_words(share)):
+    @abstractmethod
+    def _inside(self, canvas: Canvas, top: float, secret: Secret) -> None:
+        """Draw the part itself, below its heading at ``top``."""
+
+
+@dataclass(frozen=True)
+class ShareSheet(_Sheet):
+    """The sheet of a share: 24 words, and a QR code."""
+
+    title = "Share of a key: sealed, for its custodian alone"
+    part = "share"
+
+    def _inside(self, canvas: Canvas, top: float, secret: Secret) -> None:
+        for at, word in enumerate(to_words(secret)):
             column, row = divmod(at, _ROWS)
             left, height = _LEFT + column * 38 * mm, top - (9 + 8.5 * row) * mm
             canvas.setFillColor(_SOFT)
@@ -70,7 +125,7 @@ class ShareSheet:
             canvas.setFillColor(black)
             canvas.setFont("Mono", 11)
             canvas.drawString(left + 8 * mm, height, word)
-        widget = QrCodeWidget(to_scan(self.key, self.number, share), barLevel="M")
+        widget = QrCodeWidget(to_scan(self.key, self.number, secret), barLevel="M")
         left, low, right, _ = widget.getBounds()
         scale = _QR / (right - left)
         drawing = Drawing(_QR, _QR, transform=[scale, 0, 0, scale, -left * scale, -low * scale])
@@ -79,26 +134,14 @@ class ShareSheet:
 
 
 @dataclass(frozen=True)
-class ComponentSheet:
-    """What a sheet says of a key's component, beside the component itself."""
+class ComponentSheet(_Sheet):
+    """The sheet of a component: its digits."""
 
-    person: str
-    key: KeyRef
-    number: int
-    kcv: Kcv
+    title = "Component of a key: sealed, for its recipient alone"
+    part = "component"
 
-    def to_pdf(self, component: Secret) -> bytes:
-        """Return the sheet. It is secret: it goes to the printer, and into no file."""
-        return _folded(
-            "Component of a key: sealed, for its recipient alone",
-            (self.person, str(self.key), f"component {self.number}", str(self.kcv)),
-            partial(self._inside, component=component),
-        )
-
-    def _inside(self, canvas: Canvas, top: float, component: Secret) -> None:
-        canvas.setFont("Bold", 10)
-        canvas.drawString(_LEFT, top, f"SECRET   component {self.number} of {self.key}")
-        for row, digits in enumerate(digit_rows(component)):
+    def _inside(self, canvas: Canvas, top: float, secret: Secret) -> None:
+        for row, digits in enumerate(digit_rows(secret)):
             height = top - (12 + 11 * row) * mm
             canvas.setFillColor(_SOFT)
             canvas.setFont("Text", 8)
@@ -113,50 +156,6 @@ def digit_rows(component: Secret) -> list[str]:
     text = component.reveal().hex().upper()
     groups = [text[at : at + 4] for at in range(0, len(text), 4)]
     return ["  ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)]
-
-
-def _folded(
-    title: str, told: tuple[str, str, str, str], inside: Callable[[Canvas, float], None]
-) -> bytes:
-    """Return a sheet: what is ``told`` (custodian, key, part, check value) is outside."""
-    have_fonts()
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=A4, invariant=1)
-    canvas.setTitle(f"{told[2].capitalize()} of {told[1]}")
-    _outside(canvas, title, told)
-    canvas.setFillColor(black)
-    inside(canvas, 2 * _THIRD - 12 * mm)
-    _pattern(canvas)
-    for fold in (_THIRD, 2 * _THIRD):
-        canvas.setDash(2, 3)
-        canvas.setStrokeColor(_SOFT)
-        canvas.line(8 * mm, fold, _WIDTH - 8 * mm, fold)
-    canvas.showPage()
-    canvas.save()
-    return out.getvalue()
-
-
-def _outside(canvas: Canvas, title: str, told: tuple[str, str, str, str]) -> None:
-    top, line = _HEIGHT - 18 * mm, "________________________     ________________________"
-    canvas.setFillColor(black)
-    canvas.setFont("Bold", 15)
-    canvas.drawString(_LEFT, top, title)
-    names = ("custodian", "key", "part", "check value", "bag, and its seal", "signature, date")
-    for at, (name, value) in enumerate(zip(names, (*told, line, line), strict=True)):
-        height = top - (11 + 9 * at) * mm
-        canvas.setFillColor(_SOFT)
-        canvas.setFont("Text", 9)
-        canvas.drawString(_LEFT, height, name)
-        canvas.setFillColor(black)
-        canvas.setFont("Mono" if at in (1, 3) else "Text", 10)
-        canvas.drawString(_LEFT + 38 * mm, height, value)
-    canvas.setFillColor(_SOFT)
-    canvas.setFont("Text", 8)
-    canvas.drawString(
-        _LEFT,
-        2 * _THIRD + 5 * mm,
-        "Fold the lower third up over the middle, then this third to the back. Seal all edges.",
-    )
 
 
 def _pattern(canvas: Canvas) -> None:

@@ -12,7 +12,7 @@ Which code acts on an action is :mod:`kif.ceremony.acts`; an action without code
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kif.formats.purpose import (
@@ -94,6 +94,21 @@ _ON_HOST = Field(
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
 _TWO_OPERATORS = {Role.OPERATOR: 2}
 
+
+def _making(who: str, does: str) -> Action:
+    """Return an action that makes one key of an issuer or a vendor."""
+    return Action(
+        (who,),
+        does,
+        takes=_NEW_KEY,
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key {key}",),
+        hands=_TWO_CUSTODIANS,
+        makes=("{key}",),
+        founding=False,
+    )
+
+
 ACTIONS: dict[str, Action] = {
     "open": Action(
         ("operators",),
@@ -155,46 +170,25 @@ ACTIONS: dict[str, Action] = {
         leaves=(CERTIFICATES,),
         founding=True,
     ),
-    "form": Action(
-        ("custodians",),
+    "form": _making(
+        "custodians",
         "The components are combined inside the token; the sum is never outside.",
-        takes=_NEW_KEY,
-        needs=(SIGNATURES, TOKEN),
-        leaves=("the key {key}",),
-        hands=_TWO_CUSTODIANS,
-        makes=("{key}",),
-        founding=False,
     ),
-    "draw-components": Action(
-        ("custodians",),
+    "draw-components": _making(
+        "custodians",
         "The HSM draws the components and combines them inside; each is on one sheet alone.",
-        takes=_NEW_KEY,
-        needs=(SIGNATURES, TOKEN),
-        leaves=("the key {key}",),
-        hands=_TWO_CUSTODIANS,
-        makes=("{key}",),
-        founding=False,
     ),
-    "generate-key": Action(
-        ("hsm",),
+    "generate-key": _making(
+        "hsm",
         "The key is generated inside the token; nobody has a component of it.",
-        takes=_NEW_KEY,
-        needs=(SIGNATURES, TOKEN),
-        leaves=("the key {key}",),
-        hands=_TWO_CUSTODIANS,
-        makes=("{key}",),
-        founding=False,
     ),
-    "import-block": Action(
-        ("custodians",),
-        "The block is opened under the zone's master key, whose check value everyone has.",
+    "import-block": replace(
+        _making(
+            "custodians",
+            "The block is opened under the zone's master key, whose check value everyone has.",
+        ),
         takes=_NEW_KEY | {"permits": _ON_HOST},
-        needs=(SIGNATURES, TOKEN),
-        leaves=("the key {key}",),
-        hands=_TWO_CUSTODIANS,
-        makes=("{key}",),
         uses=ZONE_MASTER,
-        founding=False,
     ),
     "export-block": Action(
         ("custodians",),

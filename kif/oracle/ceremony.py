@@ -44,10 +44,10 @@ from kif.oracle.custody import Custody
 from kif.oracle.desk import Desk
 from kif.oracle.exchange import Exchange
 from kif.oracle.group import Step
+from kif.oracle.masters import enter_master
 from kif.oracle.packages import PackageDesk
-from kif.oracle.period import years_after
 from kif.oracle.quorums import Quorums
-from kif.oracle.rows import forget_keys, key_row, move_keys, move_site
+from kif.oracle.rows import forget_keys, move_keys, move_site
 from kif.oracle.staff import Staff
 from kif.oracle.succession import Succession
 
@@ -137,8 +137,7 @@ class Ceremonies:
         Raises ``BadInput`` (COMPONENT) when it is not.
         """
         kcv = _checked(self.desk.keys.token, algorithm, component, check_value)
-        self._record(ComponentEntered(person, key, number, str(kcv)))
-        self._fold(key, algorithm, component)
+        self._fold(ComponentEntered(person, key, number, str(kcv)), algorithm, component)
         return kcv
 
     def draw(self, algorithm: Algorithm) -> tuple[Secret, Kcv]:
@@ -156,13 +155,15 @@ class Ceremonies:
         kcv: Kcv,
     ) -> None:
         """Fold a component in that was drawn, and that a custodian has on a sheet."""
-        self._record(ComponentGiven(person, key, number, str(kcv)))
-        self._fold(key, algorithm, component)
+        self._fold(ComponentGiven(person, key, number, str(kcv)), algorithm, component)
 
-    def _fold(self, key: KeyRef, algorithm: Algorithm, component: Secret) -> None:
-        if key not in self._combinations:
-            self._combinations[key] = Combination(self.desk.keys.token, algorithm)
-        self._combinations[key].enter(component)
+    def _fold(
+        self, event: ComponentEntered | ComponentGiven, algorithm: Algorithm, component: Secret
+    ) -> None:
+        self._record(event)
+        if event.key not in self._combinations:
+            self._combinations[event.key] = Combination(self.desk.keys.token, algorithm)
+        self._combinations[event.key].enter(component)
 
     def form(self, key: KeyRef, algorithm: Algorithm, years: int | None) -> Kcv:
         """Form a key of its components inside the token; return its check value.
@@ -176,13 +177,10 @@ class Ceremonies:
             values = combination.check_values()
             kcv, derived = str(values.kcv), str(values.derived)
             usage = purpose_of(key).usage
-
-            def work(step: Step) -> None:
-                until = None if years is None else years_after(step.now, years)
-                step.record(KeyFormed(step.by, key, usage, algorithm.value, kcv, derived, until))
-                step.session.add(key_row(step.state, key))
-
-            self.desk.record.write(work)
+            made = (key, usage, algorithm.value, kcv, derived)
+            enter_master(
+                self.desk, key, years, lambda step, until: KeyFormed(step.by, *made, until)
+            )
             combination.form(str(key))
         finally:
             combination.close()
@@ -193,14 +191,8 @@ class Ceremonies:
         token, usage = self.desk.keys.token, purpose_of(key).usage
         with drawn_master(token, algorithm) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
-
-            def work(step: Step) -> None:
-                until = None if years is None else years_after(step.now, years)
-                event = KeyGenerated(key, usage, algorithm.value, kcv, derived, None, until)
-                step.record(event)
-                step.session.add(key_row(step.state, key))
-
-            self.desk.record.write(work)
+            made = (key, usage, algorithm.value, kcv, derived, None)
+            enter_master(self.desk, key, years, lambda _, until: KeyGenerated(*made, until))
             drawn.form(str(key))
         return drawn.values.kcv
 

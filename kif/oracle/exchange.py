@@ -10,7 +10,6 @@ comes in a block. What leaves is a file, which is not secret::
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +26,13 @@ from kif.hsm.backup import leaving
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.form import master_of
 from kif.hsm.key import Algorithm, Cipher, Key, released
-from kif.hsm.keyblock import CIPHERS, open_block, wrap_block
+from kif.hsm.keyblock import CIPHERS, Opened, open_block, wrap_block
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import wrap_oaep
 from kif.ledger.events.key import KeyExported, KeyImported, KeyWrapped
 from kif.oracle.desk import Desk
-from kif.oracle.group import Step
 from kif.oracle.home import put
-from kif.oracle.period import years_after
-from kif.oracle.rows import key_row
+from kif.oracle.masters import enter_master
 
 _LETTERS = {cipher: letter for letter, cipher in CIPHERS.items()}
 _ANY = "N"
@@ -81,24 +78,30 @@ class Exchange:
         Raises ``BadInput`` (KEY_BLOCK) for a block that is not of such a key, ``CheckFailed``
         (KEY_BLOCK) when its MAC is wrong, ``Refused`` (KEY_BOUNDARY).
         """
-        token, usage = self.desk.keys.token, purpose_of(key).usage
+        token = self.desk.keys.token
         _require_suits(KeyBlock.parse(block).header, key, algorithm)
         opened = open_block(token, self._protection(zone), block, Usage.COMPONENT_PIECE)
-        with released(opened.key), ExitStack() as stack:
+        with released(opened.key):
             if opened.key.algorithm is not algorithm:
                 raise _bad(f"its key is {opened.key.algorithm.value}, not {algorithm.value}")
-            drawn = stack.enter_context(master_of(token, opened.key))
+            return self._enter(key, years, zone, block, opened)
+
+    def _enter(
+        self, key: KeyRef, years: int | None, zone: KeyRef, block: str, opened: Opened
+    ) -> Kcv:
+        """Make a master of what came in a block; return its check value."""
+        usage, algorithm = purpose_of(key).usage, opened.key.algorithm
+        with master_of(self.desk.keys.token, opened.key) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
             digest = hashlib.sha256(block.encode()).hexdigest()
-
-            def work(step: Step) -> None:
-                until = None if years is None else years_after(step.now, years)
-                made = (usage, algorithm.value, kcv, derived, until)
-                told = (zone, block[:HEADER], opened.obfuscated, digest)
-                step.record(KeyImported(step.by, key, *made, *told))
-                step.session.add(key_row(step.state, key))
-
-            self.desk.record.write(work)
+            made = (key, usage, algorithm.value, kcv, derived)
+            block_told = (zone, block[:HEADER], opened.obfuscated, digest)
+            enter_master(
+                self.desk,
+                key,
+                years,
+                lambda step, until: KeyImported(step.by, *made, until, *block_told),
+            )
             drawn.form(str(key))
             return drawn.values.kcv
 
