@@ -8,6 +8,7 @@ from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
+from kif.hsm.handover import Handover
 from kif.ledger.events.custody import Medium
 
 
@@ -81,14 +82,14 @@ class People(Protocol):
         Raises ``BadInput`` (COMPONENT) when it is not read back as it was given.
         """
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
+    def give_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> Medium:
         """Have a custodian keep a share, alone and unseen; return what it is kept on.
 
         Raises ``BadInput`` (QUORUM) when it could not be kept.
         """
 
-    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
-        """Have a custodian give a share back, alone and unseen.
+    def take_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> None:
+        """Have a custodian hand a share back, alone and unseen.
 
         Raises ``BadInput`` (QUORUM) when it is not this one, or can't be read.
         """

@@ -31,6 +31,7 @@ from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK, ZONE_MASTER
 from kif.formats.secret import Secret
+from kif.hsm.handover import Handover
 from kif.hsm.key import Algorithm, Cipher
 from kif.ledger.events.custody import Medium
 from kif.ledger.genesis import SO_PIN, USER_PIN
@@ -117,17 +118,22 @@ class RehearsalPeople:
         """Put it on no sheet: it is a rehearsal."""
         self.listener(f"  ({person}, alone, puts component {number} of {key} on a sheet.)")
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
+    def give_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> Medium:
         """Keep the share in a file of the person's, under the TEST passphrase."""
+        share, _ = handover.draw()
         self.listener(f"  ({person}, alone, keeps share {number} of {key}.)")
         passphrase = self.passphrase(person, str(key))
         self._share(person, key).unlink(missing_ok=True)
         write_share(self._share(person, key), key, number, share, passphrase)
         return Medium.FILE
 
-    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
+    def take_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> None:
         """Read the share from the person's file."""
         self.listener(f"  ({person}, alone, gives share {number} of {key}.)")
+        handover.enter(self.kept_share(person, key, number))
+
+    def kept_share(self, person: str, key: KeyRef, number: int) -> Secret:
+        """Read the share from the person's file."""
         path = self._share(person, key)
         return read_share(path, key, number, self.passphrase(person, str(key)))
 

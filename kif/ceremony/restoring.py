@@ -28,10 +28,10 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK, GENESIS_KEYS
-from kif.formats.secret import Secret
 from kif.formats.text import for_the_record
 from kif.hsm.backup import put_back
 from kif.hsm.form import destroy_master
+from kif.hsm.handover import Handover
 from kif.hsm.key import Key, released
 from kif.hsm.quorum import combine
 from kif.hsm.token import Token, TokenPlace
@@ -51,7 +51,7 @@ from kif.ledger.state import State
 from kif.oracle.audit import state_of
 from kif.oracle.home import Home
 from kif.oracle.local import open_oracle
-from kif.oracle.quorums import Wrapped, load_checked, read_backup, read_quorum
+from kif.oracle.quorums import Wrapped, read_backup, read_quorum
 
 _LOST = "The HSM is lost; the site goes on in another one."
 
@@ -203,12 +203,16 @@ def _restore(home: Home, room: Room) -> None:
     chosen = room.people.present("holder of a share", names, quorum.threshold)
     shares: dict[int, Key] = {}
 
-    def take(person: str, number: int, share: Secret) -> None:
-        shares[number] = load_checked(token, quorum, key, number, share)
+    def taking(number: int) -> Handover:
+        expected = quorum.check_values[number - 1]
+        return Handover(token, room.running.site, key, number, expected)
+
+    def take(person: str, number: int, handover: Handover) -> None:
         room.note(ShareEntered(person, key, number))
+        shares[number] = handover.take()
 
     giving = {number: name for number, name in holders.items() if name in chosen}
-    take_shares(room.people, room.miss, key, giving, take)
+    take_shares(room.people, room.miss, key, giving, taking, take)
     kek = combine(quorum, shares, Usage.BACKUP_KEK)
     with released(kek, *shares.values()):
         restored = [_put_back(room, kek, each) for each in backup if _wanted(state, each)]

@@ -8,10 +8,9 @@ from functools import partial
 from kif.ceremony.people import People, until_right
 from kif.ceremony.scene import Scene
 from kif.formats.error import BadInput, KifError
-from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import BACKUP_KEK
-from kif.formats.secret import Secret
+from kif.hsm.handover import Handover
 from kif.ledger.events.ceremony import Role
 
 
@@ -20,23 +19,22 @@ def make_quorum(scene: Scene) -> None:
     key = scene.running.key(BACKUP_KEK)
     quorums, custodians = scene.desk.quorums, scene.running.of_role(Role.CUSTODIAN)
     for number, person in enumerate(custodians, start=1):
-        drawn = quorums.draw(number)
-
-        def keep(
-            person: str = person, number: int = number, drawn: tuple[Secret, Kcv] = drawn
-        ) -> None:
-            share, kcv = drawn
-            medium = scene.people.give_share(person, key, number, share, kcv)
-            quorums.give(key, person, number, medium, kcv)
-            scene.people.tell(f"Share {number} of {key}: check value {kcv}.")
-
-        until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))
+        with quorums.giving(key, number) as handover:
+            keep = partial(_keep, scene, key, person, number, handover)
+            until_right(scene.people, keep, partial(scene.desk.miss, person), (BadInput,))
     threshold = scene.step.values["threshold"]
     kcv = quorums.make(key, threshold)
     scene.people.tell(
         f"Key {key}: any {threshold} of {len(custodians)} shares give it, fewer don't; every "
         f"subset was tried. Check value {kcv}."
     )
+
+
+def _keep(scene: Scene, key: KeyRef, person: str, number: int, handover: Handover) -> None:
+    """Have a custodian keep a share."""
+    medium = scene.people.give_share(person, key, number, handover)
+    scene.desk.quorums.give(key, person, number, medium, handover)
+    scene.people.tell(f"Share {number} of {key}: check value {handover.kcv}.")
 
 
 def back_up(scene: Scene) -> None:
@@ -71,12 +69,14 @@ def retire_quorum(scene: Scene) -> None:
 
 def _enter(scene: Scene, key: KeyRef, holders: Mapping[int, str]) -> None:
     """Have each of these custodians give a share back, by number."""
+    quorums = scene.desk.quorums
 
-    def take(person: str, number: int, share: Secret) -> None:
-        scene.desk.quorums.enter(key, person, number, share)
+    def take(person: str, number: int, handover: Handover) -> None:
+        quorums.enter(key, person, number, handover)
         scene.people.tell(f"Share {number} of {key} is the right one.")
 
-    take_shares(scene.people, scene.desk.miss, key, holders, take)
+    taking = partial(quorums.taking, key)
+    take_shares(scene.people, scene.desk.miss, key, holders, taking, take)
 
 
 def take_shares(
@@ -84,15 +84,19 @@ def take_shares(
     missed: Callable[[str, KifError], None],
     key: KeyRef,
     holders: Mapping[int, str],
-    take: Callable[[str, int, Secret], None],
+    taking: Callable[[int], Handover],
+    take: Callable[[str, int, Handover], None],
 ) -> None:
-    """Have each of these custodians give a share back, by number, until ``take`` takes it."""
+    """Have each of these custodians hand a share back, by number, until ``take`` takes it."""
+
+    def hand_back(person: str, number: int, handover: Handover) -> None:
+        people.take_share(person, key, number, handover)
+        take(person, number, handover)
+
     for number, person in holders.items():
-
-        def give(person: str = person, number: int = number) -> None:
-            take(person, number, people.take_share(person, key, number))
-
-        until_right(people, give, partial(missed, person), (BadInput,))
+        with taking(number) as handover:
+            step = partial(hand_back, person, number, handover)
+            until_right(people, step, partial(missed, person), (BadInput,))
 
 
 def counted(keys: Sequence[KeyRef]) -> str:

@@ -28,6 +28,9 @@ from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.text import is_name
+from kif.hsm.custodian import CustodianToken
+from kif.hsm.handover import Handover
+from kif.hsm.token import TokenPlace
 from kif.ledger.approval import fingerprint
 from kif.ledger.events.custody import Medium
 
@@ -153,10 +156,16 @@ class TerminalPeople:
                 "another component is drawn.",
             )
 
-    def give_share(self, person: str, key: KeyRef, number: int, share: Secret, kcv: Kcv) -> Medium:
+    def give_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> Medium:
         """Ask what to keep the share on; from paper it is read back. Then clear the screen."""
         click.echo(f"\n{person} alone: share {number} of {key}. Everyone else looks away.")
-        way = click.prompt("  keep it in a", type=click.Choice(["file", "print", "hand"]))
+        ways = click.Choice(["token", "file", "print", "hand"])
+        way = click.prompt("  keep it in a", type=ways)
+        if way == "token":
+            made = ask_token().make(handover.label, handover.recipient())
+            handover.receive(made)
+            return Medium.TOKEN
+        share, kcv = handover.draw()
         if way == "file":
             path = click.prompt(
                 "  new file on a medium of your own", type=click.Path(path_type=Path)
@@ -172,15 +181,18 @@ class TerminalPeople:
         click.clear()
         return Medium.PAPER
 
-    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
-        """Ask for the file and its passphrase, or for the words."""
+    def take_share(self, person: str, key: KeyRef, number: int, handover: Handover) -> None:
+        """Ask for the token, for the file and its passphrase, or for the words."""
         click.echo(f"\n{person} alone: share {number} of {key}.")
-        way = click.prompt("  it is on", type=click.Choice(["file", "paper"]))
-        if way == "paper":
-            return ask_written(key, number)
-        path = click.prompt("  file of the share", type=click.Path(path_type=Path))
-        typed = click.prompt("  passphrase", hide_input=True)
-        return read_share(path, key, number, Secret.of_text(typed))
+        way = click.prompt("  it is on", type=click.Choice(["token", "file", "paper"]))
+        if way == "token":
+            handover.receive(ask_token().hand_over(handover.label, handover.recipient()))
+        elif way == "paper":
+            handover.enter(ask_written(key, number))
+        else:
+            path = click.prompt("  file of the share", type=click.Path(path_type=Path))
+            typed = click.prompt("  passphrase", hide_input=True)
+            handover.enter(read_share(path, key, number, Secret.of_text(typed)))
 
     def passphrase(self, person: str, purpose: str) -> Secret:
         """Ask for a new passphrase, twice."""
@@ -201,6 +213,19 @@ class TerminalPeople:
     def tell(self, text: str) -> None:
         """Print it."""
         click.echo(text)
+
+
+def ask_token() -> CustodianToken:
+    """Ask for a custodian's own token, and its PIN without echo."""
+    library = click.prompt(
+        "  PKCS#11 library of your token", type=click.Path(path_type=Path, exists=True)
+    )
+    directory = None
+    if library.name.startswith("libsofthsm"):
+        directory = click.prompt("  its directory (SoftHSM)", type=click.Path(path_type=Path))
+    label = str(click.prompt("  label of your token"))
+    pin = Secret.of_text(click.prompt("  PIN", hide_input=True))
+    return CustodianToken(TokenPlace(library, label, directory), pin)
 
 
 def _read_file(what: str, asked: str) -> str:

@@ -84,21 +84,24 @@ def find_site_ca(token: Token, label: str) -> SiteCa:
     return SiteCa(native, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
 
 
-def generate_recipient(token: Token, label: str) -> rsa.RSAPublicKey:
-    """Generate the RSA key that issuers envelope to; it may UNWRAP and nothing else."""
+def generate_recipient(
+    token: Token, label: str, usage: Usage = Usage.ENVELOPE_RECIPIENT
+) -> rsa.RSAPublicKey:
+    """Generate the RSA key that others wrap keys to; it may UNWRAP and nothing else."""
+    public = _public(label) | {Attribute.WRAP: True, Attribute.TOKEN: RULES[usage].token}
     with calling(f"generating {label}"):
         token.session.generate_keypair(
             KeyType.RSA,
             RSA_BITS,
-            public_template=_public(label) | {Attribute.WRAP: True},
-            private_template=template(Usage.ENVELOPE_RECIPIENT, label),
+            public_template=public,
+            private_template=template(usage, label),
         )
-    confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[Usage.ENVELOPE_RECIPIENT], label)
+    confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[usage], label)
     return recipient_key(token, label)
 
 
 def recipient_key(token: Token, label: str) -> rsa.RSAPublicKey:
-    """Return the public key that issuers envelope to."""
+    """Return the public key that others wrap keys to."""
     native = token.find(label, ObjectClass.PUBLIC_KEY)
     with calling(f"reading the public key of {label}"):
         modulus, exponent = native[Attribute.MODULUS], native[Attribute.PUBLIC_EXPONENT]

@@ -52,6 +52,8 @@ class Usage(StrEnum):
     COMPONENT_PIECE = "component-piece"
     OFFICER_COMBINER = "officer-combiner"
     QUORUM_SHARE = "quorum-share"
+    SHARE_RECIPIENT = "share-recipient"
+    CUSTODIAN_SHARE = "custodian-share"
     QUORUM_WRAP = "quorum-wrap"
     QUORUM_SEAL = "quorum-seal"
     QUORUM_SEED = "quorum-seed"
@@ -137,6 +139,11 @@ RULES: dict[Usage, Rule] = {
         Attribute.ENCRYPT, Attribute.WRAP, Attribute.UNWRAP, trusted=True
     ),
     Usage.QUORUM_SHARE: _rule(Attribute.DERIVE),
+    # What a custodian's token wraps a share to: of the session, so of one handing over.
+    Usage.SHARE_RECIPIENT: _rule(Attribute.UNWRAP, private=True),
+    # In the custodian's own token, whose every right is the custodian's: it can do nothing but be
+    # handed over.
+    Usage.CUSTODIAN_SHARE: _rule(extractable=True, token=True),
     Usage.QUORUM_WRAP: _rule(Attribute.WRAP, Attribute.UNWRAP),
     Usage.QUORUM_SEAL: _rule(Attribute.ENCRYPT, Attribute.DECRYPT),
     # The quorum's key before it is one: it can be wrapped for the subsets, and do nothing else.

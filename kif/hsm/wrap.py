@@ -10,6 +10,7 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.key import Algorithm, Key, confirm, template
 from kif.hsm.library import calling, failure
+from kif.hsm.native import NativeKey
 from kif.hsm.structs import OAEP_SHA1, Prepared
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
@@ -75,6 +76,20 @@ def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
     finally:
         with calling("giving a public key up"):
             native.destroy()
+
+
+def unwrap_oaep(recipient: NativeKey, usage: Usage, algorithm: Algorithm, blob: bytes) -> Key:
+    """Unwrap what ``wrap_oaep`` of another token gave, by the private key that it was for."""
+    with calling(f"unwrapping a {usage.value} key"):
+        native = recipient.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            algorithm.type,
+            blob,
+            mechanism=Mechanism.RSA_PKCS_OAEP,
+            template=template(usage),
+        )
+    confirm(native, RULES[usage], usage.value)
+    return Key.of(usage, algorithm, native)
 
 
 def _bytes(number: int) -> bytes:

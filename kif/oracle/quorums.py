@@ -1,7 +1,8 @@
 """The desk of quorums: shares to custodians, the key that they bring back, backups under it.
 
-A share is drawn in the HSM, seen by its custodian alone, and loaded; what is kept is public: for
-each M of the N custodians a blob. The key itself lives in the session, and its backups are files::
+A share is seen by its custodian alone, or by nobody when the custodian's own token makes it; what
+is kept is public: for each M of the N custodians a blob. The key itself lives in the session, and
+its backups are files::
 
     HOME/backup/quorum-1.json     who holds shares by check value, and the blobs
     HOME/backup/masters-1.json    every master, wrapped under the key of that quorum
@@ -17,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from kif.formats.control import Control
-from kif.formats.error import BadInput, CheckFailed
+from kif.formats.error import CheckFailed
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
-from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.hsm.backup import take_out
-from kif.hsm.form import derived_check_value, find_master
+from kif.hsm.form import find_master
+from kif.hsm.handover import Handover
 from kif.hsm.key import Algorithm, Key, released
-from kif.hsm.quorum import SHARE, Quorum, combine, create, load_share
-from kif.hsm.token import Token
+from kif.hsm.quorum import Quorum, combine, create
 from kif.hsm.usage import Usage
 from kif.ledger.events.custody import (
     BackupMade,
@@ -52,16 +52,17 @@ class Quorums:
     _shares: dict[int, Key] = field(default_factory=dict)
     """The shares that are loaded, by the custodian's number."""
 
-    def draw(self, number: int) -> tuple[Secret, Kcv]:
-        """Draw a new share (32 bytes) in the HSM and load it; return it with its check value."""
-        share = Secret(self.desk.keys.token.random(SHARE))
-        self._shares[number] = load_share(self.desk.keys.token, share)
-        return share, derived_check_value(self._shares[number])
+    def giving(self, key: KeyRef, number: int) -> Handover:
+        """Return the way by which a new share gets to its custodian."""
+        return Handover(self.desk.keys.token, self._site(), key, number)
 
-    def give(self, key: KeyRef, person: str, number: int, medium: Medium, kcv: Kcv) -> None:
-        """Record that a share which was drawn is kept by its custodian."""
-        event = ShareGiven(person, key, number, medium, str(kcv))
+    def give(
+        self, key: KeyRef, person: str, number: int, medium: Medium, handover: Handover
+    ) -> None:
+        """Record that a share is kept by its custodian."""
+        event = ShareGiven(person, key, number, medium, str(handover.kcv))
         self.desk.record.write(lambda step: step.record(event))
+        self._shares[number] = handover.take()
 
     def make(self, key: KeyRef, threshold: int) -> Kcv:
         """Make the key of the shares that were given; return its check value.
@@ -85,16 +86,16 @@ class Quorums:
         with self.desk.record.deciding() as state:
             return state.custody.shares(key)
 
-    def enter(self, key: KeyRef, person: str, number: int, share: Secret) -> None:
-        """Take a share back. Raises ``BadInput`` (QUORUM) when it is not the one that was given."""
-        loaded = load_checked(self.desk.keys.token, self._quorum(key), key, number, share)
-        try:
-            event = ShareEntered(person, key, number)
-            self.desk.record.write(lambda step: step.record(event))
-        except BaseException:
-            loaded.destroy()
-            raise
-        self._shares[number] = loaded
+    def taking(self, key: KeyRef, number: int) -> Handover:
+        """Return the way by which a share comes back; another one than was given is refused."""
+        expected = self._quorum(key).check_values[number - 1]
+        return Handover(self.desk.keys.token, self._site(), key, number, expected)
+
+    def enter(self, key: KeyRef, person: str, number: int, handover: Handover) -> None:
+        """Take a share that was handed back."""
+        event = ShareEntered(person, key, number)
+        self.desk.record.write(lambda step: step.record(event))
+        self._shares[number] = handover.take()
 
     def back_up(self, key: KeyRef) -> tuple[Path, tuple[KeyRef, ...]]:
         """Wrap every master under the key that the entered shares bring back."""
@@ -142,6 +143,10 @@ class Quorums:
             share.destroy()
         self._shares.clear()
 
+    def _site(self) -> str:
+        with self.desk.record.deciding() as state:
+            return state.ceremonies.require_running().site
+
     def _quorum(self, key: KeyRef) -> Quorum:
         with self.desk.record.deciding() as state:
             return read_quorum(self.folder, key, state)
@@ -184,19 +189,6 @@ def _read(folder: Path, what: str, key: KeyRef, state: State) -> dict[str, Any]:
         )
     fields: dict[str, Any] = json.loads(content)
     return fields
-
-
-def load_checked(token: Token, quorum: Quorum, key: KeyRef, number: int, share: Secret) -> Key:
-    """Load a share, or nothing and raise ``BadInput`` (QUORUM) when it is not the right one."""
-    loaded = load_share(token, share)
-    if derived_check_value(loaded) != quorum.check_values[number - 1]:
-        loaded.destroy()
-        raise BadInput(
-            Control.QUORUM,
-            f"This is not share {number} of {key}: its check value differs. It is another one's, "
-            "of another set, or was read wrongly.",
-        )
-    return loaded
 
 
 def _encoded(quorum: Quorum) -> dict[str, Any]:

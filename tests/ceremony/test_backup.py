@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import pytest
 from kif.ceremony.destination import Destination
 from kif.ceremony.hold import hold, resume
 from kif.ceremony.rehearsal import RehearsalPeople
+from kif.ceremony.restoring import restore_site, resume_restoring
 from kif.ceremony.seal import unseal
 from kif.ceremony.share import read_share
 from kif.formats.error import BadInput, Refused
@@ -25,7 +27,8 @@ from kif.hsm.provision import provision
 from kif.hsm.quorum import combine, load_share
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
-from kif.ledger.event import Entry
+from kif.ledger.event import Entry, Event
+from kif.ledger.events.custody import ShareGiven
 from kif.ledger.genesis import SO_PIN
 from kif.oracle.audit import audit
 from kif.oracle.local import LocalOracle, Officer, open_oracle
@@ -33,6 +36,7 @@ from kif.oracle.quorums import _decoded
 from kif.store.engine import open_store
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.killing import killed_at, killings
+from tests.owntoken import TokenPeople, make_own_token
 from tests.site import (
     ISSUER,
     OPERATORS,
@@ -62,9 +66,13 @@ def back_up(site: TestSite, people: RehearsalPeople | None = None) -> tuple[KeyR
         return hold(oracle.ceremonies, shipped("backup"), "site", people or site.people)
 
 
-def kinds(site: TestSite) -> list[str]:
+def events(site: TestSite) -> list[Event]:
     with open_store(site.home.database).reading() as tx:
-        return [Entry.decode(leaf).event.kind for leaf in tx.ledger.leaves()]
+        return [Entry.decode(leaf).event for leaf in tx.ledger.leaves()]
+
+
+def kinds(site: TestSite) -> list[str]:
+    return [event.kind for event in events(site)]
 
 
 def shares_of(site: TestSite, numbers: tuple[int, ...], key: KeyRef = KEK) -> dict[int, Secret]:
@@ -117,18 +125,39 @@ def test_without_the_security_officer_the_ceremony_stands_at_its_step(tmp_path: 
     audit(site.home)
 
 
+@pytest.mark.control("KIF-HSM-11", "KIF-CER-06")
+def test_shares_are_made_in_custodians_own_tokens(tmp_path: Path) -> None:
+    """Two of three; what they hand over brings the masters back in another HSM."""
+    site, said = make_bare_site(tmp_path / "home"), list[str]()
+    tokens = {name: make_own_token(tmp_path / name, name) for name in CUSTODIANS}
+    people = TokenPeople(site.people.folder, site.people.sheets, said.append, tokens)
+    assert back_up(site, people) == (KEK,)
+    media = [str(event.medium) for event in events(site) if isinstance(event, ShareGiven)]
+    assert media == ["token", "token", "file"]
+    shutil.rmtree(site.home.site / "token")
+    wrong = {**tokens, "custodian-2": tokens["custodian-1"]}
+    clumsy = replace(people, tokens=wrong)
+    with site.home.alone(), pytest.raises(BadInput, match="The token has no 'kif-test-site share"):
+        restore_site(site.home, shipped("restore"), clumsy)
+    with site.home.alone():
+        resume_restoring(site.home, people)
+    assert kinds(site).count("step-missed") == 3
+    assert "restored from the backup, with the same check values." in "".join(said)
+    audit(site.home)
+
+
 @dataclass(frozen=True)
 class Clumsy(RehearsalPeople):
     """Gives the wrong share back in every way, and the right one after that."""
 
     ways: list[str] = field(default_factory=list)
 
-    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
+    def kept_share(self, person: str, key: KeyRef, number: int) -> Secret:
         way = self.ways.pop(0) if self.ways else ""
-        right = super().take_share(person, key, number)
+        right = super().kept_share(person, key, number)
         if way == "another's":
             other = 3 - number
-            return super().take_share(f"custodian-{other}", key, other)
+            return super().kept_share(f"custodian-{other}", key, other)
         if way == "another set's":
             return read_share(self._share(person, of_site("backup-kek")), key, number, Secret(b"x"))
         if way == "mistyped":

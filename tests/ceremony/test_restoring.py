@@ -187,8 +187,8 @@ class Mistaken(RehearsalPeople):
 
     ways: list[str] = field(default_factory=list)
 
-    def take_share(self, person: str, key: KeyRef, number: int) -> Secret:
-        right = super().take_share(person, key, number)
+    def kept_share(self, person: str, key: KeyRef, number: int) -> Secret:
+        right = super().kept_share(person, key, number)
         way = self.ways.pop(0) if self.ways else ""
         if way == "short":
             return Secret(right.reveal()[:-1])

@@ -1,6 +1,7 @@
 """Five custodians at a real terminal, 3 of 5: a backup, a lost HSM, somebody replaced, a drill.
 
-Their shares are in files, on printed sheets that are scanned, and in words written by hand.
+Their shares are in files, on printed sheets that are scanned, in words written by hand, and in a
+token of a custodian's own.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import zxingcpp
 from kif.ceremony.genesis import hold_genesis
 from kif.ceremony.plan import load_plan
 from kif.formats.keyref import KeyRef
+from kif.hsm.library import softhsm_library
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.oracle.home import Home
 from tests.cli.kif import kif
 from tests.cli.terminal import Terminal
+from tests.owntoken import PIN as OWN_PIN
+from tests.owntoken import make_own_token
 from tests.site import OPERATORS, PLAN, TestSite, rehearsing_people
 
 FIVE = [f"custodian-{number}" for number in range(1, 6)]
@@ -71,15 +75,32 @@ class Room:
 
     def keep_in_file(self, name: str, key: KeyRef) -> None:
         self.terminal.expect(f"{name} alone: share")
-        self.terminal.answer("(file, print, hand): ", "file")
+        self.terminal.answer("(token, file, print, hand): ", "file")
         self.terminal.answer("of your own: ", str(self.share_file(name, key)))
         self.terminal.answer("passphrase: ", self.passphrase(name, str(key)))
         self.terminal.answer("again: ", self.passphrase(name, str(key)))
 
+    def own_token(self, words: str, name: str) -> None:
+        """Name a custodian's token, and give its PIN."""
+        self.terminal.answer("PKCS#11 library of your token: ", str(softhsm_library()))
+        self.terminal.answer("its directory (SoftHSM): ", str(self.folder / f"{name}-token"))
+        self.terminal.answer("label of your token: ", name)
+        self.terminal.answer("PIN: ", words)
+
+    def keep_in_token(self, name: str) -> None:
+        self.terminal.expect(f"{name} alone: share")
+        self.terminal.answer("(token, file, print, hand): ", "token")
+        self.own_token(OWN_PIN, name)
+
+    def give_token(self, name: str, pin: str = OWN_PIN) -> None:
+        self.terminal.expect(f"{name} alone: share")
+        self.terminal.answer("(token, file, paper): ", "token")
+        self.own_token(pin, name)
+
     def print_out(self, name: str) -> str:
         """Keep a share on a printed sheet; return what a scanner reads from it."""
         self.terminal.expect(f"{name} alone: share")
-        self.terminal.answer("(file, print, hand): ", "print")
+        self.terminal.answer("(token, file, print, hand): ", "print")
         before = len(list((self.folder / "sheets").iterdir()))
         self.terminal.answer("the usual one): ", "")
         self.terminal.expect("Read it back")
@@ -91,7 +112,7 @@ class Room:
     def write_down(self, name: str) -> str:
         """Keep a share in words written by hand; return them."""
         self.terminal.expect(f"{name} alone: share")
-        self.terminal.answer("(file, print, hand): ", "hand")
+        self.terminal.answer("(token, file, print, hand): ", "hand")
         self.terminal.expect("Enter, when they are written")
         shown = self.terminal.seen.rsplit("Four letters of each tell it.", 1)[1]
         words = " ".join(re.findall(r"[0-9]+ ([a-z]+)", shown))
@@ -101,13 +122,13 @@ class Room:
 
     def give_file(self, name: str, key: KeyRef, passphrase: str = "") -> None:
         self.terminal.expect(f"{name} alone: share")
-        self.terminal.answer("(file, paper): ", "file")
+        self.terminal.answer("(token, file, paper): ", "file")
         self.terminal.answer("file of the share: ", str(self.share_file(name, key)))
         self.terminal.answer("passphrase: ", passphrase or self.passphrase(name, str(key)))
 
     def give_paper(self, name: str, typed: str) -> None:
         self.terminal.expect(f"{name} alone: share")
-        self.terminal.answer("(file, paper): ", "paper")
+        self.terminal.answer("(token, file, paper): ", "paper")
         self.terminal.answer("by a scanner: ", typed)
 
     def seal(self, names: list[str], purpose: str) -> None:
@@ -254,12 +275,16 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     room.terminal.answer("or nobody): ", "manager-of-custodian-6")
     room.terminal.answer("who is released", "custodian-2")
     new = KeyRef("site", "backup-kek", 2)
-    for name in (*stay, came):
+    make_own_token(folder / f"{came}-token", came)
+    for name in stay:
         room.keep_in_file(name, new)
+    room.keep_in_token(came)
     room.choose("holder of a share", [came, FIVE[0], FIVE[4]])
     room.give_file(FIVE[0], new)
     room.give_file(FIVE[4], new)
-    room.give_file(came, new)
+    room.give_token(came, "TEST-9999")
+    room.terminal.expect("The token did not accept the PIN.")
+    room.give_token(came)
     room.seal([*stay, came], SO_PIN)
     room.terminal.expect("number of the bag: ")
     room.terminal.type("A-1")  # a bag is used once
@@ -280,12 +305,13 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     for number, name in enumerate(holders, start=1):
         room.unbag(name, f"B-{number}")
     room.terminal.expect(f"{FIVE[0]} alone: share")
-    room.terminal.answer("(file, paper): ", "file")
+    room.terminal.answer("(token, file, paper): ", "file")
     room.terminal.answer("file of the share: ", str(room.share_file(FIVE[0], kek)))
     room.terminal.answer("passphrase: ", room.passphrase(FIVE[0], str(kek)))
     room.terminal.expect("is share 1 of site/backup-kek/1; share 1 of site/backup-kek/2 is needed")
-    for name in holders:
+    for name in stay:
         room.give_file(name, new)
+    room.give_token(came)
     room.terminal.expect("All 5 shares of site/backup-kek/2 are readable and right.")
     room.bag(holders, [f"C-{number}" for number in range(1, 6)])
     room.sign([*holders, "operator-2", "operator-3"])
@@ -294,12 +320,12 @@ def test_five_custodians_back_up_lose_restore_replace_and_drill(tmp_path: Path) 
     quorums = {key: state for key, (state, _) in listed(site).items() if "backup-kek" in key}
     assert quorums == {"site/backup-kek/1": "destroyed", "site/backup-kek/2": "active"}
     kinds = [each["kind"] for each in kif(home.path, "log", "show", "--json").json()]
-    assert kinds.count("step-missed") == 4 + 1 + 2
+    assert kinds.count("step-missed") == 4 + 2 + 2
     assert kinds.count("ceremony-resumed") == 2
     assert kif(home.path, "log", "verify").code == 0
     told = "".join(seen)
     # What is secret was typed without echo; words were shown on the second screen alone.
-    secrets = [*printed.values(), *written.values(), room.passphrase(FIVE[0], str(kek))]
+    secrets = [*printed.values(), *written.values(), room.passphrase(FIVE[0], str(kek)), OWN_PIN]
     assert not [secret for secret in secrets if secret in told]
     first_screen = SECOND_SCREEN.sub("", told)
     assert "Four letters of each tell it." in told

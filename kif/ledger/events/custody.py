@@ -26,6 +26,7 @@ class Medium(StrEnum):
 
     FILE = "file"
     PAPER = "paper"
+    TOKEN = "token"  # noqa: S105
 
 
 Number = Annotated[int, number(1, 20)]
