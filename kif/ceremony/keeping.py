@@ -1,4 +1,4 @@
-"""A key that is named has another state: suspended, destroyed, compromised."""
+"""A key has another state: suspended, destroyed, compromised, superseded."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ def change_key(scene: Scene) -> None:
     if custody.state(key) is not wanted:
         custody.change_state(key, wanted, scene.people.reason())
     scene.people.tell(f"{key} is {wanted.value}.")
+
+
+def supersede(scene: Scene) -> None:
+    """Have the version of a key that is in use end with the ceremony, unless a batch needs it."""
+    if scene.running.carried:
+        return scene.people.tell("It was said before the interruption.")
+    key = scene.running.used(scene.step.uses)
+    batches = scene.desk.custody.supersede(key)
+    if not batches:
+        return scene.people.tell(f"{key} is deactivated when this ceremony is closed.")
+    scene.people.tell(f"{key} stays active, because batches that are not closed depend on it:")
+    for batch in batches:
+        scene.people.tell(f"  Batch {batch.id}, {batch.count} cards, {batch.state.value}.")
+    return scene.people.tell(f"  When they are closed: 'kif key state {key} deactivated'.")
 
 
 def declare_compromise(scene: Scene) -> None:

@@ -216,7 +216,8 @@ def _make_before(
         make("zone-keys")
     taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
     made: tuple[KeyRef, ...] = ()
-    if plan.names_key or taken:
+    superseded = any(step.action == "supersede" for step in plan.steps)
+    if plan.names_key or taken or superseded:
         made = make("issuer-keys" if plan.about is About.ISSUER else "vendor-keys")
     for key in made:
         if key.purpose in taken:

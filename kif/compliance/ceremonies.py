@@ -25,7 +25,7 @@ from kif.ledger.events.ceremony import (
     TokenMade,
 )
 from kif.ledger.events.custody import PackageClosed, QuorumMade, ShareGiven
-from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged
+from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged, KeySuperseded
 from kif.ledger.plan import Plan
 
 
@@ -129,6 +129,9 @@ class Ceremonies:
             running.entries.append(entry)
         if isinstance(event, CeremonyClosed):
             running.outcome = Outcome.CLOSED
+            for each in running.of_kind(KeySuperseded):
+                if isinstance(each.event, KeySuperseded):
+                    self.keys[each.event.key].append(each)
         if isinstance(event, CeremonyAborted):
             running.outcome = Outcome.ABORTED
 

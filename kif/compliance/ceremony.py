@@ -44,6 +44,7 @@ from kif.ledger.events.key import (
     KeyFormed,
     KeyImported,
     KeyStateChanged,
+    KeySuperseded,
     KeyWrapped,
 )
 
@@ -203,6 +204,10 @@ def in_words(event: Event) -> str:
         case KeyCompromised():
             why = event.reason or "the reason is erased"
             return f"{event.key} is COMPROMISED; {len(event.batches)} batches depend on it: {why}"
+        case KeySuperseded():
+            goes_on = f"goes on for {len(event.batches)} batches that are not closed"
+            end = goes_on if event.batches else "ends with the ceremony"
+            return f"Another version comes after {event.key}: it {end}."
         case PackageClosed():
             return f"{event.person}: {event.what}, in bag {event.bag}, kept in {event.place}."
         case PackageOpened():

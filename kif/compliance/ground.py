@@ -30,7 +30,7 @@ from kif.ledger.events.custody import (
     QuorumMade,
     ShareGiven,
 )
-from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged
+from kif.ledger.events.key import KeyFormed, KeyImported, KeyStateChanged, KeySuperseded
 from kif.ledger.genesis import Sealed, token_of
 from kif.ledger.note import verifier_key
 from kif.ledger.plan import Plan
@@ -83,6 +83,8 @@ def stand_on(state: State, entries: list[Entry], verifier: str) -> None:
                 state.keys.step(event.key, KeyState.ACTIVE)
             case KeyStateChanged():
                 state.keys.step(event.key, event.state)
+            case KeySuperseded():
+                state.keys.end(() if event.batches else (event.key,))
             case QuorumMade():
                 state.keys.quorum_made(event)
                 state.keys.step(event.key, KeyState.ACTIVE)

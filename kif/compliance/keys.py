@@ -12,7 +12,7 @@ from datetime import datetime
 
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
-from kif.formats.state import KeyState
+from kif.formats.state import KEY_STEPS, KeyState
 from kif.ledger.event import Entry, Event
 from kif.ledger.events.batch import BatchReceived, WindowErased
 from kif.ledger.events.ceremony import (
@@ -32,6 +32,7 @@ from kif.ledger.events.key import (
     KeyFormed,
     KeyImported,
     KeyStateChanged,
+    KeySuperseded,
 )
 from kif.ledger.keys import superseded
 from kif.ledger.plan import Plan
@@ -58,6 +59,7 @@ _KINDS = (
     KeyFormed,
     KeyImported,
     KeyStateChanged,
+    KeySuperseded,
     LogSignerReplaced,
     MastersRestored,
     QuorumMade,
@@ -130,6 +132,7 @@ class _Told:
         self.lives: dict[KeyRef, KeyLife] = {}
         self._ceremony = ""
         self._entered: dict[KeyRef, list[str]] = {}
+        self._ending: list[KeyRef] = []
 
     def tell(self, entry: Entry) -> None:
         event = entry.event
@@ -156,6 +159,9 @@ class _Told:
                 self._retain(entry, event)
             case GenesisBegun() | CeremonyBegun():
                 self._ceremony, self._entered = Plan.decode(event.plan).ceremony, {}
+                self._ending = []
+            case KeySuperseded():
+                self._ending += [] if event.batches else [event.key]
             case CeremonyResumed():
                 self._entered = {}
                 for key in event.undone:
@@ -171,6 +177,11 @@ class _Told:
                 for new in self._move_all(entry, KeyState.ACTIVE, "its ceremony was closed"):
                     for key in superseded(new, self._in_use_before(new)):
                         self._move(entry, key, KeyState.DESTROYED, f"{new} came after it")
+                for key in self._ending:
+                    if KeyState.DEACTIVATED in KEY_STEPS[self._state(key)]:
+                        self._move(
+                            entry, key, KeyState.DEACTIVATED, "another version came after it"
+                        )
             case CeremonyAborted():
                 self._move_all(entry, KeyState.DESTROYED, event.reason or "its ceremony ended")
             case KeyStateChanged():
@@ -200,6 +211,9 @@ class _Told:
         """Return the older active keys of an owner and purpose, newest first."""
         active = (k for k, life in self.lives.items() if life.state_at(None) is KeyState.ACTIVE)
         return key.before(active)
+
+    def _state(self, key: KeyRef) -> KeyState:
+        return self.lives[key].steps[-1].state
 
     def _retain(self, entry: Entry, event: BatchReceived) -> None:
         kind = _kind(event.retention)

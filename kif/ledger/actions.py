@@ -50,7 +50,7 @@ class Action:
     makes: tuple[str, ...] = ()
     """The purposes of the keys that it makes for the ceremony's subject; may name a parameter."""
     uses: str = ""
-    """The purpose of a key of the subject that stands already, and that it is about."""
+    """The purpose of a key that stands already, and that it is about; may name a parameter."""
     named: bool = False
     """Whether it is about a key of an issuer or a vendor that is named when it is held."""
     founding: bool | None = None
@@ -303,6 +303,16 @@ ACTIONS: dict[str, Action] = {
         leaves=("the key {state}",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
         named=True,
+        founding=False,
+    ),
+    "supersede": Action(
+        ("everyone",),
+        "The version in use ends when the ceremony closes, unless a batch still depends on it.",
+        takes={"key": _KEY},
+        needs=("the key {key}",),
+        leaves=("an end of the {key} before",),
+        hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
+        uses="{key}",
         founding=False,
     ),
     "declare-compromise": Action(

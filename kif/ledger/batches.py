@@ -57,6 +57,10 @@ class Batches:
         """Return every batch that was prepared or released with a key."""
         return [each.id for each in self.known.values() if str(key) in dict(each.keys)]
 
+    def depending(self, key: KeyRef) -> list[str]:
+        """Return every batch that was prepared or released with a key, and is not closed."""
+        return [batch for batch in self.made_with(key) if batch in self.jobs]
+
     def require(self, batch: str) -> Batch:
         """Return a batch, or raise ``BadInput`` (BATCH_STATE)."""
         if batch not in self.known:

@@ -166,7 +166,17 @@ class Ceremonies:
         require(not missing, f"{', '.join(missing)} did not sign the end of the ceremony.")
         self._keys.step_all(running.made, KeyState.ACTIVE)
         self._keys.supersede(running.made)
+        self._keys.end(running.ending)
         self._set(None)
+
+    def require_lasting(self, key: KeyRef) -> None:
+        """Require that a key does not end with the ceremony that is running (KEY_STATE)."""
+        if self.running is not None and key in self.running.ending:
+            raise Refused(
+                Control.KEY_STATE,
+                f"{key} ends with the ceremony '{self.running.name}', which is running. Prepare "
+                "the batch when that is closed.",
+            )
 
     def abort(self, event: CeremonyAborted) -> None:
         """End the ceremony; the keys that it made are never used."""

@@ -115,8 +115,7 @@ class Keys:
     def lose(self, keys: Iterable[KeyRef]) -> None:
         """Take keys out of use that were lost with their token."""
         for key in keys:
-            if KeyState.DEACTIVATED in KEY_STEPS[self.require(key).state]:
-                self.step(key, KeyState.DEACTIVATED)
+            self.end((key,))
             self.step(key, KeyState.DESTROYED)
 
     def supersede(self, keys: Iterable[KeyRef]) -> None:
@@ -124,6 +123,12 @@ class Keys:
         for key in keys:
             for other in superseded(key, self.in_use_before(key)):
                 self.erased(other)
+
+    def end(self, keys: Iterable[KeyRef]) -> None:
+        """Deactivate keys that another version came after, as far as they are not ended already."""
+        for key in keys:
+            if KeyState.DEACTIVATED in KEY_STEPS[self.require(key).state]:
+                self.step(key, KeyState.DEACTIVATED)
 
     def in_use_before(self, key: KeyRef) -> list[KeyRef]:
         """Return the older active keys of an owner and purpose, newest first."""

@@ -87,6 +87,11 @@ class Step:
         return tuple(purpose.format(**self.values) for purpose in self.does.makes)
 
     @property
+    def uses(self) -> str:
+        """Return the purpose of the key that stands already, and that it is about, if any."""
+        return self.does.uses.format(**self.values)
+
+    @property
     def does(self) -> Action:
         """Return the row of the action."""
         return ACTIONS[self.action]
@@ -147,7 +152,7 @@ class Plan:
 
     def used(self) -> Iterator[str]:
         """Yield each purpose of which a key has to stand already."""
-        yield from dict.fromkeys(step.does.uses for step in self.steps if step.does.uses)
+        yield from dict.fromkeys(step.uses for step in self.steps if step.uses)
 
     @property
     def names_key(self) -> bool:

@@ -53,7 +53,9 @@ class Running:
     joined: tuple[str, ...] = ()
     """Who was appointed in the ceremony."""
     carried: bool = False
-    """Whether the open step has carried every master out of the token, or into it."""
+    """Whether the open step has done what it is about: carried keys, or changed one."""
+    ending: tuple[KeyRef, ...] = ()
+    """The keys that end when it is closed."""
     attested: tuple[str, ...] = ()
     head: Head = (0, "")
     """What was attested."""
@@ -186,6 +188,7 @@ class Running:
             "joined": list(self.joined),
             "made": _texts(self.made),
             "made_here": _texts(self.made_here),
+            "ending": _texts(self.ending),
             "people": [list(each) for each in self.people],
             "approved": list(self.approved),
             "attested": list(self.attested),
@@ -207,6 +210,7 @@ class Running:
                 "joined": tuple(fields["joined"]),
                 "made": _keys(fields["made"]),
                 "made_here": _keys(fields["made_here"]),
+                "ending": _keys(fields["ending"]),
                 "people": tuple((name, role) for name, role in fields["people"]),
                 "approved": tuple(fields["approved"]),
                 "attested": tuple(fields["attested"]),

@@ -18,7 +18,7 @@ from kif.ledger.form import write_time
 from kif.ledger.merkle import Frontier
 from kif.ledger.tail import Tail, broken
 
-_FORMAT = "kif-snapshot-5"
+_FORMAT = "kif-snapshot-6"
 
 
 def encode_snapshot(tail: Tail) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.events.ceremony import PersonReleased, PinSealed, Role
+from kif.ledger.events.key import KeySuperseded
 from kif.ledger.running import Running
 from kif.ledger.steps import require, step_of
 
@@ -80,6 +83,16 @@ class Staffing:
                 f"A key becomes {state.value} in a ceremony, with custodians: hold 'kif ceremony "
                 f"run' with ceremonies/{_PLANS[state]}.yaml and --key {key}.",
             )
+
+    def superseded(self, event: KeySuperseded, depending: Collection[str]) -> None:
+        """Note that a key ends with the ceremony, unless batches depend on it: these are listed."""
+        running = self._ceremonies.require_running()
+        expected = running.open and running.used(running.open.uses)
+        require(event.key == expected, f"{step_of(running).capitalize()} is about {expected}.")
+        missing = set(depending) - set(event.batches)
+        require(not missing, f"{len(missing)} batches that depend on {event.key} are missing.")
+        ending = running.ending if event.batches else (*running.ending, event.key)
+        self._ceremonies.change(running, carried=True, ending=ending)
 
     def compromised(self, key: KeyRef) -> None:
         """Note that the key which was named is compromised."""

@@ -250,6 +250,9 @@ class State:
             of_key.KeyWrapped: lambda e, _: self.exchange.wrapped(e),
             of_key.KeyStateChanged: lambda e, _: self._key_changed(e),
             of_key.KeyCompromised: lambda e, _: self._key_compromised(e),
+            of_key.KeySuperseded: lambda e, _: self.staffing.superseded(
+                e, self.batches.depending(e.key)
+            ),
         }
 
     def _package_closed(self, event: of_custody.PackageClosed) -> None:
@@ -296,7 +299,7 @@ class State:
         return {
             of_batch.FileRefused: lambda e, _: None,
             of_batch.BatchReceived: self.retention.received,
-            of_batch.BatchPrepared: batches.prepared,
+            of_batch.BatchPrepared: self._prepared,
             of_batch.ApprovalGiven: batches.approved,
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),
@@ -307,6 +310,11 @@ class State:
             of_batch.BatchErased: lambda e, _: self.retention.erased(e),
             of_batch.WindowErased: self.retention.window_erased,
         }
+
+    def _prepared(self, event: of_batch.BatchPrepared, now: datetime) -> None:
+        for key in event.keys:
+            self.ceremonies.require_lasting(key)
+        self.batches.prepared(event, now)
 
     def _card_rules(self) -> dict[type[Event], _Rule]:
         def moves(to: JobState) -> _Rule:

@@ -32,6 +32,7 @@ ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_key.ComponentGiven: ("draw-components",),
     of_key.KeyFormed: ("form", "draw-components"),
     of_key.KeyCompromised: ("declare-compromise",),
+    of_key.KeySuperseded: ("supersede",),
     of_key.KeyImported: ("import-block",),
     of_key.KeyExported: ("export-block",),
     of_key.KeyWrapped: ("export-wrapped",),
@@ -89,6 +90,9 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "change-key" | "declare-compromise":
             if not running.carried:
                 yield f"{running.named} is as it was before"
+        case "supersede":
+            if not running.carried:
+                yield f"nothing is said about {running.used(step.uses)}"
         case "export-block" | "export-wrapped":
             if not running.carried:
                 yield f"{running.named} has not left"

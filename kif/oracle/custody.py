@@ -9,7 +9,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
 from kif.ledger.batch import Batch
-from kif.ledger.events.key import KeyCompromised, KeyStateChanged
+from kif.ledger.events.key import KeyCompromised, KeyStateChanged, KeySuperseded
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
@@ -53,6 +53,16 @@ class Custody:
         """Return the state of a key. Raises ``BadInput`` (KEY_FOUND)."""
         with self.desk.record.deciding() as state:
             return state.keys.require(key).state
+
+    def supersede(self, key: KeyRef) -> Sequence[Batch]:
+        """Have a key end with the ceremony; return the batches for which it goes on instead."""
+
+        def work(step: Step) -> list[Batch]:
+            depending = step.state.batches.depending(key)
+            step.record(KeySuperseded(step.by, key, tuple(depending)))
+            return [step.state.batches.known[each] for each in depending]
+
+        return self.desk.record.write(work)
 
     def impact(self, key: KeyRef) -> Impact:
         """Return what depends on a key."""

@@ -161,7 +161,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "the signed head left out": (lambda fields: fields["heads"].clear(), "not the one of the end"),
     "the checkpoint's signature": (
         lambda fields: fields.update(checkpoint=fields["checkpoint"][:-10] + "AAAAAAAA=\n"),
-        "",
+        "is not one that this log's key signed",
     ),
 }
 

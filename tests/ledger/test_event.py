@@ -65,6 +65,7 @@ from kif.ledger.events.key import (
     KeyExported,
     KeyImported,
     KeyStateChanged,
+    KeySuperseded,
     KeyWrapped,
 )
 from kif.ledger.events.site import (
@@ -159,6 +160,7 @@ def every_kind() -> dict[str, Event]:
         ),
         KeyExported(BY, MASTER, KeyRef(ISSUER, "zone-master", 1), DIGEST),
         KeyWrapped(BY, MASTER, DIGEST, DIGEST),
+        KeySuperseded(BY, MASTER, ("00" * 8,)),
         KeyCompromised(BY, MASTER, ("00" * 8,), reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),
         FileRefused(BY, DIGEST, Control.FILE_INTACT, reason),
@@ -254,6 +256,7 @@ FREE = {
     ("log-signer-replaced", "people"),
     ("backup-made", "keys"),
     ("key-compromised", "batches"),
+    ("key-superseded", "batches"),
     ("masters-restored", "keys"),
     ("masters-restored", "lost"),
     ("key-generated", "kcv"),  # null where there is none

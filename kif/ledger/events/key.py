@@ -118,6 +118,16 @@ class KeyStateChanged(Event, kind="key-state-changed"):
 
 
 @dataclass(frozen=True)
+class KeySuperseded(Event, kind="key-superseded"):
+    """Another version comes after a key, which ends with the ceremony when no batch needs it."""
+
+    by: Openers
+    key: Key
+    batches: Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{16}"), 0, 100_000)]
+    """Those that were prepared with it and are not closed: while there are some it goes on."""
+
+
+@dataclass(frozen=True)
 class KeyCompromised(Event, kind="key-compromised"):
     """A key of an issuer or a vendor may be known to others: what depends on it is listed."""
 
