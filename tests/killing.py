@@ -83,9 +83,10 @@ def _resume(home: Path, armed: Callable[[], None]) -> None:
         resume(oracle.ceremonies, site.people)
 
 
-def _hold(home: Path, name: str, armed: Callable[[], None]) -> None:
-    """Hold a shipped plan, with the security officer's PIN opened."""
+def _hold(home: Path, work: str, armed: Callable[[], None]) -> None:
+    """Hold a shipped plan, with the security officer's PIN opened; a key's name may follow it."""
     from kif.ceremony.hold import hold
+    from kif.formats.keyref import KeyRef
     from kif.ledger.plan import About
     from kif.oracle.home import Home
     from tests.ceremony.test_backup import opened
@@ -94,9 +95,11 @@ def _hold(home: Path, name: str, armed: Callable[[], None]) -> None:
     site = TestSite(Home(home), rehearsing_people(home))
     with opened(site) as oracle:
         armed()
+        name, _, named = work.partition(" ")
         plan = shipped(name)
         subject = ISSUER if plan.about is About.ISSUER else "site"
-        hold(oracle.ceremonies, plan, subject, site.people)
+        key = KeyRef.parse(named) if named else None
+        hold(oracle.ceremonies, plan, subject, site.people, key)
 
 
 def _restore(home: Path, armed: Callable[[], None]) -> None:
@@ -138,5 +141,5 @@ if __name__ == "__main__":
         "admit": _admit,
         "erase": _erase,
     }
-    hold_plan = partial(_hold, name=chosen)
+    hold_plan = partial(_hold, work=chosen)
     works.get(chosen, hold_plan)(Path(folder), armed=lambda: arm(spot, moment))

@@ -157,6 +157,12 @@ def furnished(site: TestSite) -> TestSite:
     return site
 
 
+def appoint_witness(site: TestSite) -> None:
+    """Hold the ceremony by which somebody comes to be a witness."""
+    with site.oracle() as oracle:
+        hold(oracle.ceremonies, shipped("appoint-witness"), "site", site.people)
+
+
 def new_claim(
     oracle: LocalOracle, batch: str, station: str = "station-1"
 ) -> Claim | JobView | None:

@@ -12,7 +12,7 @@ from functools import partial
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
 from kif.ceremony.exchanging import export_block, export_wrapped, import_block
-from kif.ceremony.keeping import change_key, declare_compromise, supersede
+from kif.ceremony.keeping import change_key, declare_compromise, destroy, erase_window, supersede
 from kif.ceremony.packing import bag, unbag
 from kif.ceremony.people import until_right
 from kif.ceremony.replacing import NEXT_SIGNER
@@ -126,6 +126,8 @@ ACTS: dict[str, Act] = {
     "renew": _renew,
     "change-key": change_key,
     "declare-compromise": declare_compromise,
+    "destroy": destroy,
+    "erase-window": erase_window,
     "supersede": supersede,
     "import-block": import_block,
     "export-block": export_block,

@@ -78,6 +78,7 @@ def taking_part(there: Sequence[str], plan: Plan, role: Role, people: People) ->
     if len(there) < count:
         raise Refused(
             Control.CUSTODIANS,
-            f"The plan needs {count} {role.plural}; the site has {len(there)}.",
+            f"The plan needs {role.counted(count)}; the site has {len(there)}. People are "
+            "appointed in a ceremony of their own: ceremonies/appoint.yaml, appoint-witness.yaml.",
         )
     return people.present(role.value, there, count) if count else ()

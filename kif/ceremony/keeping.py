@@ -10,11 +10,29 @@ _ENDED = (BatchState.CLOSED, BatchState.CANCELLED, BatchState.ERASED)
 
 def change_key(scene: Scene) -> None:
     """Move the key that was named to the state that the plan says."""
-    key, wanted = scene.running.named, KeyState(scene.step.values["state"])
-    custody = scene.desk.custody
+    _change(scene, KeyState(scene.step.values["state"]))
+
+
+def _change(scene: Scene, wanted: KeyState) -> None:
+    key, custody = scene.running.named, scene.desk.custody
     if custody.state(key) is not wanted:
         custody.change_state(key, wanted, scene.people.reason())
     scene.people.tell(f"{key} is {wanted.value}.")
+
+
+def destroy(scene: Scene) -> None:
+    """Destroy the key that was named."""
+    _change(scene, KeyState.DESTROYED)
+
+
+def erase_window(scene: Scene) -> None:
+    """Destroy the retention key that was named, and with it what was kept under it."""
+    key = scene.running.named
+    if scene.desk.custody.state(key) is not KeyState.DESTROYED:
+        views = scene.desk.privacy.erase_window(key, scene.people.reason())
+        count = "1 batch" if len(views) == 1 else f"{len(views)} batches"
+        scene.people.tell(f"{count} can't be read any more, wherever copies of the database lie.")
+    scene.people.tell(f"{key} is destroyed.")
 
 
 def supersede(scene: Scene) -> None:

@@ -97,7 +97,7 @@ def _one_line(exc: Exception) -> str:
 
 def in_words(plan: Plan) -> str:
     """Return a plan as the people read it who sign its digest."""
-    roles = ", ".join(f"{count} {role.plural}" for role, count in plan.roles.items() if count)
+    roles = ", ".join(role.counted(count) for role, count in plan.roles.items() if count)
     steps = [
         f"  {number}. {step.text}{_values(step)}" for number, step in enumerate(plan.steps, start=1)
     ]

@@ -6,10 +6,9 @@ For rehearsals and the demo. Everything here is public on purpose and says TEST.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -20,26 +19,16 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kif.ceremony.credential import sign
-from kif.ceremony.destination import Destination
-from kif.ceremony.genesis import hold_genesis
-from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.people import Appointment, Component
-from kif.ceremony.restoring import restore_site
-from kif.ceremony.seal import holders, unseal
 from kif.ceremony.share import read_share, write_share
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import BACKUP_KEK, ZONE_MASTER
 from kif.formats.secret import Secret
 from kif.hsm.handover import Handover
 from kif.hsm.key import Algorithm, Cipher
 from kif.ledger.events.custody import Medium
-from kif.ledger.genesis import SO_PIN, USER_PIN
-from kif.ledger.plan import About, Plan
-from kif.oracle.home import Home
-from kif.oracle.local import Officer, open_oracle
+from kif.ledger.plan import Plan
 
-_SITE = "rehearsal"
 _MOST_SHEETS = 9
 _TEST_BITS = 2048
 
@@ -165,93 +154,7 @@ def _make_key(path: Path, comment: str) -> None:
     Path(f"{new}.pub").rename(path.with_suffix(".pub"))
 
 
-def rehearse(
-    plan: Plan,
-    load: Callable[[str], Plan],
-    certificate: Callable[[str], str],
-    folder: Path,
-    listener: Callable[[str], None],
-) -> Home:
-    """Play a plan to its end on a throw-away site in an empty folder; return its home.
-
-    ``load`` gives a shipped plan by its name, for what has to stand before; ``certificate`` the
-    TEST certificate (PEM) of an issuer by its name.
-    """
-    home = Home(folder)
-    people = RehearsalPeople(folder / "people", _drawn(plan), listener)
-    silent = replace(people, listener=lambda text: None)
-    if plan.founds:
-        with home.alone():
-            hold_genesis(home, plan, _SITE, people)
-        return home
-    with home.alone():
-        hold_genesis(home, load("genesis"), _SITE, silent)
-        if BACKUP_KEK in plan.used():
-            _hold(home, load("backup"), certificate, silent)
-        named = _make_before(home, plan, load, certificate, silent)
-        if plan.names_key:
-            _hold(home, plan, certificate, people, named[0])
-        elif plan.restores:
-            shutil.rmtree(home.site / "token")
-            restore_site(home, plan, people)
-        else:
-            _hold(home, plan, certificate, people)
-    return home
-
-
-def _make_before(
-    home: Home,
-    plan: Plan,
-    load: Callable[[str], Plan],
-    certificate: Callable[[str], str],
-    people: RehearsalPeople,
-) -> tuple[KeyRef, ...]:
-    """Make the keys that a plan is about, and the blocks that it takes in; return the keys."""
-
-    def make(name: str) -> tuple[KeyRef, ...]:
-        drawn = replace(people, sheets=_drawn(load(name)))
-        return _hold(home, load(name), certificate, drawn)
-
-    if ZONE_MASTER in plan.used():
-        make("zone-keys")
-    taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
-    made: tuple[KeyRef, ...] = ()
-    superseded = any(step.action == "supersede" for step in plan.steps)
-    if plan.names_key or taken or superseded:
-        made = make("issuer-keys" if plan.about is About.ISSUER else "vendor-keys")
-    for key in made:
-        if key.purpose in taken:
-            _hold(home, load("export-block"), certificate, people, key)
-    return made
-
-
-def _hold(
-    home: Home,
-    plan: Plan,
-    certificate: Callable[[str], str],
-    people: RehearsalPeople,
-    named: KeyRef | None = None,
-) -> tuple[KeyRef, ...]:
-    by, pin = _unsealed(home, people, USER_PIN)
-    officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
-    officers = None if officer is None else Officer(officer[1], officer[0])
-    subject = About.SITE.value if plan.about is About.SITE else f"rehearsal-{plan.about.value}"
-    with open_oracle(home, pin, by, officers) as oracle:
-        if plan.about is About.ISSUER:
-            known = [issuer.name for issuer in oracle.gateway.issuers()]
-            if subject not in known:
-                oracle.supervision.register_issuer(subject, certificate(subject).encode())
-        return hold(oracle.ceremonies, plan, subject, people, named)
-
-
-def _unsealed(home: Home, people: RehearsalPeople, purpose: str) -> tuple[tuple[str, ...], Secret]:
-    names, threshold = holders(home.seal, purpose)
-    given = {name: people.passphrase(name, purpose) for name in names[:threshold]}
-    pin = unseal(home.seal, purpose, given, Destination.of(home.token_place()))
-    return tuple(given), pin
-
-
-def _drawn(plan: Plan) -> Callable[[KeyRef], Sequence[Component]]:
+def drawn_sheets(plan: Plan) -> Callable[[KeyRef], Sequence[Component]]:
     """Return TEST sheets for the keys that a plan forms: the same ones at each rehearsal."""
     algorithms = {
         step.values["key"]: Algorithm(step.values["algorithm"])

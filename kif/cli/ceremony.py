@@ -10,7 +10,7 @@ from kif.ceremony.hold import deviate as record_deviation
 from kif.ceremony.hold import hold, needs_officer
 from kif.ceremony.hold import resume as go_on
 from kif.ceremony.plan import load_plan
-from kif.ceremony.rehearsal import rehearse as rehearsed
+from kif.ceremony.playing import rehearse as rehearsed
 from kif.ceremony.restoring import (
     abort_restoring,
     restore_site,
@@ -50,7 +50,7 @@ def ceremony() -> None:
 def check(plan: Path) -> None:
     """Check that PLAN is complete and possible."""
     checked = load_plan(plan)
-    roles = ", ".join(f"{count} {role.plural}" for role, count in checked.roles.items() if count)
+    roles = ", ".join(role.counted(count) for role, count in checked.roles.items() if count)
     click.echo(
         f"The plan '{checked.ceremony}' is possible: {len(checked.steps)} steps, "
         f"{checked.minutes} minutes, {roles}.\n"
@@ -231,8 +231,8 @@ def verify(record: Path, verifier: str | None) -> None:
 
 def _named(app: App, plan: Plan, reference: str | None) -> KeyRef | None:
     """Return the key that a ceremony is about. Raises ``BadInput`` (USAGE) when it is not said."""
-    if plan.names_key != (reference is not None):
-        needed = "about one key: name it with --key" if plan.names_key else "not about one key"
+    if bool(plan.named) != (reference is not None):
+        needed = "about one key: name it with --key" if plan.named else "not about one key"
         raise BadInput(Control.USAGE, f"This plan is {needed}.")
     return None if reference is None else app.key(reference)
 

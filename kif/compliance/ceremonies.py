@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from kif.formats.keyref import KeyRef
 from kif.ledger.event import KINDS, Entry, Event
+from kif.ledger.events.batch import WindowErased
 from kif.ledger.events.ceremony import (
     CeremonyAborted,
     CeremonyBegun,
@@ -148,7 +149,7 @@ def _changes(event: Event, told: Told) -> bool:
     """Return whether an event is the change of the key that a ceremony is about."""
     begun = told.entries[0].event if told.entries else None
     about = begun.uses if isinstance(begun, CeremonyBegun) else ()
-    return isinstance(event, KeyStateChanged) and event.key in about
+    return isinstance(event, _CHANGES) and event.key in about
 
 
 def _belongs(event: Event) -> bool:
@@ -161,5 +162,7 @@ _OF_CEREMONIES = tuple(
     for kind in KINDS.values()
     if kind.__module__.endswith((".ceremony", ".custody", ".key")) and kind is not KeyStateChanged
 )
-_KINDS: tuple[type[Event], ...] = (*_OF_CEREMONIES, KeyStateChanged)
+_CHANGES = (KeyStateChanged, WindowErased)
+"""What may happen in a ceremony about a key, and without one."""
+_KINDS: tuple[type[Event], ...] = (*_OF_CEREMONIES, *_CHANGES)
 _MARK = re.compile("|".join(f'"kind":"{each.kind}"' for each in _KINDS).encode())

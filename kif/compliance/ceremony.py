@@ -9,6 +9,7 @@ from kif.compliance.document import Code, Document, Heading, Paragraph, Part, Ta
 from kif.formats.words import aloud
 from kif.ledger.approval import fingerprint
 from kif.ledger.event import Entry, Event, fields_of
+from kif.ledger.events.batch import WindowErased
 from kif.ledger.events.ceremony import (
     CeremonyAttested,
     CeremonyDeviated,
@@ -201,6 +202,9 @@ def in_words(event: Event) -> str:
             return f"{event.key} left wrapped to the public key {to} (SHA-256)."
         case KeyStateChanged():
             return f"{event.key} is {event.state.value}: {event.reason or 'the reason is erased'}"
+        case WindowErased():
+            why = event.reason or "the reason is erased"
+            return f"{event.key} was destroyed, and {event.batches} batches are erased by it: {why}"
         case KeyCompromised():
             why = event.reason or "the reason is erased"
             return f"{event.key} is COMPROMISED; {len(event.batches)} batches depend on it: {why}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from kif.compliance.ceremonies import Ceremonies, Told
@@ -10,9 +11,11 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import RETENTION
-from kif.formats.state import KeyState
+from kif.formats.state import BatchState, KeyState
+from kif.ledger.batch import Batch
 from kif.ledger.custody import share_of
 from kif.ledger.event import Entry
+from kif.ledger.events.batch import WindowErased
 from kif.ledger.events.ceremony import (
     CeremonyBegun,
     KeyGenerated,
@@ -106,13 +109,22 @@ def begin(state: State, event: CeremonyBegun, plan: Plan) -> None:
     state.ceremonies.running = running
 
 
-def know_lost(state: State, entries: list[Entry]) -> None:
-    """Have a state know the retention keys that a ceremony says are lost: batches brought them."""
+def know_windows(state: State, entries: list[Entry]) -> None:
+    """Have a state know the retention keys that end in a ceremony: batches brought them.
+
+    Of the batches of a window that it erases the record has the number alone.
+    """
     for entry in entries:
-        if isinstance(entry.event, MastersRestored):
-            for key in entry.event.lost:
-                if key.purpose == RETENTION:
-                    state.keys.retained(key, "")
+        match event := entry.event:
+            case MastersRestored():
+                for key in event.lost:
+                    if key.purpose == RETENTION:
+                        state.keys.retained(key, "")
+            case WindowErased():
+                state.keys.retained(event.key, "")
+                for number in range(event.batches):
+                    there = Batch(f"{number:016x}", event.key.owner, "", 0, "", str(event.key), "")
+                    state.batches.put(replace(there, state=BatchState.CLOSED))
 
 
 def _give_shares(state: State, entries: list[Entry], made: QuorumMade) -> None:
@@ -129,7 +141,7 @@ def _keys(told: Told) -> set[KeyRef]:
     for entry in told.entries:
         match event := entry.event:
             case CeremonyBegun():
-                keys |= set(event.uses)
+                keys |= {key for key in event.uses if key.purpose != RETENTION}
             case BackupMade():
                 keys |= set(event.keys)
             case MastersRestored():

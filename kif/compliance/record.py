@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kif.compliance.ceremonies import Ceremonies, Outcome, Told
-from kif.compliance.ground import begin, ground_of, know_lost, stand_on
+from kif.compliance.ground import begin, ground_of, know_windows, stand_on
 from kif.compliance.proof import included, proofs_of, successor
 from kif.formats import canonical
 from kif.formats.control import Control
@@ -159,7 +159,7 @@ def _admitted(
     plan = Plan.decode(first.event.plan)  # type: ignore[attr-defined]
     if isinstance(first.event, CeremonyBegun):
         stand_on(state, [entry for entry in entries if entry.index < first.index], verifier)
-        know_lost(state, entries)
+        know_windows(state, entries)
         begin(state, first.event, plan)
     subject = first.event.subject if isinstance(first.event, CeremonyBegun) else first.event.site  # type: ignore[attr-defined]
     outcome = Outcome.STANDING

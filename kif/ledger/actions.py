@@ -21,6 +21,7 @@ from kif.formats.purpose import (
     GENESIS_KEYS,
     LOG_SIGNER,
     PURPOSES,
+    RETENTION,
     SITE_CA,
     ZONE_MASTER,
     Owner,
@@ -31,6 +32,8 @@ from kif.ledger.field import Field, list_field, number_field, text_field
 SIGNATURES, TOKEN = "signatures over the plan", "an open token"
 PEOPLE, SEALED, CERTIFICATES = "people with their keys", "sealed PINs", "the site's certificates"
 SITE, OFFICER = "a site", "the security officer in the session"
+FORMED = "formed"
+"""A key of an issuer or a vendor."""
 ALGORITHMS = ("2TDEA", "3TDEA", "AES-128", "AES-192", "AES-256")
 
 
@@ -51,8 +54,8 @@ class Action:
     """The purposes of the keys that it makes for the ceremony's subject; may name a parameter."""
     uses: str = ""
     """The purpose of a key that stands already, and that it is about; may name a parameter."""
-    named: bool = False
-    """Whether it is about a key of an issuer or a vendor that is named when it is held."""
+    named: str = ""
+    """Which kind of key is named when it is held, if one is: FORMED or RETENTION."""
     founding: bool | None = None
     """Whether it is for the plan of a new site alone, or never for it; None: both."""
 
@@ -77,8 +80,8 @@ _SITE_KEY = Field(
 )
 _KEY = _purpose({Owner.ISSUER, Owner.VENDOR}, "a key of an issuer or a vendor")
 _CHANGED = Field(
-    lambda value: value in ("suspended", "active", "deactivated", "destroyed"),
-    "suspended, active, deactivated or destroyed",
+    lambda value: value in ("suspended", "active", "deactivated"),
+    "suspended, active or deactivated",
 )
 _ROLE = Field(lambda value: value in list(Role), f"one of {', '.join(Role)}")
 _PIN = Field(lambda value: value in ("user-pin", "so-pin"), "user-pin or so-pin")
@@ -93,6 +96,7 @@ _ON_HOST = Field(
 ).optional()
 _TWO_CUSTODIANS = {Role.CUSTODIAN: 2}
 _TWO_OPERATORS = {Role.OPERATOR: 2}
+_WITNESSED = _TWO_CUSTODIANS | _TWO_OPERATORS | {Role.WITNESS: 1}
 
 
 def _making(who: str, does: str) -> Action:
@@ -198,7 +202,7 @@ ACTIONS: dict[str, Action] = {
         leaves=("a block of the key",),
         hands=_TWO_CUSTODIANS,
         uses=ZONE_MASTER,
-        named=True,
+        named=FORMED,
         founding=False,
     ),
     "export-wrapped": Action(
@@ -207,7 +211,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, OFFICER),
         leaves=("the key wrapped",),
         hands=_TWO_CUSTODIANS,
-        named=True,
+        named=FORMED,
         founding=False,
     ),
     "open-officer": Action(
@@ -297,12 +301,30 @@ ACTIONS: dict[str, Action] = {
     ),
     "change-key": Action(
         ("everyone",),
-        "The key that was named has another state; one that is destroyed leaves the token.",
+        "The key that was named has another state.",
         takes={"state": _CHANGED},
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {state}",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        named=True,
+        named=FORMED,
+        founding=False,
+    ),
+    "destroy": Action(
+        ("everyone",),
+        "The key that was named leaves the token, before a witness who never held a part of any.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the key destroyed",),
+        hands=_WITNESSED,
+        named=FORMED,
+        founding=False,
+    ),
+    "erase-window": Action(
+        ("everyone",),
+        "The retention key that was named leaves the token: what was kept under it is lost.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("the window erased",),
+        hands=_WITNESSED,
+        named=RETENTION,
         founding=False,
     ),
     "supersede": Action(
@@ -321,7 +343,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("a list of what depends on the key",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        named=True,
+        named=FORMED,
         founding=False,
     ),
     "bag": Action(

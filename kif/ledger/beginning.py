@@ -5,7 +5,7 @@ from __future__ import annotations
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import BACKUP_KEK, purpose_of
+from kif.formats.purpose import BACKUP_KEK, RETENTION, purpose_of
 from kif.ledger.custody import Custody
 from kif.ledger.events.ceremony import CeremonyBegun, Role
 from kif.ledger.issuers import Issuers
@@ -59,9 +59,11 @@ class Beginning:
             if role is not Role.OPERATOR and len(names) != plan.roles[role]:
                 raise Refused(
                     Control.CUSTODIANS,
-                    f"The plan has {plan.roles[role]} {role.plural}, and {len(names)} take part.",
+                    f"The plan has {role.counted(plan.roles[role])}, and {len(names)} take part.",
                 )
             people += [(self._people.require(name, role).name, role.value) for name in names]
+        for name in event.witnesses:
+            self._custody.require_none(name)
         return tuple(people)
 
     def _require_subject(self, plan: Plan, subject: str) -> None:
@@ -76,8 +78,8 @@ class Beginning:
         """Require that the keys stand that the plan is about; a drill has every holder."""
         purposes = list(plan.used())
         expected = self.next_uses(plan, event.subject)
-        if plan.names_key:
-            expected += self._named_key(event)
+        if plan.named:
+            expected += self._named_key(plan, event)
         require(
             event.uses == expected,
             f"The plan is about {', '.join(map(str, expected)) or 'no key'}.",
@@ -91,12 +93,15 @@ class Beginning:
                     "of them take part.",
                 )
 
-    def _named_key(self, event: CeremonyBegun) -> tuple[KeyRef]:
-        """Return the key that was named, which is one of an issuer or a vendor."""
+    def _named_key(self, plan: Plan, event: CeremonyBegun) -> tuple[KeyRef]:
+        """Return the key that was named, which is one of an issuer or a vendor, or of a window."""
         require(bool(event.uses), "This plan is about a key: name it.")
         key = event.uses[-1]
         self._keys.require(key)
-        require(purpose_of(key).formed, f"{key} is the site's own; this plan is not for it.")
+        if plan.named == RETENTION:
+            require(key.purpose == RETENTION, f"{key} is no retention key; this plan is for one.")
+        else:
+            require(purpose_of(key).formed, f"{key} is the site's own; this plan is not for it.")
         if event.subject not in (About.SITE, key.owner):
             raise Refused(
                 Control.EXCHANGE,

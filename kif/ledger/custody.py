@@ -89,6 +89,16 @@ class Custody:
             self._journal.put(self.holders, part, (*held, person))
         self._require_out_of_reach(part)
 
+    def require_none(self, person: str) -> None:
+        """Require that somebody never held a part of anything: only such a person is a witness."""
+        for part, held in self.holders.items():
+            if person in held:
+                raise Refused(
+                    Control.CUSTODY,
+                    f"{person} held {part}, so is no witness: that is somebody who never held a "
+                    "part of a key.",
+                )
+
     def keep(self, name: str, digest: str) -> None:
         """Note the digest of what is kept in public under a name."""
         self._journal.put(self.files, name, digest)

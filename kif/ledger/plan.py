@@ -155,9 +155,9 @@ class Plan:
         yield from dict.fromkeys(step.uses for step in self.steps if step.uses)
 
     @property
-    def names_key(self) -> bool:
-        """Whether a key is named when it is held."""
-        return any(step.does.named for step in self.steps)
+    def named(self) -> str:
+        """Return which kind of key is named when it is held; empty for none."""
+        return next((step.does.named for step in self.steps if step.does.named), "")
 
     def made(self) -> Iterator[str]:
         """Yield each purpose of which the plan makes a key."""

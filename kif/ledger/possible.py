@@ -112,7 +112,7 @@ def _check_hands(people: Mapping[Role, int], step: Step, at: int) -> None:
         if people[role] < least:
             raise Impossible(
                 ("steps", at),
-                f"{_named(step, at)} would be single-handed: it takes {least} {role.plural}, and "
+                f"{_named(step, at)} would be single-handed: it takes {role.counted(least)}, and "
                 f"the plan has {people[role]}.",
             )
 

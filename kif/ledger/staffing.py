@@ -69,8 +69,8 @@ class Staffing:
         """Note a change of a key's state: a key is destroyed in a ceremony about it alone."""
         running = self._ceremonies.running
         step = None if running is None else running.open
-        if running is not None and step is not None and step.action == "change-key":
-            wanted = KeyState(step.values["state"])
+        if running is not None and step is not None and step.action in ("change-key", "destroy"):
+            wanted = KeyState(step.values.get("state", KeyState.DESTROYED))
             first = {KeyState.DEACTIVATED} if wanted is KeyState.DESTROYED else set()
             require(
                 key == running.named and state in {wanted, *first},
@@ -83,6 +83,13 @@ class Staffing:
                 f"A key becomes {state.value} in a ceremony, with custodians: hold 'kif ceremony "
                 f"run' with ceremonies/{_PLANS[state]}.yaml and --key {key}.",
             )
+
+    def window_erased(self, key: KeyRef) -> None:
+        """Note that a window was erased, in a ceremony about it or by two operators."""
+        running = self._ceremonies.running
+        if running is not None and running.open and running.open.action == "erase-window":
+            require(key == running.named, f"{step_of(running).capitalize()} is about another key.")
+            self._ceremonies.change(running, carried=True)
 
     def superseded(self, event: KeySuperseded, depending: Collection[str]) -> None:
         """Note that a key ends with the ceremony, unless batches depend on it: these are listed."""

@@ -308,8 +308,12 @@ class State:
             of_batch.BatchClosedShort: lambda e, _: batches.closed_short(e),
             of_batch.BatchCancelled: lambda e, _: batches.cancelled(e),
             of_batch.BatchErased: lambda e, _: self.retention.erased(e),
-            of_batch.WindowErased: self.retention.window_erased,
+            of_batch.WindowErased: self._window_erased,
         }
+
+    def _window_erased(self, event: of_batch.WindowErased, now: datetime) -> None:
+        self.retention.window_erased(event, now)
+        self.staffing.window_erased(event.key)
 
     def _prepared(self, event: of_batch.BatchPrepared, now: datetime) -> None:
         for key in event.keys:

@@ -87,7 +87,7 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "appoint-person" | "release-person":
             if not running.moved:
                 yield "it is about nobody yet"
-        case "change-key" | "declare-compromise":
+        case "change-key" | "declare-compromise" | "destroy" | "erase-window":
             if not running.carried:
                 yield f"{running.named} is as it was before"
         case "supersede":

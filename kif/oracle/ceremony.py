@@ -46,6 +46,7 @@ from kif.oracle.exchange import Exchange
 from kif.oracle.group import Step
 from kif.oracle.masters import enter_master
 from kif.oracle.packages import PackageDesk
+from kif.oracle.privacy import Privacy
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, move_keys, move_site
 from kif.oracle.staff import Staff
@@ -61,6 +62,7 @@ class Ceremonies:
     succession: Succession
     staff: Staff
     custody: Custody
+    privacy: Privacy
     packages: PackageDesk
     exchange: Exchange
     officers: tuple[str, ...] = ()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +78,9 @@ class Officer:
     by: tuple[str, ...]
 
 
+Clock = Callable[[], datetime]
+
+
 def now() -> datetime:
     """Return the time, aware, in UTC."""
     return datetime.now(UTC)
@@ -85,7 +88,11 @@ def now() -> datetime:
 
 @contextmanager
 def open_oracle(
-    home: Home, pin: Secret, by: tuple[str, ...], officer: Officer | None = None
+    home: Home,
+    pin: Secret,
+    by: tuple[str, ...],
+    officer: Officer | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[LocalOracle]:
     """Open the site of a home that this process holds (``home.alone()``), for two operators.
 
@@ -93,8 +100,9 @@ def open_oracle(
     remembers; 3. the tables say what the log says; 4. each key of the record is the token's; 5. the
     opening is on the record; 6. cards that were on the line are accounted for. Raises ``Refused``
     (SITE) without a site, ``DeviceFailed`` for the HSM, ``CheckFailed`` naming what differs.
+    ``clock`` is a rehearsal's, which plays what is held later.
     """
-    with open_record(home, pin, by, officer=officer) as (keys, record):
+    with open_record(home, pin, by, officer=officer, clock=clock) as (keys, record):
         record.write(lambda step: step.record(TokenOpened(step.by)))
         desk = Desk(keys, record)
         recover(desk)
@@ -116,9 +124,17 @@ def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) ->
     pins = {USER_PIN: pin} | ({SO_PIN: officer.pin} if officer else {})
     staff = Staff(desk, home.seal, home.token_place(), pins)
     officers = officer.by if officer else ()
-    quorums, custody = Quorums(desk, home.backup), Custody(desk)
-    packages, exchange = PackageDesk(desk), Exchange(desk, home.exchange)
-    return Ceremonies(desk, quorums, Succession(desk), staff, custody, packages, exchange, officers)
+    return Ceremonies(
+        desk,
+        Quorums(desk, home.backup),
+        Succession(desk),
+        staff,
+        Custody(desk),
+        Privacy(desk),
+        PackageDesk(desk),
+        Exchange(desk, home.exchange),
+        officers,
+    )
 
 
 def correct_clock(home: Home, pin: Secret, by: tuple[str, ...]) -> tuple[datetime, datetime]:
@@ -156,6 +172,7 @@ def open_record(
     correcting: bool = False,
     checking: bool = False,
     officer: Officer | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[tuple[KeyRing, Record]]:
     """Open token and log of a site, followed to its end and compared with everything else.
 
@@ -171,7 +188,7 @@ def open_record(
                 keys.require(tail.state.keys)
             signer = keys.log_signer(tail.state.keys.in_use(SITE, LOG_SIGNER))
             signers: dict[bytes, NoteSigner] = {signer.public_key: signer}
-            record = Record(store, tail, signers, memory, by, now, os.urandom, correcting)
+            record = Record(store, tail, signers, memory, by, clock or now, os.urandom, correcting)
             started = tail.size - followed
             yield keys, record
             if record.tail.size - started >= EVERY:

@@ -23,6 +23,7 @@ from tests.killing import killed_at
 from tests.site import (
     ISSUER,
     TestSite,
+    appoint_witness,
     make_bare_site,
     make_site,
     released_batch,
@@ -78,6 +79,9 @@ def test_a_key_is_destroyed_in_a_ceremony_alone(tmp_path: Path) -> None:
         with pytest.raises(Refused, match=r"A key becomes destroyed in a ceremony, with custod"):
             oracle.custody.change_state(VENDOR_KEY, KeyState.DESTROYED, "It is over.")
         assert oracle.custody.state(VENDOR_KEY) is KeyState.DEACTIVATED
+    with pytest.raises(Refused, match=r"needs 1 witness; the site has 0\. People are app"):
+        held(site, "destroy-key", VENDOR_KEY)
+    appoint_witness(site)
     assert f"{VENDOR_KEY} is destroyed." in held(site, "destroy-key", VENDOR_KEY)
     issuers = KeyRef(ISSUER, "emv-ac", 1)
     held(site, "destroy-key", issuers)  # from active, by way of deactivated
@@ -86,6 +90,7 @@ def test_a_key_is_destroyed_in_a_ceremony_alone(tmp_path: Path) -> None:
     assert not labels & {str(VENDOR_KEY), str(issuers)}
     page = require_record(site, tmp_path / "report")
     assert f"{issuers} is destroyed: This is a rehearsal." in page
+    assert "witness-1 signed the end of the record." in page
     require_lives_told(site)
     audit(site.home)
 
@@ -123,11 +128,11 @@ def test_no_key_becomes_compromised_by_two_operators(tmp_path: Path) -> None:
 def test_what_is_no_key_of_an_issuer_or_a_vendor_is_refused(tmp_path: Path) -> None:
     site = make_bare_site(tmp_path / "home")
     with pytest.raises(Refused, match="is the site's own; this plan is not for it"):
-        held(site, "destroy-key", of_site("data-protection"))
+        held(site, "suspend-key", of_site("data-protection"))
     with pytest.raises(BadInput, match="There is no key nobody/emv-ac/1"):
-        held(site, "destroy-key", KeyRef("nobody", "emv-ac", 1))
+        held(site, "suspend-key", KeyRef("nobody", "emv-ac", 1))
     with pytest.raises(Refused, match="This plan is about a key: name it"):
-        held(site, "destroy-key", None)
+        held(site, "suspend-key", None)
     with site.oracle() as oracle:
         assert oracle.ceremonies.standing() is None
 
@@ -135,11 +140,11 @@ def test_what_is_no_key_of_an_issuer_or_a_vendor_is_refused(tmp_path: Path) -> N
 def test_a_key_is_named_at_the_command(tmp_path: Path) -> None:
     site = make_bare_site(tmp_path / "home")
     run = ("ceremony", "run")
-    done = kif(site.home.path, *run, "ceremonies/destroy-key.yaml")
+    done = kif(site.home.path, *run, "ceremonies/suspend-key.yaml")
     assert (done.code, "about one key: name it with --key" in done.err) == (2, True)
     done = kif(site.home.path, *run, "ceremonies/share-drill.yaml", "--key", str(VENDOR_KEY))
     assert (done.code, "This plan is not about one key" in done.err) == (2, True)
-    done = kif(site.home.path, *run, "ceremonies/destroy-key.yaml", "--key", str(VENDOR_KEY))
+    done = kif(site.home.path, *run, "ceremonies/suspend-key.yaml", "--key", str(VENDOR_KEY))
     assert (done.code, f"There is no key {VENDOR_KEY}" in done.err) == (2, True)
 
 

@@ -28,7 +28,15 @@ from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
 from kif.store.engine import open_store
 from tests.hsm.software import tdes_kcv
 from tests.killing import killed_at, killings
-from tests.site import ISSUER, TestSite, components, make_bare_site, make_site, shipped
+from tests.site import (
+    ISSUER,
+    TestSite,
+    appoint_witness,
+    components,
+    make_bare_site,
+    make_site,
+    shipped,
+)
 
 VENDOR_KEY = KeyRef(TEST_VENDOR.name, "card-manager", 1)
 SECOND = replace(VENDOR_KEY, version=2)
@@ -274,6 +282,7 @@ def test_a_resumption_that_is_killed_is_done_again(bare: TestSite, place: str, w
 @pytest.mark.control("KIF-HSM-08")
 def test_a_destroyed_key_leaves_the_token(tmp_path: Path) -> None:
     site = make_site(tmp_path / "home")
+    appoint_witness(site)
     with site.oracle() as oracle:
         token = oracle.custody.desk.keys.token
         hold_ceremony(oracle.ceremonies, shipped("destroy-key"), "site", site.people, VENDOR_KEY)

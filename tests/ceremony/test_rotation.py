@@ -24,6 +24,7 @@ from tests.killing import killed_at, killings
 from tests.site import (
     ISSUER,
     TestSite,
+    appoint_witness,
     make_bare_site,
     make_site,
     received_file,
@@ -68,6 +69,7 @@ def test_keys_are_rotated_and_the_old_ones_destroyed(tmp_path: Path) -> None:
     page = require_record(site, tmp_path / "rotated")
     assert f"Another version comes after {OLD[0]}: it ends with the ceremony." in page
     require_lives_told(site)
+    appoint_witness(site)
     held_about(site, "destroy-key", OLD[0])  # from deactivated, which its record knows
     require_record(site, tmp_path / "destroyed")
     assert states(site)[OLD[0]] is KeyState.DESTROYED
@@ -125,6 +127,7 @@ def test_a_rotation_that_is_aborted_leaves_the_keys_as_they_were(tmp_path: Path)
     list(write_report(read, len(read.ceremonies.told), tmp_path / "report"))
     record = (tmp_path / "report" / "record.json").read_bytes()
     assert verify_record(record, verifier(site)).outcome is Outcome.ABORTED
+    appoint_witness(site)
     held_about(site, "destroy-key", OLD[0])  # from active, which its record knows
     require_record(site, tmp_path / "destroyed")
     require_lives_told(site)

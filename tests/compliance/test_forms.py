@@ -14,7 +14,7 @@ from tests.ceremony.test_keeping import VENDOR_KEY
 from tests.ceremony.test_keeping import held as about
 from tests.ceremony.test_staff import held
 from tests.cli.kif import kif
-from tests.site import TestSite, make_site
+from tests.site import TestSite, appoint_witness, make_site
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSite]:
     back_up(made)
     held(made, "share-drill")
     held(made, "replace-custodian")
+    appoint_witness(made)
     about(made, "destroy-key", VENDOR_KEY)
     yield made
 
@@ -58,6 +59,7 @@ FORMS: dict[tuple[str, ...], list[str]] = {
         "gp-aes-01:504A77",
         "Why: This is a rehearsal. ",
         "was destroyed in the HSM before our eyes",
+        "witness-1 witness yes",
     ],
     ("inventory",): ["site/backup-kek/2", "test-vendor/card-manager/1", "destroyed"],
     ("hsm",): ["SoftHSM", "certificate (FIPS 140-3, PCI HSM)"],

@@ -57,6 +57,15 @@ def told(attempt: Callable[[], object]) -> str:
     return caught.value.sentence
 
 
+@pytest.mark.control("KIF-CER-07")
+def test_whoever_ever_held_a_part_is_no_witness() -> None:
+    made = custody()
+    made.hold(KEY, "component 1", "anna")
+    made.require_none("ben")
+    sentence = told(partial(made.require_none, "anna"))
+    assert sentence.startswith("anna held component 1, so is no witness")
+
+
 def test_two_people_hold_two_parts() -> None:
     kept = custody()
     kept.hold(KEY, "component 1", "anna")

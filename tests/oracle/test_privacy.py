@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from kif.ceremony.hold import resume
 from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
-from kif.formats.keyref import KeyRef
+from kif.formats.keyref import KeyRef, of_site
 from kif.formats.state import BatchState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.hsm.data import batch_key, find_retention_key, reveal
@@ -26,18 +27,21 @@ from kif.oracle.local import LocalOracle, now
 from kif.store.engine import open_store
 from kif.store.models import Batch, CardJob
 from tests.attacks import good_card
+from tests.ceremony.test_keeping import held, require_record
 from tests.cli.kif import kif, operators
-from tests.killing import killed_at
+from tests.killing import killed_at, killings
 from tests.oracle.test_chip import Wire, card
 from tests.site import (
     ISSUER,
     TestSite,
+    appoint_witness,
     claimed,
     found_site,
     furnished,
     received_file,
     rehearsing_people,
     released_batch,
+    require_lives_told,
 )
 
 LAST_MONTH = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -181,6 +185,39 @@ def test_an_erasure_that_is_killed_is_finished_at_the_next_opening(
     assert killed_at(site.home.path, "erase", "kif.oracle.keys:KeyRing.destroy", when)
     with site.oracle() as oracle, pytest.raises(DeviceFailed, match="no key"):
         find_retention_key(oracle.gateway.desk.keys.token, str(WINDOW))
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-06", "KIF-ORA-09")
+def test_a_window_is_erased_in_a_ceremony_before_a_witness(site: TestSite, tmp_path: Path) -> None:
+    appoint_witness(site)
+    with pytest.raises(Refused, match="site-ca/1 is no retention key; this plan is for one"):
+        held(site, "erase-window", of_site("site-ca"))
+    said = held(site, "erase-window", WINDOW)
+    assert "1 batch can't be read any more, wherever copies of the database lie." in said
+    assert f"{WINDOW} is destroyed." in said
+    page = require_record(site, tmp_path / "report")
+    assert f"{WINDOW} was destroyed, and 1 batches are erased by it: This is a rehearsal" in page
+    affidavit = kif(site.home.path, "form", "destruction", str(WINDOW), tmp_path / "form")
+    assert affidavit.code == 0, affidavit.err
+    assert "witness-1" in Path(affidavit.out.split()[0]).read_text()
+    with pytest.raises(DeviceFailed, match="no key with the label"):
+        read_with_token(site, site.home.database)
+    require_lives_told(site)
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-06", "KIF-ORA-09")
+@pytest.mark.parametrize(("place", "when"), killings(["oracle.privacy:Privacy.erase_window"]))
+def test_an_erasure_in_a_ceremony_that_is_killed_goes_on(
+    site: TestSite, place: str, when: str, tmp_path: Path
+) -> None:
+    appoint_witness(site)
+    assert killed_at(site.home.path, f"erase-window {WINDOW}", f"kif.{place}", when)
+    with site.oracle() as oracle:
+        resume(oracle.ceremonies, site.people)
+        assert oracle.custody.state(WINDOW) is KeyState.DESTROYED
+    require_record(site, tmp_path / "report")
     audit(site.home)
 
 

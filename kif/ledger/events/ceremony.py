@@ -56,6 +56,10 @@ class Role(StrEnum):
         """Return the word for several."""
         return f"{self.value}es" if self is Role.WITNESS else f"{self.value}s"
 
+    def counted(self, count: int) -> str:
+        """Return so many of them, in words: 1 witness, 2 custodians."""
+        return f"{count} {self.value if count == 1 else self.plural}"
+
 
 @dataclass(frozen=True)
 class GenesisAborted(Event, kind="genesis-aborted"):

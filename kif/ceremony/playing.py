@@ -1,0 +1,157 @@
+"""A plan is played to its end by simulated people, on a throw-away site.
+
+Whatever it is about is made before, in silence: a quorum, keys, a witness, a month of an issuer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from kif.ceremony.destination import Destination
+from kif.ceremony.genesis import hold_genesis
+from kif.ceremony.hold import hold, needs_officer
+from kif.ceremony.rehearsal import RehearsalPeople, drawn_sheets
+from kif.ceremony.restoring import restore_site
+from kif.ceremony.seal import holders, unseal
+from kif.formats.keyref import KeyRef
+from kif.formats.pan import with_check_digit
+from kif.formats.purpose import BACKUP_KEK, RETENTION, ZONE_MASTER
+from kif.formats.secret import Secret
+from kif.ledger.events.ceremony import Role
+from kif.ledger.genesis import SO_PIN, USER_PIN
+from kif.ledger.plan import About, Plan
+from kif.oracle.home import Home
+from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
+from kif.oracle.local import LocalOracle, Officer, now, open_oracle
+
+_SITE = "rehearsal"
+_A_MONTH_AND_MORE = timedelta(days=40)
+
+
+def rehearse(
+    plan: Plan,
+    load: Callable[[str], Plan],
+    certificate: Callable[[str], str],
+    folder: Path,
+    listener: Callable[[str], None],
+) -> Home:
+    """Play a plan to its end on a throw-away site in an empty folder; return its home.
+
+    ``load`` gives a shipped plan by its name, for what has to stand before; ``certificate`` the
+    TEST certificate (PEM) of an issuer by its name.
+    """
+    home = Home(folder)
+    people = RehearsalPeople(folder / "people", drawn_sheets(plan), listener)
+    with home.alone():
+        if plan.founds:
+            hold_genesis(home, plan, _SITE, people)
+            return home
+        silent = replace(people, listener=lambda text: None)
+        hold_genesis(home, load("genesis"), _SITE, silent)
+        named = _Before(home, load, certificate, silent).of(plan)
+        if plan.restores:
+            shutil.rmtree(home.site / "token")
+            restore_site(home, plan, people)
+        else:
+            _hold(home, plan, certificate, people, named)
+    return home
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What has to stand before a plan, in the home of its rehearsal."""
+
+    home: Home
+    load: Callable[[str], Plan]
+    certificate: Callable[[str], str]
+    people: RehearsalPeople
+
+    def of(self, plan: Plan) -> KeyRef | None:
+        """Make it; return the key that the plan is about, if one is named."""
+        for name, needed in {
+            "backup": BACKUP_KEK in plan.used(),
+            "zone-keys": ZONE_MASTER in plan.used(),
+            "appoint-witness": plan.roles[Role.WITNESS] > 0,
+        }.items():
+            if needed:
+                self._make(name)
+        if plan.named == RETENTION:
+            return self._past_window()
+        actions = {step.action for step in plan.steps}
+        made: tuple[KeyRef, ...] = ()
+        if plan.named or actions & {"import-block", "supersede"}:
+            made = self._make("issuer-keys" if plan.about is About.ISSUER else "vendor-keys")
+        taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
+        for key in made:
+            if key.purpose in taken:
+                _hold(self.home, self.load("export-block"), self.certificate, self.people, key)
+        return made[0] if plan.named else None
+
+    def _make(self, name: str) -> tuple[KeyRef, ...]:
+        drawn = replace(self.people, sheets=drawn_sheets(self.load(name)))
+        return _hold(self.home, self.load(name), self.certificate, drawn)
+
+    def _past_window(self) -> KeyRef:
+        """Receive a batch of one TEST card and cancel it; return its retention key."""
+        issuer = f"{_SITE}-issuer"
+        by, pin = _unsealed(self.home, self.people, USER_PIN)
+        with open_oracle(self.home, pin, by) as oracle:
+            _register(oracle, issuer, self.certificate)
+            batch = oracle.gateway.admit(_file(issuer), again=False)
+            oracle.supervision.cancel_batch(batch.id, "This is a rehearsal.")
+            (window,) = oracle.privacy.windows()
+            return window.key
+
+
+def _file(issuer: str) -> ReceivedFile:
+    pan = with_check_digit("999999000000001")
+    card = ReceivedCard(
+        Subject(Secret.of_text(f"{pan}/00"), pan[:8]), date(2031, 2, 28), Secret(b"{}")
+    )
+    return ReceivedFile(
+        issuer=issuer,
+        reference="TEST",
+        product="test-debit",
+        content_digest=Secret(bytes(32)),
+        file_digest="00" * 32,
+        cards=[card],
+    )
+
+
+def _register(oracle: LocalOracle, issuer: str, certificate: Callable[[str], str]) -> None:
+    if issuer not in [known.name for known in oracle.gateway.issuers()]:
+        oracle.supervision.register_issuer(issuer, certificate(issuer).encode())
+
+
+def _hold(
+    home: Home,
+    plan: Plan,
+    certificate: Callable[[str], str],
+    people: RehearsalPeople,
+    named: KeyRef | None = None,
+) -> tuple[KeyRef, ...]:
+    by, pin = _unsealed(home, people, USER_PIN)
+    officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
+    officers = None if officer is None else Officer(officer[1], officer[0])
+    subject = About.SITE.value if plan.about is About.SITE else f"{_SITE}-{plan.about.value}"
+    clock = _later if plan.named == RETENTION else now
+    with open_oracle(home, pin, by, officers, clock) as oracle:
+        if plan.about is About.ISSUER:
+            _register(oracle, subject, certificate)
+        return hold(oracle.ceremonies, plan, subject, people, named)
+
+
+def _later() -> datetime:
+    """Return a time at which the window of what was received now is over."""
+    return datetime.now(UTC) + _A_MONTH_AND_MORE
+
+
+def _unsealed(home: Home, people: RehearsalPeople, purpose: str) -> tuple[tuple[str, ...], Secret]:
+    names, threshold = holders(home.seal, purpose)
+    given = {name: people.passphrase(name, purpose) for name in names[:threshold]}
+    pin = unseal(home.seal, purpose, given, Destination.of(home.token_place()))
+    return tuple(given), pin
