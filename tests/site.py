@@ -149,11 +149,12 @@ def _whole_site() -> TestSite:
 
 
 def furnished(site: TestSite) -> TestSite:
-    """Register the TEST issuer, and hold its and the TEST vendor's ceremonies."""
+    """Register the TEST issuer, hold its and the TEST vendor's ceremonies, enrol a station."""
     with site.oracle() as oracle:
         oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate.encode())
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
         site.load_keys(oracle, "issuer-keys", ISSUER)
+        hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
     return site
 
 

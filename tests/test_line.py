@@ -257,7 +257,7 @@ def test_a_hopper_of_foreign_blanks_stops_the_station_after_three(
     assert len(said) == 3
     assert all("SELECT of the security domain was answered 6A82" in each for each in said)
     assert oracle.supervision.batch(batch.id).jobs == {JobState.PREPARED: 2}
-    oracle.supervision.resume_station("station-1", "the right blanks are in the hopper")
+    oracle.stations.resume("station-1", "the right blanks are in the hopper")
     machine.load()
     with machine.open() as line:
         assert make_cards(oracle, batch.id, line).good == 2

@@ -19,6 +19,7 @@ from kif.ceremony.replacing import NEXT_SIGNER
 from kif.ceremony.scene import Scene
 from kif.ceremony.sharing import back_up, drill, make_quorum, retire_quorum
 from kif.ceremony.staffing import appoint_person, release_person, reseal
+from kif.ceremony.stations import enrol_station
 from kif.formats.error import BadInput
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
@@ -122,6 +123,7 @@ ACTS: dict[str, Act] = {
     "appoint-person": appoint_person,
     "release-person": release_person,
     "reseal": reseal,
+    "enrol-station": enrol_station,
     "replace-log-signer": _replace_log_signer,
     "renew": _renew,
     "change-key": change_key,

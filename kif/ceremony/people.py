@@ -47,6 +47,9 @@ class People(Protocol):
     def leaving(self, role: str, names: Sequence[str]) -> str:
         """Ask who of these people of a role is released."""
 
+    def station(self, number: int) -> tuple[str, str]:
+        """Ask for the name of the n-th station (from 1), and its OpenSSH public key line."""
+
     def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
         """Have a custodian close a bag; return its number, and where it is kept.
 

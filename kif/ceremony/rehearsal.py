@@ -69,6 +69,11 @@ class RehearsalPeople:
         """Release the last of them."""
         return names[-1]
 
+    def station(self, number: int) -> tuple[str, str]:
+        """Make the station's TEST key if it is not there yet."""
+        station = self.appoint("station", number)
+        return station.name, station.public_key
+
     def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
         """Use the next TEST bag."""
         return f"TEST-{count}", "TEST safe"

@@ -169,7 +169,7 @@ def release(
     """Approve BATCH for production; the second operator's approval releases it.
 
     Both sign the same statement: what is made, with which keys, at which stations, until when. The
-    second is shown the first one's terms. Without any, it is station-1, for 30 days.
+    second is shown the first one's terms. Without any, it is every enrolled station, for 30 days.
     """
     expires = None if until is None else until.replace(tzinfo=UTC)
     if statement:

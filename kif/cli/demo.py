@@ -67,6 +67,7 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         pin = unseal(app.home.seal, USER_PIN, passphrases, destination)
         with open_oracle(app.home, pin, _OPERATORS) as oracle:
             _hold_key_ceremonies(app.home, oracle, people)
+            _enrol_station(oracle, people)
             batch = _run(app.home, oracle, people, screen, cards, faults)
             conclude(app.home, batch, screen, time.monotonic() - started)
 
@@ -123,6 +124,13 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
         if owner not in owners:
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
             hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), owner, people)
+
+
+def _enrol_station(oracle: LocalOracle, people: RehearsalPeople) -> None:
+    """Enrol the one station, unless it is there."""
+    if not oracle.stations.all():
+        people.tell("Ceremony by which the station is enrolled, with two simulated operators")
+        hold(oracle.ceremonies, load_plan(PLANS / "enrol-station.yaml"), "site", people)
 
 
 def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:

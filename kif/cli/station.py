@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 
 from kif.chip.transport import Transport
-from kif.cli.app import App, batch_argument, pass_app
+from kif.cli.app import App, batch_argument, form_option, pass_app
 from kif.cli.line import open_machine
 from kif.console.progress import Screen
+from kif.console.table import show
 from kif.formats.state import JobState
 from kif.line.round import Tally, make_cards
+from kif.oracle.audit import state_of
+from kif.oracle.stations import stations_of
 
 
 @click.group()
@@ -83,6 +86,33 @@ def stack(where: str, transport: Path) -> None:
     click.echo("The card is stacked.")
 
 
+@station.command("list")
+@form_option
+@pass_app
+def list_stations(app: App, form: str) -> None:
+    """List the enrolled stations, each with the fingerprint of its public key."""
+    rows = [
+        {
+            "name": each.name,
+            "stopped": "yes" if each.stopped else "no",
+            "fingerprint": each.fingerprint,
+        }
+        for each in stations_of(state_of(app.home))
+    ]
+    show(rows, form, "No station is enrolled: hold ceremonies/enrol-station.yaml.")
+
+
+@station.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why, for the record.")
+@pass_app
+def withdraw(app: App, name: str, reason: str) -> None:
+    """Take the station NAME out: nothing is made at it any more."""
+    with app.oracle() as oracle:
+        oracle.stations.withdraw(name, reason)
+    click.echo(f"{name} is withdrawn.")
+
+
 @station.command()
 @click.argument("name")
 @click.option("--reason", required=True, help="What was found and done, for the record.")
@@ -90,5 +120,5 @@ def stack(where: str, transport: Path) -> None:
 def resume(app: App, name: str, reason: str) -> None:
     """Let the station NAME go on, which was stopped because its blanks kept failing."""
     with app.oracle() as oracle:
-        oracle.supervision.resume_station(name, reason)
+        oracle.stations.resume(name, reason)
     click.echo(f"{name} may go on.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kif.compliance.ceremonies import Ceremonies, Outcome, Told
 from kif.compliance.document import Code, Document, Heading, Paragraph, Part, Table, in_groups
+from kif.formats.sshkey import SshKey
 from kif.formats.words import aloud
 from kif.ledger.approval import fingerprint
 from kif.ledger.event import Entry, Event, fields_of
@@ -22,6 +23,7 @@ from kif.ledger.events.ceremony import (
     PinSealed,
     PlanApproved,
     SiteFounded,
+    StationEnrolled,
     StepDone,
     StepMissed,
     TokenMade,
@@ -187,6 +189,9 @@ def in_words(event: Event) -> str:
             return f"{event.person} gave share {event.number} of {event.key} back."
         case BackupMade():
             return f"{len(event.keys)} masters were wrapped under {event.key}."
+        case StationEnrolled():
+            key = SshKey.parse(event.public_key).fingerprint
+            return f"{event.station} was enrolled, with the key {key}."
         case PersonReleased():
             return f"{event.person} was released: no {event.role.value} any more."
         case MastersRestored():

@@ -46,16 +46,7 @@ class TerminalPeople:
         """Ask for name and public key file, until both are what they should be."""
         click.echo(f"\n{role.capitalize()} {number}")
         name = _name("  name")
-        while True:
-            path = click.prompt(
-                "  OpenSSH public key file", type=click.Path(path_type=Path, exists=True)
-            )
-            try:
-                line = path.read_text(errors="replace").strip()
-                fingerprint(line)
-                break
-            except (BadInput, OSError) as wrong:
-                click.echo(f"  {getattr(wrong, 'sentence', 'It is not a file.')} Try again.")
+        path, line = _public_key()
         self._keys[name] = path.with_suffix("")
         manager = _name("  reports to (a name, or nobody)")
         return Appointment(name, role, line, None if manager == "nobody" else manager)
@@ -93,6 +84,12 @@ class TerminalPeople:
         """Ask for the name."""
         click.echo(f"\nThe {role}s who take no part here are {', '.join(names)}.")
         return str(click.prompt("  who is released", type=click.Choice(list(names))))
+
+    def station(self, number: int) -> tuple[str, str]:
+        """Ask for name and public key file."""
+        click.echo(f"\nStation {number}")
+        name = _name("  name")
+        return name, _public_key()[1]
 
     def bag(self, person: str, what: str, count: int) -> tuple[str, str]:
         """Ask for number and place."""
@@ -213,6 +210,21 @@ class TerminalPeople:
     def tell(self, text: str) -> None:
         """Print it."""
         click.echo(text)
+
+
+def _public_key() -> tuple[Path, str]:
+    """Ask for an OpenSSH public key file until it is one; return its path and its line."""
+    while True:
+        path = click.prompt(
+            "  OpenSSH public key file", type=click.Path(path_type=Path, exists=True)
+        )
+        try:
+            line = path.read_text(errors="replace").strip()
+            fingerprint(line)
+        except (BadInput, OSError) as wrong:
+            click.echo(f"  {getattr(wrong, 'sentence', 'It is not a file.')} Try again.")
+        else:
+            return path, line
 
 
 def ask_token() -> CustodianToken:

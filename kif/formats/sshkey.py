@@ -69,6 +69,12 @@ class SshKey:
         return cls(kind, blob, key)
 
     @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the blob as ``ssh-keygen -l`` shows it: ``SHA256:`` and base64."""
+        digest = base64.b64encode(hashlib.sha256(self.blob).digest()).decode()
+        return f"SHA256:{digest.rstrip('=')}"
+
+    @property
     def algorithms(self) -> frozenset[str]:
         """The signature algorithms of this key."""
         return frozenset(_RSA_HASHES) if self.kind == _RSA else frozenset({self.kind})

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
-from types import TracebackType
+from contextlib import AbstractContextManager, suppress
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import ObjectClass
@@ -28,7 +27,7 @@ from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_oaep
 
 
-class Handover:
+class Handover(AbstractContextManager["Handover"]):
     """One share of a quorum's key, by its custodian's number. Use as a context manager."""
 
     def __init__(
@@ -98,15 +97,7 @@ class Handover:
             destroy_pair(self._token, self._pair)
             self._recipient = ""
 
-    def __enter__(self) -> Handover:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _accept(self, share: Key) -> None:

@@ -274,6 +274,13 @@ ACTIONS: dict[str, Action] = {
         hands=_TWO_OPERATORS,
         founding=False,
     ),
+    "enrol-station": Action(
+        ("operators", "everyone"),
+        "A station is known from here on by a public key that everyone compares.",
+        needs=(SIGNATURES, TOKEN),
+        hands=_TWO_OPERATORS,
+        founding=False,
+    ),
     "reseal": Action(
         ("everyone",),
         "The PIN is sealed anew to all who have the role now; the seal before does not count.",

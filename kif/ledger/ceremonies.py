@@ -41,6 +41,9 @@ from kif.ledger.possible import check
 from kif.ledger.running import Head, Running
 from kif.ledger.steps import ACTIONS_OF, require, step_of, still_missing
 
+_OF_NOBODY = ("appoint", "appoint-person", "enrol-station")
+"""Actions in which somebody may miss who is not on the record."""
+
 
 class Ceremonies:
     """The ceremony that is running, if one is: one at a time."""
@@ -107,8 +110,8 @@ class Ceremonies:
     def miss(self, event: StepMissed) -> None:
         """Note an attempt that was not taken, of somebody who takes part in the open step."""
         running = self._at(event.step)
-        if running.open is not None and running.open.action in ("appoint", "appoint-person"):
-            return  # whoever could not be appointed is nobody yet
+        if running.open is not None and running.open.action in _OF_NOBODY:
+            return  # whoever could not be appointed is nobody yet, nor is a station one of them
         self.require_part(running, event.person)
 
     def deviate(self, event: CeremonyDeviated) -> None:

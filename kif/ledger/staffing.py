@@ -1,4 +1,4 @@
-"""What happens to people, packages and single keys in the steps of a ceremony."""
+"""What happens to people, stations, packages and single keys in the steps of a ceremony."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ class Staffing:
         self._ceremonies.require_part(running, person)
         require(person not in running.moved, f"{person} has closed a package in this step.")
         self._ceremonies.change(running, moved=(*running.moved, person))
+
+    def station_enrolled(self) -> None:
+        """Note that a station was enrolled, the one of the open step."""
+        running = self._ceremonies.require_running()
+        require(not running.carried, f"{step_of(running).capitalize()} is about one station.")
+        self._ceremonies.change(running, carried=True)
 
     def _one_moves(self, running: Running, role: Role) -> None:
         step = running.open

@@ -31,6 +31,7 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import SITE
 from kif.formats.state import JobState, KeyState
+from kif.ledger.batch import terms_of
 from kif.ledger.batches import Batches
 from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.chips import Chips
@@ -245,6 +246,7 @@ class State:
             of_custody.PackageOpened: lambda e, _: self.packages.open(e),
             of_custody.QuorumRetired: lambda e, _: parts.retire_quorum(e),
             of_ceremony.PersonReleased: lambda e, _: self._released(e),
+            of_ceremony.StationEnrolled: lambda e, _: self._enrolled(e),
             of_key.KeyImported: lambda e, _: self.exchange.imported(e),
             of_key.KeyExported: lambda e, _: self.exchange.exported(e),
             of_key.KeyWrapped: lambda e, _: self.exchange.wrapped(e),
@@ -258,6 +260,10 @@ class State:
     def _package_closed(self, event: of_custody.PackageClosed) -> None:
         self.packages.close(event)
         self.staffing.bagged(event.person)
+
+    def _enrolled(self, event: of_ceremony.StationEnrolled) -> None:
+        self.stations.enrol(event, self.people.appointed.values())
+        self.staffing.station_enrolled()
 
     def _key_changed(self, event: of_key.KeyStateChanged) -> None:
         self.keys.changed(event.key, event.state)
@@ -280,6 +286,7 @@ class State:
             of_site.LibraryTested: lambda e, _: None,
             of_site.KeysChecked: lambda e, _: None,
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
+            of_site.StationWithdrawn: lambda e, _: self.stations.withdraw(e.station),
             of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
             of_site.IssuerRenewed: lambda e, _: self.issuers.renew(e),
@@ -300,7 +307,7 @@ class State:
             of_batch.FileRefused: lambda e, _: None,
             of_batch.BatchReceived: self.retention.received,
             of_batch.BatchPrepared: self._prepared,
-            of_batch.ApprovalGiven: batches.approved,
+            of_batch.ApprovalGiven: self._approved,
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),
             of_batch.BatchDispatched: lambda e, _: batches.dispatched(e),
@@ -310,6 +317,11 @@ class State:
             of_batch.BatchErased: lambda e, _: self.retention.erased(e),
             of_batch.WindowErased: self._window_erased,
         }
+
+    def _approved(self, event: of_batch.ApprovalGiven, now: datetime) -> None:
+        self.batches.approved(event, now)
+        for station in terms_of(event.statement).stations:
+            self.stations.require_enrolled(station)
 
     def _window_erased(self, event: of_batch.WindowErased, now: datetime) -> None:
         self.retention.window_erased(event, now)

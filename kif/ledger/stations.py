@@ -1,23 +1,58 @@
-"""The stations: how many blanks in a row failed at each, and which are stopped for it."""
+"""The stations: which are enrolled, and how many blanks in a row failed at each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
+from kif.ledger.approval import fingerprint
+from kif.ledger.events.ceremony import StationEnrolled
 from kif.ledger.journal import Journal
+from kif.ledger.people import Person
 
 MOST = 3
 """Blanks in a row that may fail at a station: the fourth is not tried."""
 
 
 class Stations:
-    """Failures by a station's name; none is kept for one whose last card proved its keys."""
+    """Those that are enrolled, and what failed at them."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.enrolled: dict[str, str] = {}
+        """The public key (OpenSSH) of each by its name."""
         self.failures: dict[str, int] = {}
+        """None is kept for a station whose last card proved its keys."""
+
+    def enrol(self, event: StationEnrolled, people: Iterable[Person]) -> None:
+        """Enrol a station whose name and key are nobody else's."""
+        mark = fingerprint(event.public_key)
+        known = [(name, fingerprint(key)) for name, key in self.enrolled.items()]
+        known += [(each.name, fingerprint(each.public_key)) for each in people]
+        for name, other in known:
+            if event.station == name or mark == other:
+                raise Refused(
+                    Control.STATION,
+                    f"{event.station} and {name} are one, by name or by key. Make a key pair in "
+                    "the station itself.",
+                )
+        self._journal.put(self.enrolled, event.station, event.public_key)
+
+    def withdraw(self, station: str) -> None:
+        """Take a station out."""
+        self.require_enrolled(station)
+        self._journal.drop(self.enrolled, station)
+
+    def require_enrolled(self, station: str) -> None:
+        """Require that a station is enrolled (STATION)."""
+        if station not in self.enrolled:
+            raise Refused(
+                Control.STATION,
+                f"There is no enrolled station {station}. 'kif station list' lists them; "
+                "ceremonies/enrol-station.yaml enrols one.",
+            )
 
     def rejected(self, station: str) -> None:
         """Count a blank that failed."""
@@ -35,7 +70,8 @@ class Stations:
         self._journal.drop(self.failures, station)
 
     def require(self, station: str) -> None:
-        """Require that a station is not stopped (STATION)."""
+        """Require that a station is enrolled and not stopped (STATION)."""
+        self.require_enrolled(station)
         if self.failures.get(station, 0) >= MOST:
             raise Refused(
                 Control.STATION,
@@ -44,10 +80,10 @@ class Stations:
                 f"resume it with 'kif station resume {station}'.",
             )
 
-    def encode(self) -> dict[str, int]:
-        """Return the failures as JSON values."""
-        return self.failures
+    def encode(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {"enrolled": self.enrolled, "failures": self.failures}
 
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
-        self.failures = dict(fields)
+        self.enrolled, self.failures = dict(fields["enrolled"]), dict(fields["failures"])

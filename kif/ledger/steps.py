@@ -26,6 +26,7 @@ ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_ceremony.KeyGenerated: ("generate", "renew", "generate-key"),
     of_ceremony.CertificateIssued: ("certify", "renew"),
     of_ceremony.PersonReleased: ("release-person",),
+    of_ceremony.StationEnrolled: ("enrol-station",),
     of_custody.QuorumRetired: ("retire-quorum",),
     of_ceremony.LogSignerReplaced: ("replace-log-signer",),
     of_key.ComponentEntered: ("form",),
@@ -93,6 +94,9 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "supersede":
             if not running.carried:
                 yield f"nothing is said about {running.used(step.uses)}"
+        case "enrol-station":
+            if not running.carried:
+                yield "no station is enrolled"
         case "export-block" | "export-wrapped":
             if not running.carried:
                 yield f"{running.named} has not left"

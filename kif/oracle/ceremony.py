@@ -50,6 +50,7 @@ from kif.oracle.privacy import Privacy
 from kif.oracle.quorums import Quorums
 from kif.oracle.rows import forget_keys, move_keys, move_site
 from kif.oracle.staff import Staff
+from kif.oracle.stations import Stations
 from kif.oracle.succession import Succession
 
 
@@ -64,6 +65,7 @@ class Ceremonies:
     custody: Custody
     privacy: Privacy
     packages: PackageDesk
+    stations: Stations
     exchange: Exchange
     officers: tuple[str, ...] = ()
     """The custodians who opened the security officer's PIN with the token, if any did."""

@@ -381,9 +381,6 @@ class SupervisionOracle(Protocol):
         The two digests are SHA-256 in hex.
         """
 
-    def resume_station(self, station: str, reason: str) -> None:
-        """Let a station go on that was stopped because its blanks kept failing."""
-
     def close_batch(self, batch: str, reason: str | None = None) -> BatchView:
         """Close a batch whose cards are all accounted for, or raise ``CheckFailed``.
 
@@ -392,6 +389,30 @@ class SupervisionOracle(Protocol):
 
     def cancel_batch(self, batch: str, reason: str) -> BatchView:
         """End a batch of which no card was made; its file may come again."""
+
+
+@dataclass(frozen=True)
+class StationView:
+    """An enrolled station."""
+
+    name: str
+    fingerprint: str
+    """Of its public key, as ``ssh-keygen -l`` shows it."""
+    stopped: bool
+    """Whether its blanks kept failing, so that two people have to look into it."""
+
+
+class StationsOracle(Protocol):
+    """Which stations there are."""
+
+    def all(self) -> Sequence[StationView]:
+        """Return every enrolled station, by name."""
+
+    def withdraw(self, name: str, reason: str) -> None:
+        """Take a station out: nothing is made at it from here on. Raises ``Refused`` (STATION)."""
+
+    def resume(self, name: str, reason: str) -> None:
+        """Let a station go on that was stopped because its blanks kept failing."""
 
 
 class Oracle(Protocol):

@@ -48,6 +48,7 @@ from kif.oracle.record import Record
 from kif.oracle.recovery import recover
 from kif.oracle.snapshots import EVERY, save_snapshot
 from kif.oracle.staff import Staff
+from kif.oracle.stations import Stations
 from kif.oracle.succession import Succession
 from kif.oracle.supervision import Supervision
 from kif.oracle.views import key_views
@@ -64,6 +65,7 @@ class LocalOracle:
     custody: Custody
     ceremonies: Ceremonies
     privacy: Privacy
+    stations: Stations
     chip: Chip
     graphics: Graphics
     quality: Quality
@@ -113,6 +115,7 @@ def open_oracle(
             Custody(desk),
             _ceremonies(desk, home, pin, officer),
             Privacy(desk),
+            Stations(desk),
             Chip(desk),
             Graphics(desk),
             Quality(desk),
@@ -132,6 +135,7 @@ def _ceremonies(desk: Desk, home: Home, pin: Secret, officer: Officer | None) ->
         Custody(desk),
         Privacy(desk),
         PackageDesk(desk),
+        Stations(desk),
         Exchange(desk, home.exchange),
         officers,
     )

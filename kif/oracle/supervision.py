@@ -29,7 +29,6 @@ from kif.ledger.events.site import (
     IssuerRenewed,
     IssuerWithdrawn,
     LibraryTested,
-    StationResumed,
 )
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
@@ -123,11 +122,6 @@ class Supervision:
         )
         self.desk.record.write(lambda step: step.record(event))
 
-    def resume_station(self, station: str, reason: str) -> None:
-        """Let a station go on that was stopped because its blanks kept failing."""
-        told = for_the_record(reason)
-        self.desk.record.write(lambda step: step.record(StationResumed(step.by, station, told)))
-
     def record_test(
         self, library: str, library_digest: str, vectors: str, counts: tuple[int, int, int]
     ) -> None:
@@ -170,10 +164,13 @@ def statement_of(
         )
     agreed = known.terms if known.terms and known.terms.expires > now else None
     end = (now + VALID).replace(hour=0, minute=0, second=0, microsecond=0)
+    there = tuple(sorted(state.stations.enrolled))
     terms = Terms(
-        tuple(stations) or (agreed.stations if agreed else ("station-1",)),
+        tuple(stations) or (agreed.stations if agreed else there),
         expires or (agreed.expires if agreed else end),
     )
+    for station in terms.stations or ("",):
+        state.stations.require_enrolled(station)
     return release_statement(known, terms)
 
 

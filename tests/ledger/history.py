@@ -50,6 +50,7 @@ from kif.ledger.events.ceremony import (
     PlanApproved,
     Role,
     SiteFounded,
+    StationEnrolled,
     StepDone,
     TokenMade,
 )
@@ -441,6 +442,34 @@ def flat(*parts: Event | Iterable[Event]) -> list[Event]:
     return events
 
 
+@cache
+def enrolment(*stations: str, head: Head = EMPTY_HEAD) -> tuple[Event, ...]:
+    """Return the events of a ceremony that enrols stations, closed over a head of the log."""
+    steps = [step("enrol-station", "operators") for _ in stations]
+    begin = [step("open", "operators"), step("approve", "everyone")]
+    fields = plan_fields("enrol-station", "site", *begin, *steps, step("close", "everyone"))
+    plan = plan_of(fields)
+    names = tuple(each.name for each in CUSTODIANS)
+    begun = CeremonyBegun(BY, plan.text, "site", names, (), (), ())
+    running = Running(plan, SITE, "site")
+    signatures = [signed(each, running.statement()) for each in PEOPLE]
+    enrolled = [
+        each
+        for number, station in enumerate(stations, start=3)
+        for each in (StationEnrolled(BY, station, key_of(station)), StepDone(number))
+    ]
+    closed = CeremonyClosed(BY, "enrol-station")
+    return tuple(
+        flat(begun, StepDone(1), signatures, StepDone(2), enrolled, attested(running, head), closed)
+    )
+
+
+@cache
+def key_of(station: str) -> str:
+    """Return the TEST public key of a station."""
+    return SoftwarePerson(station).public_key
+
+
 class World:
     """A state machine with a clock, and the events that it has admitted."""
 
@@ -458,6 +487,8 @@ class World:
         """Receive, prepare and release a batch."""
         if ISSUER not in self.state.issuers.certificates:
             self.admit(registered())
+        if STATION not in self.state.stations.enrolled:
+            self.admit(enrolment(STATION))
         self.admit(received(count, batch), prepared(batch))
         for person in OPERATORS:
             self.admit(approval(self.state, person, batch))
@@ -465,8 +496,8 @@ class World:
 
 
 def site() -> World:
-    """Return a world after its genesis and the ceremony of a vendor's key."""
-    return World(genesis(), opened(), key_ceremony())
+    """Return a world after its genesis, with a vendor's key and a station."""
+    return World(genesis(), opened(), key_ceremony(), enrolment(STATION))
 
 
 def released(count: int = 3) -> World:

@@ -19,12 +19,14 @@ from tests.ledger.history import (
     BY,
     OPERATORS,
     SIGNER,
+    STATION,
     Clock,
     SoftwareSigner,
     approval,
     attested,
     closed,
     dispatched,
+    enrolment,
     flat,
     genesis,
     key_ceremony,
@@ -63,6 +65,7 @@ GROUPS: list[Group] = [
     genesis(),
     [opened(), *key_ceremony()[:7]],
     rest_of_ceremony,
+    lambda tail: enrolment(STATION, head=tail.state.head),
     [registered(), received(3)],
     [prepared()],
     approvals,
@@ -71,14 +74,15 @@ GROUPS: list[Group] = [
     [dispatched(2)],
     [closed(2, 1, 0)],
 ]
-_CEREMONY = len(key_ceremony())
+_CEREMONY, _ENROLMENT = len(key_ceremony()), len(enrolment(STATION))
 SIZES = [
     GENESIS,
     GENESIS + 8,
-    *(GENESIS + _CEREMONY + each for each in (1, 3, 4, 7, 12, 18, 19, 20)),
+    GENESIS + _CEREMONY + 1,
+    *(GENESIS + _CEREMONY + _ENROLMENT + each for each in (1, 3, 4, 7, 12, 18, 19, 20)),
 ]
 """Where the checkpoints of these groups stand."""
-SUSPECT = GENESIS + _CEREMONY + 17
+SUSPECT = GENESIS + _CEREMONY + _ENROLMENT + 17
 """The index of the entry about the suspect card, which has a payload."""
 
 

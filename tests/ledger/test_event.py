@@ -45,6 +45,7 @@ from kif.ledger.events.ceremony import (
     LogSignerReplaced,
     PersonReleased,
     Role,
+    StationEnrolled,
     StepMissed,
 )
 from kif.ledger.events.custody import (
@@ -76,6 +77,7 @@ from kif.ledger.events.site import (
     LibraryAccepted,
     LibraryTested,
     StationResumed,
+    StationWithdrawn,
 )
 from tests.certificate import issuer_certificate
 from tests.ledger.history import (
@@ -94,6 +96,7 @@ from tests.ledger.history import (
     closed,
     dispatched,
     genesis,
+    key_of,
     made,
     opened,
     prepared,
@@ -131,6 +134,7 @@ def every_kind() -> dict[str, Event]:
         CeremonyDeviated(3, reason, ("custodian-1", "operator-1"), ("SIGNED", "SIGNED")),
         CeremonyResumed(3, (MASTER,)),
         OfficerOpened(("custodian-1", "custodian-2")),
+        StationEnrolled(BY, "station-1", key_of("station-1")),
         PersonReleased(BY, "operator-3", Role.OPERATOR),
         PackageClosed("custodian-1", "AB 123", "A share.", "safe 1"),
         PackageOpened("custodian-1", "AB 123"),
@@ -168,6 +172,7 @@ def every_kind() -> dict[str, Event]:
         ClaimWithdrawn(BY, B, 1),
         CardRejected(BY, B, 1, "station-1", Control.CARD_CRYPTOGRAM, reason),
         StationResumed(BY, "station-1", reason),
+        StationWithdrawn(BY, "station-1", reason),
         ClockCorrected(BY, EXPIRES),
         LibraryAccepted(BY, "/opt/hsm.so", DIGEST, DIGEST),
         BatchErased(BY, B, reason),

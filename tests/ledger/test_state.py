@@ -82,6 +82,7 @@ from tests.ledger.history import (
     closed,
     dispatched,
     done,
+    enrolment,
     flat,
     founded,
     genesis,
@@ -850,6 +851,7 @@ def test_an_approval_that_has_lapsed_does_not_count() -> None:
 def test_a_release_may_name_a_hundred_stations() -> None:
     world = with_prepared()
     stations = tuple(f"s-{number}" for number in range(100))
+    world.admit(enrolment(*stations[:50]), enrolment(*stations[50:]))
     for person in OPERATORS:
         world.admit(approval(world.state, person, stations=stations))
     world.admit(BatchReleased(B, 3), claimed(1, station="s-99"))

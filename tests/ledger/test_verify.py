@@ -21,9 +21,11 @@ from kif.ledger.verify import verify_log
 from kif.store.engine import Store, make_store, open_store
 from tests.ledger.history import (
     SIGNER,
+    STATION,
     B,
     Clock,
     SoftwareSigner,
+    enrolment,
     genesis,
     key_ceremony,
     made,
@@ -45,7 +47,7 @@ from tests.ledger.stored import (
 )
 
 LAST = SIZES[-1]
-AFTER = GENESIS + len(key_ceremony())
+AFTER = GENESIS + len(key_ceremony()) + len(enrolment(STATION))
 """The first entry after the genesis and the key ceremony, but for the opening."""
 RECEIVED = AFTER + 2
 """The first entry that has a payload."""
@@ -177,8 +179,8 @@ ALTERED: dict[str, tuple[Callable[[Session], object], str]] = {
     ),
     "the last entries removed": (drop_the_end, f"of size {LAST - 1}, but only {LAST - 2} entries"),
     "a checkpoint moved": (
-        sql(f"UPDATE ledger_checkpoint SET size = {SIZES[4] + 1} WHERE size = {SIZES[4]}"),
-        f"checkpoint of size {SIZES[4]} is missing",
+        sql(f"UPDATE ledger_checkpoint SET size = {SIZES[5] + 1} WHERE size = {SIZES[5]}"),
+        f"checkpoint of size {SIZES[5]} is missing",
     ),
     "a checkpoint at nothing": (
         sql(f"UPDATE ledger_checkpoint SET size = 0 WHERE size = {SIZES[0]}"),
@@ -294,7 +296,7 @@ def test_an_erased_payload_does_not_break_the_log(store: Store) -> None:
 @pytest.mark.control("KIF-LOG-03")
 def test_an_entry_that_the_rules_refuse_is_found_whoever_signed_it(tmp_path: Path) -> None:
     """The log's own key signs a history that the state machine would never have admitted."""
-    store = filled(tmp_path / "db", GROUPS[:4])
+    store = filled(tmp_path / "db", GROUPS[:5])
     with store.transaction() as tx:
         tail = Tail.of(SIGNER.verifier)
         for leaf, size in zip(tx.ledger.leaves(), range(10_000), strict=False):
@@ -309,7 +311,7 @@ def test_an_entry_that_the_rules_refuse_is_found_whoever_signed_it(tmp_path: Pat
     ) as failed:
         checked(store)
     assert failed.value.control is Control.LEDGER_RULES
-    assert failed.value.sentence.startswith(f"Entry {SIZES[3]} (job-claimed)")
+    assert failed.value.sentence.startswith(f"Entry {SIZES[4]} (job-claimed)")
 
 
 def test_a_log_begins_with_a_genesis(tmp_path: Path) -> None:

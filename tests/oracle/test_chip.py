@@ -177,8 +177,8 @@ def test_a_station_whose_blanks_keep_failing_is_stopped_until_two_people_resume_
         claimed(oracle, batch.id)
     assert refused.value.control is Control.STATION
     with pytest.raises(Refused, match="station-2 is not stopped"):
-        oracle.supervision.resume_station("station-2", "x")
-    oracle.supervision.resume_station("station-1", "Another vendor's blanks were in the hopper.")
+        oracle.stations.resume("station-2", "x")
+    oracle.stations.resume("station-1", "Another vendor's blanks were in the hopper.")
     assert make(oracle, batch, card()).view.state is JobState.PERSONALISED
 
 

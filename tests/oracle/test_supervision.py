@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from kif.ceremony.hold import hold
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, KifError, Refused
 from kif.formats.state import BatchState
@@ -27,6 +28,7 @@ from tests.site import (
     new_claim,
     received_file,
     released_batch,
+    shipped,
 )
 
 FIRST, SECOND = OPERATORS
@@ -111,15 +113,34 @@ def test_a_batch_that_is_not_prepared_is_not_released(oracle: LocalOracle) -> No
 def test_the_second_is_shown_the_terms_of_the_first(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
+    hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
     until = datetime.now(UTC) + timedelta(days=3)
-    told = oracle.supervision.release_statement(batch.id, ("station-7",), until)
+    told = oracle.supervision.release_statement(batch.id, ("station-2",), until)
     signature = site.people.sign(FIRST, RELEASE, told)
     oracle.supervision.approve_release(batch.id, FIRST, told, signature)
     assert oracle.supervision.release_statement(batch.id) == told
     assert site.approve(oracle, batch.id, SECOND).state is BatchState.RELEASED
-    with pytest.raises(Refused, match="released for station-7, not for station-1"):
+    with pytest.raises(Refused, match="released for station-2, not for station-1"):
         new_claim(oracle, batch.id)
-    assert isinstance(new_claim(oracle, batch.id, "station-7"), Claim)
+    assert isinstance(new_claim(oracle, batch.id, "station-2"), Claim)
+    assert [each.name for each in oracle.stations.all()] == ["station-1", "station-2"]
+    oracle.stations.withdraw("station-2", "It was scrapped.")
+    with pytest.raises(Refused, match="There is no enrolled station station-2"):
+        new_claim(oracle, batch.id, "station-2")
+    with pytest.raises(Refused, match="There is no enrolled station station-2"):
+        oracle.stations.withdraw("station-2", "It was scrapped.")
+
+
+def test_a_batch_is_released_for_enrolled_stations_alone(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    with pytest.raises(Refused, match="There is no enrolled station station-8") as refused:
+        oracle.supervision.release_statement(batch.id, ("station-8",))
+    assert refused.value.control is Control.STATION
+    told = oracle.supervision.release_statement(batch.id).replace(b"station-1", b"station-8")
+    signature = site.people.sign(FIRST, RELEASE, told)
+    with pytest.raises(Refused, match="There is no enrolled station station-8"):
+        oracle.supervision.approve_release(batch.id, FIRST, told, signature)
 
 
 def test_the_statement_says_what_is_made_with_which_keys(

@@ -187,6 +187,15 @@ class PersonAppointed(Event, kind="person-appointed"):
 
 
 @dataclass(frozen=True)
+class StationEnrolled(Event, kind="station-enrolled"):
+    """A station is known from here on, by an OpenSSH public key of its own."""
+
+    by: Openers
+    station: Name
+    public_key: Line
+
+
+@dataclass(frozen=True)
 class PersonReleased(Event, kind="person-released"):
     """Somebody's role ends: what he or she opens or signs does not count from here on."""
 

@@ -87,6 +87,15 @@ class IssuerWithdrawn(Event, kind="issuer-withdrawn"):
 
 
 @dataclass(frozen=True)
+class StationWithdrawn(Event, kind="station-withdrawn"):
+    """Nothing is made at a station from here on."""
+
+    by: Openers
+    station: Name
+    reason: Reason
+
+
+@dataclass(frozen=True)
 class StationResumed(Event, kind="station-resumed"):
     """Two people looked into a station that was stopped; it may go on."""
 
