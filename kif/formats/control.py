@@ -127,8 +127,8 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.RETENTION: "Card data is kept under a key of its issuer and month, and erased with it.",
     Control.HOME: "A home is its owner's alone: nobody else writes in it, and no link leads out.",
     Control.LEASE: "A job is worked on by the station that holds its lease, while that lasts.",
-    Control.STATION: "Cards are made at enrolled stations; one whose cards keep failing is stopped until "
-    "two people resume it.",
+    Control.STATION: "Cards are made at enrolled stations; one whose cards keep failing is stopped "
+    "until two people resume it.",
     Control.READER: "The reader that is named is there.",
     Control.CARD_CRYPTOGRAM: "The card proves its keys before any key leaves the oracle.",
     Control.CARD_PRESENT: "The card stays in the reader until its last answer.",
