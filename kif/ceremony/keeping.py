@@ -64,5 +64,7 @@ def declare_compromise(scene: Scene) -> None:
             f"  Batch {batch.id} of {batch.issuer}, {batch.count} cards, {batch.state.value}"
             f"{open_still}."
         )
+    for each in impact.keys:
+        scene.people.tell(f"  Key {each} came or left under it: regard it as known as well.")
     for quorum in impact.backups:
         scene.people.tell(f"  The backup under {quorum} holds it.")

@@ -23,7 +23,7 @@ def simulated_machine(record: Path, faults: tuple[str, ...]) -> Iterator[tuple[s
 
     It ends with this process, however this process ends: the kernel sees to it.
     """
-    command = [sys.executable, "-m", "kif.cli.main", "simulate", "--record", str(record)]
+    command = [sys.executable, "-P", "-m", "kif.cli.main", "simulate", "--record", str(record)]
     for fault in faults:
         command += ["--fault", fault]
     with subprocess.Popen(tied("TERM", command), stdout=subprocess.PIPE, text=True) as process:

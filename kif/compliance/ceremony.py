@@ -212,7 +212,8 @@ def in_words(event: Event) -> str:
             return f"{event.key} was destroyed, and {event.batches} batches are erased by it: {why}"
         case KeyCompromised():
             why = event.reason or "the reason is erased"
-            return f"{event.key} is COMPROMISED; {len(event.batches)} batches depend on it: {why}"
+            depend = f"{len(event.batches)} batches and {len(event.keys)} keys depend on it"
+            return f"{event.key} is COMPROMISED; {depend}: {why}"
         case KeySuperseded():
             goes_on = f"goes on for {len(event.batches)} batches that are not closed"
             end = goes_on if event.batches else "ends with the ceremony"

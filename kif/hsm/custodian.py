@@ -1,6 +1,6 @@
 """A custodian's own token: a share is made in it, and leaves it wrapped to the HSM alone.
 
-It is used by a process of its own (``python -m kif.hsm.custodian``), so that its library and its
+It is used by a process of its own (``python -I -m kif.hsm.custodian``), so that its library and its
 settings never meet those of the HSM. What is asked goes in by standard input, the PIN with it.
 """
 
@@ -70,7 +70,7 @@ class CustodianToken:
         environment = {name: value for name, value in os.environ.items() if name != _SETTINGS}
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "kif.hsm.custodian"],
+                [sys.executable, "-I", "-m", "kif.hsm.custodian"],
                 input=json.dumps(asked),
                 capture_output=True,
                 check=True,

@@ -32,6 +32,18 @@ class Parted:
 
 
 @dataclass(frozen=True)
+class KeptFile:
+    """A public file: its SHA-256 (hex), and the masters in it, if it is a backup."""
+
+    digest: str
+    keys: tuple[KeyRef, ...] = ()
+
+
+QUORUM, MASTERS = "quorum", "masters"
+"""What is kept of a quorum's key: its own public file, and the masters wrapped under it."""
+
+
+@dataclass(frozen=True)
 class Reach:
     """Why somebody would reach a secret: the parts, each with who held it, and whose manager."""
 
@@ -65,8 +77,8 @@ class Custody:
         """Who ever held a part; a part has one name wherever it appears."""
         self.managers: dict[str, tuple[str, ...]] = {}
         """Whom a person ever reported to."""
-        self.files: dict[str, str] = {}
-        """SHA-256 (hex) of what is kept in public: of quorums and of backups, by name."""
+        self.files: dict[tuple[str, KeyRef], KeptFile] = {}
+        """What is kept in public: the file of a quorum, and of the masters under its key."""
 
     def make(self, secret: str, threshold: int) -> None:
         """Enter a secret of which so many different parts give it; once more is no matter."""
@@ -99,14 +111,18 @@ class Custody:
                     "part of a key.",
                 )
 
-    def keep(self, name: str, digest: str) -> None:
-        """Note the digest of what is kept in public under a name."""
-        self._journal.put(self.files, name, digest)
+    def keep(self, what: str, key: KeyRef, file: KeptFile) -> None:
+        """Note what is kept in public of a quorum's key."""
+        self._journal.put(self.files, (what, key), file)
 
-    def drop(self, name: str) -> None:
-        """Note that what was kept under a name is destroyed."""
-        if name in self.files:
-            self._journal.drop(self.files, name)
+    def drop(self, what: str, key: KeyRef) -> None:
+        """Note that what was kept of a quorum's key is destroyed."""
+        if (what, key) in self.files:
+            self._journal.drop(self.files, (what, key))
+
+    def backups_of(self, key: KeyRef) -> list[KeyRef]:
+        """Return the quorums whose backup holds a master, as far as it is in use."""
+        return [quorum for (_, quorum), file in self.files.items() if key in file.keys]
 
     def report(self, person: str, manager: str) -> None:
         """Note that a person reports to a manager. Raises ``Refused`` (CUSTODY)."""
@@ -188,7 +204,10 @@ class Custody:
             ],
             "holders": {part: list(names) for part, names in self.holders.items()},
             "managers": {person: list(names) for person, names in self.managers.items()},
-            "files": self.files,
+            "files": [
+                [what, str(key), file.digest, list(map(str, file.keys))]
+                for (what, key), file in self.files.items()
+            ],
         }
 
     def restore(self, fields: Any) -> None:
@@ -198,7 +217,10 @@ class Custody:
         }
         self.holders = {part: tuple(names) for part, names in fields["holders"].items()}
         self.managers = {person: tuple(names) for person, names in fields["managers"].items()}
-        self.files = fields["files"]
+        self.files = {
+            (what, KeyRef.parse(key)): KeptFile(digest, tuple(map(KeyRef.parse, keys)))
+            for what, key, digest, keys in fields["files"]
+        }
 
 
 def share_of(key: KeyRef, number: int) -> str:

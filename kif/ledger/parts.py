@@ -7,7 +7,7 @@ from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef, of_site
 from kif.formats.purpose import BACKUP_KEK, DATA_PROTECTION
 from kif.ledger.ceremonies import Ceremonies
-from kif.ledger.custody import Custody, share_of
+from kif.ledger.custody import MASTERS, QUORUM, Custody, KeptFile, share_of
 from kif.ledger.events.ceremony import Role
 from kif.ledger.events.custody import (
     BackupMade,
@@ -98,7 +98,7 @@ class Parts:
                 f"{event.threshold}; the plan says {running.threshold}.",
             )
         self._keys.quorum_made(event)
-        self._custody.keep(f"quorum {event.key}", event.file)
+        self._custody.keep(QUORUM, event.key, KeptFile(event.file))
         self._ceremonies.made(event.key)
 
     def enter_share(self, event: ShareEntered) -> None:
@@ -117,7 +117,7 @@ class Parts:
         """Note a backup of every master under a key that enough shares brought back."""
         running = self._brought_back(event.key)
         require(event.keys == self._keys.masters(), "A backup holds every master.")
-        self._custody.keep(f"masters {event.key}", event.file)
+        self._custody.keep(MASTERS, event.key, KeptFile(event.file, event.keys))
         self._ceremonies.change(running, carried=True)
 
     def restore(self, event: MastersRestored) -> None:
@@ -154,8 +154,8 @@ class Parts:
         expected = running.used(BACKUP_KEK)
         require(event.key == expected, f"{expected} is the quorum that this is about.")
         self._keys.erased(event.key)
-        for what in ("quorum", "masters"):
-            self._custody.drop(f"{what} {event.key}")
+        for what in (QUORUM, MASTERS):
+            self._custody.drop(what, event.key)
 
     def _enter(self, key: KeyRef, number: int, person: str) -> None:
         """Note in the open step which part of which key came from whom."""

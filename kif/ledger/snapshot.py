@@ -41,6 +41,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "keys": state.keys.encode(),
             "custody": state.custody.encode(),
             "packages": state.packages.encode(),
+            "exchange": state.exchange.encode(),
             "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
@@ -76,6 +77,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.keys.restore(fields["keys"])
     state.custody.restore(fields["custody"])
     state.packages.restore(fields["packages"])
+    state.exchange.restore(fields["exchange"])
     state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])

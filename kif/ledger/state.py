@@ -80,7 +80,7 @@ class State:
             self.journal, self.people, self.keys, self.issuers, self.custody
         )
         self.parts = Parts(self.ceremonies, self.keys, self.custody)
-        self.exchange = Exchange(self.ceremonies, self.keys)
+        self.exchange = Exchange(self.journal, self.ceremonies, self.keys)
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
@@ -270,11 +270,14 @@ class State:
         self.staffing.key_changed(event.key, event.state)
 
     def _key_compromised(self, event: of_key.KeyCompromised) -> None:
-        """Take a compromise; the list has every batch that is known to depend on the key."""
-        missing = set(self.batches.made_with(event.key)) - set(event.batches)
-        if missing:
+        """Take a compromise; the lists have all that is known to depend on the key."""
+        batches = set(self.batches.made_with(event.key)) - set(event.batches)
+        keys = set(self.exchange.under.get(event.key, ())) - set(event.keys)
+        if batches or keys:
             raise Refused(
-                Control.KEY_STATE, f"{len(missing)} batches that depend on {event.key} are missing."
+                Control.KEY_STATE,
+                f"{len(batches)} batches and {len(keys)} keys that depend on {event.key} are "
+                "missing.",
             )
         self.keys.changed(event.key, KeyState.COMPROMISED)
         self.staffing.compromised(event.key)

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.keyref import KeyRef
 from kif.hsm.library import library_digest
 from kif.ledger.event import Entry
 from kif.ledger.events.batch import BatchReceived
@@ -118,10 +117,9 @@ def _files(home: Home, state: State) -> Iterator[str]:
 
 def _kept(home: Home, state: State) -> Iterator[str]:
     """Compare the public files of quorums and backups, as far as they are here."""
-    for name, digest in state.custody.files.items():
-        what, key = name.split(" ", 1)
-        path = kept(home.backup, what, KeyRef.parse(key))
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    for (what, key), file in state.custody.files.items():
+        path = kept(home.backup, what, key)
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != file.digest:
             yield f"backup/{path.name} is not the file on the record"
 
 

@@ -73,8 +73,10 @@ class Custody:
         """Declare a key compromised, with every batch that depends on it."""
 
         def work(step: Step) -> None:
-            batches = tuple(each.id for each in _impact(step.state, key).batches)
-            step.record(KeyCompromised(step.by, key, batches, for_the_record(reason)))
+            impact = _impact(step.state, key)
+            batches = tuple(each.id for each in impact.batches)
+            told = for_the_record(reason)
+            step.record(KeyCompromised(step.by, key, tuple(impact.keys), batches, told))
             move_keys(step, (key,))
 
         self.desk.record.write(work)
@@ -85,12 +87,12 @@ class Impact:
     """What depends on a key."""
 
     batches: Sequence[Batch]
+    keys: Sequence[KeyRef]
+    """Those that came or left under it."""
     backups: Sequence[KeyRef]
     """The quorums whose backup holds it, as far as it is in use."""
 
 
 def _impact(state: State, key: KeyRef) -> Impact:
     batches = [state.batches.known[each] for each in state.batches.made_with(key)]
-    kept = [name.split(" ", 1) for name in state.custody.files]
-    backups = [KeyRef.parse(quorum) for what, quorum in kept if what == "masters"]
-    return Impact(batches, backups)
+    return Impact(batches, state.exchange.under.get(key, ()), state.custody.backups_of(key))

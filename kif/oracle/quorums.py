@@ -28,6 +28,7 @@ from kif.hsm.handover import Handover
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.quorum import Quorum, combine, create
 from kif.hsm.usage import Usage
+from kif.ledger.custody import MASTERS, QUORUM
 from kif.ledger.events.custody import (
     BackupMade,
     Medium,
@@ -72,7 +73,7 @@ class Quorums:
         shares = [self._shares[number] for number in sorted(self._shares)]
         quorum = create(self.desk.keys.token, str(key), shares, threshold)
         self.forget()
-        digest = _write(kept(self.folder, "quorum", key), _encoded(quorum))
+        digest = _write(kept(self.folder, QUORUM, key), _encoded(quorum))
 
         def work(step: Step) -> None:
             step.record(QuorumMade(step.by, key, threshold, str(quorum.kcv), digest))
@@ -118,7 +119,7 @@ class Quorums:
                     }
                 )
         self.forget()
-        path = kept(self.folder, "masters", key)
+        path = kept(self.folder, MASTERS, key)
         digest = _write(path, {"format": "kif-backup-1", "keys": wrapped, "under": str(key)})
         keys = tuple(known)
         self.desk.record.write(lambda step: step.record(BackupMade(step.by, key, keys, digest)))
@@ -133,7 +134,7 @@ class Quorums:
                 move_keys(step, (key,))
 
         self.desk.record.write(work)
-        for what in ("quorum", "masters"):
+        for what in (QUORUM, MASTERS):
             kept(self.folder, what, key).unlink(missing_ok=True)
         sync(self.folder)
 
@@ -154,7 +155,7 @@ class Quorums:
 
 def read_quorum(folder: Path, key: KeyRef, state: State) -> Quorum:
     """Read the public file of a quorum, which is the one on the record (QUORUM)."""
-    return _decoded(_read(folder, "quorum", key, state))
+    return _decoded(_read(folder, QUORUM, key, state))
 
 
 @dataclass(frozen=True)
@@ -174,14 +175,15 @@ def read_backup(folder: Path, key: KeyRef, state: State) -> list[Wrapped]:
             Algorithm(each["algorithm"]),
             bytes.fromhex(each["wrapped"]),
         )
-        for each in _read(folder, "masters", key, state)["keys"]
+        for each in _read(folder, MASTERS, key, state)["keys"]
     ]
 
 
 def _read(folder: Path, what: str, key: KeyRef, state: State) -> dict[str, Any]:
     path = kept(folder, what, key)
     content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != state.custody.files.get(f"{what} {key}"):
+    expected = state.custody.files.get((what, key))
+    if expected is None or hashlib.sha256(content).hexdigest() != expected.digest:
         raise CheckFailed(
             Control.QUORUM,
             f"{path} is not there, or not the file that was made: its SHA-256 is not the one on "

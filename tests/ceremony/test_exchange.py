@@ -28,6 +28,7 @@ from kif.ledger.events.ceremony import StepMissed
 from kif.ledger.events.key import ComponentGiven, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.audit import audit
 from tests.ceremony.test_backup import opened
+from tests.ceremony.test_keeping import held as held_about
 from tests.ceremony.test_keeping import require_record
 from tests.ceremony.test_staff import plan_with
 from tests.hsm.software import aes_kcv, tdes_kcv
@@ -130,6 +131,17 @@ def test_other_software_opens_the_block_that_a_key_left_in(tmp_path: Path) -> No
     assert entry.boundary is Boundary.HOST  # SoftHSM has no mechanism for it, and it is said
     page = require_record(site, tmp_path / "report")
     assert f"{KEY} left in a block under {ZONE}." in page
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-06", "KIF-CER-09")
+def test_a_compromise_of_a_zones_key_lists_what_travelled_under_it(tmp_path: Path) -> None:
+    site = make_zone(tmp_path / "home")
+    export(site, "export-block")
+    said = held_about(site, "compromise", ZONE)
+    assert f"  Key {KEY} came or left under it: regard it as known as well." in said
+    page = require_record(site, tmp_path / "report")
+    assert f"{ZONE} is COMPROMISED; 0 batches and 1 keys depend on it" in page
     audit(site.home)
 
 

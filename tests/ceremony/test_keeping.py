@@ -112,8 +112,19 @@ def test_a_compromise_lists_every_batch_and_backup(tmp_path: Path) -> None:
         log = oracle.ceremonies.desk.record.tail.state
         assert log.batches.made_with(VENDOR_KEY) == [view.id]
     page = require_record(site, tmp_path / "report")
-    assert f"{VENDOR_KEY} is COMPROMISED; 1 batches depend on it" in page
+    assert f"{VENDOR_KEY} is COMPROMISED; 1 batches and 0 keys depend on it" in page
     require_lives_told(site)
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-06")
+def test_a_backup_that_was_made_before_a_key_does_not_hold_it(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    back_up(site)
+    new = generated(site)[0]
+    said = held(site, "compromise", new)
+    assert f"{new} is compromised: nothing is made with it any more." in said
+    assert not [text for text in said if "The backup under" in text]
     audit(site.home)
 
 

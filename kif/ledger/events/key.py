@@ -15,6 +15,7 @@ from kif.ledger.form import (
     Form,
     Kcv,
     Key,
+    KeysIfAny,
     Label,
     Name,
     Openers,
@@ -133,6 +134,8 @@ class KeyCompromised(Event, kind="key-compromised"):
 
     by: Openers
     key: Key
+    keys: KeysIfAny
+    """Every key that came or left under it, of a zone's master key."""
     batches: Annotated[tuple[str, ...], list_of(matching(r"[0-9a-f]{16}"), 0, 100_000)]
     """Every batch that was prepared or released with it."""
     reason: Reason
