@@ -39,19 +39,20 @@ def rehearse(
     folder: Path,
     listener: Callable[[str], None],
 ) -> Home:
-    """Play a plan to its end on a throw-away site in an empty folder; return its home.
+    """Play a plan to its end on a throw-away site in a folder; return its home.
 
-    ``load`` gives a shipped plan by its name, for what has to stand before; ``certificate`` the
-    TEST certificate (PEM) of an issuer by its name.
+    The folder is empty, or has a new site of ``found``. ``load`` gives a shipped plan by its name,
+    for what has to stand before; ``certificate`` the TEST certificate (PEM) of an issuer by its
+    name.
     """
     home = Home(folder)
     people = RehearsalPeople(folder / "people", drawn_sheets(plan), listener)
+    if plan.founds:
+        return found(plan, folder, listener)
+    if not home.exists:
+        found(load("genesis"), folder, _silent)
+    silent = replace(people, listener=_silent)
     with home.alone():
-        if plan.founds:
-            hold_genesis(home, plan, _SITE, people)
-            return home
-        silent = replace(people, listener=lambda text: None)
-        hold_genesis(home, load("genesis"), _SITE, silent)
         named = _Before(home, load, certificate, silent).of(plan)
         if plan.restores:
             shutil.rmtree(home.site / "token")
@@ -59,6 +60,19 @@ def rehearse(
         else:
             _hold(home, plan, certificate, people, named)
     return home
+
+
+def found(genesis: Plan, folder: Path, listener: Callable[[str], None]) -> Home:
+    """Make a throw-away site in an empty folder by a plan that does; return its home."""
+    home = Home(folder)
+    with home.alone():
+        people = RehearsalPeople(folder / "people", drawn_sheets(genesis), listener)
+        hold_genesis(home, genesis, _SITE, people)
+    return home
+
+
+def _silent(text: str) -> None:
+    """Listen to nothing."""
 
 
 @dataclass(frozen=True)
