@@ -14,6 +14,34 @@ CHALLENGE = 8
 _HEAD, _SEQUENCE, _S8, _S16 = 13, 3, 8, 16
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a card says by SCP03's parameter "i" (Amendment D, table 5-1; b1 is S16 mode)."""
+
+    i: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of a challenge, of a cryptogram and of a MAC: 8 in S8 mode, 16 in S16."""
+        return _S16 if self.i & 0x01 else _S8
+
+    @property
+    def pseudo_random(self) -> bool:
+        """Whether the card's challenge is made of its sequence counter (6.2.2.1)."""
+        return bool(self.i & 0x10)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The security levels that it can (7.1.2.1): R-MAC and R-ENC are there or not."""
+        with_mac, with_both = bool(self.i & 0x20), self.i & 0x60 == 0x60
+        return (0x00, 0x01, 0x03) + (0x11, 0x13) * with_mac + (0x33,) * with_both
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is such a parameter: b8, b4, b3 and b2 are 0, and no R-ENC alone."""
+        return not self.i & 0x8E and self.i & 0x60 != 0x40
+
+
 class Constant(IntEnum):
     """Data derivation constants (Amendment D, table 4-1)."""
 
@@ -128,6 +156,10 @@ def encryption_iv_block(counter: int, response: bool = False) -> bytes:
     return b"\x80" + block[1:] if response else block
 
 
-def most_plain_data(security_level: int) -> int:
-    """Return how many plain data bytes a short command carries at this security level."""
-    return 239 if security_level & 0x02 else 247
+def most_plain_data(security_level: int, size: int = _S8) -> int:
+    """Return how many plain data bytes a short command carries at this security level.
+
+    ``size`` is that of a MAC. Encrypted, they are whole blocks, of which one byte at least pads.
+    """
+    room = 255 - size
+    return room - room % 16 - 1 if security_level & 0x02 else room

@@ -14,7 +14,7 @@ from kif.formats import scp03
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
-from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, session_keys
+from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, public_cmac, session_keys
 from kif.hsm.crypt import decrypt_cbc, encrypt_blocks, encrypt_cbc, mac_of
 from kif.hsm.key import Key, all_or_none, released
 from kif.hsm.usage import Usage
@@ -58,16 +58,24 @@ class Channel:
 
     @classmethod
     def open(
-        cls, static: StaticKeys, host_challenge: bytes, answer: scp03.InitializeUpdateResponse
+        cls,
+        static: StaticKeys,
+        host_challenge: bytes,
+        answer: scp03.InitializeUpdateResponse,
+        domain: bytes | None = None,
     ) -> Channel:
         """Derive the session keys and check the card's cryptogram; ``static`` is used up.
 
-        Raises ``DeviceFailed`` (CARD_CRYPTOGRAM), leaving no key behind.
+        ``domain`` is the AID of its security domain, of which its challenge may be made; None
+        where nobody knows it, as in a published trace. Raises ``DeviceFailed`` (CARD_CRYPTOGRAM),
+        leaving no key behind.
         """
         context = host_challenge + answer.card_challenge
         with all_or_none() as made:
             made(static.dek)
             with released(*static.enc, *static.mac):
+                if domain is not None:
+                    _require_challenge(static, answer, domain)
                 keys = _session_keys(static, context)
             for key in keys.values():
                 made(key)
@@ -143,6 +151,30 @@ class Channel:
         if len(data) % 16:
             raise BadInput(Control.BYTES, "An encrypted answer is not whole AES blocks.")
         return scp03.unpad(decrypt_cbc(self._enc, data, vector))
+
+
+def _require_challenge(
+    static: StaticKeys, answer: scp03.InitializeUpdateResponse, domain: bytes
+) -> None:
+    """Require that a card which says so made its challenge of its counter (Amendment D, 6.2.2.1).
+
+    ``domain`` is the AID of its security domain. Raises ``DeviceFailed`` (CARD_CRYPTOGRAM): an old
+    session played back has a counter that does not fit its challenge.
+    """
+    options = scp03.Options(answer.i)
+    if not options.pseudo_random:
+        return
+    counter = answer.sequence_counter or b""
+    (message,) = scp03.derivation_messages(
+        scp03.Constant.CARD_CHALLENGE, counter + domain, 8 * options.size
+    )
+    expected = public_cmac(static.enc.public, message)[: options.size]
+    if not counter or not hmac.compare_digest(expected, answer.card_challenge):
+        raise DeviceFailed(
+            Control.CARD_CRYPTOGRAM,
+            "The card says that its challenge is made of its sequence counter, and it is not. No "
+            "key was sent. The card, or whatever is between, is not what it says.",
+        )
 
 
 def static_keys(kmc: CmacMaster, diversification: bytes) -> StaticKeys:

@@ -84,7 +84,7 @@ class Chip:
             return found
         lease, script = found
         with calling("making a host challenge"):
-            challenge = self.desk.keys.token.random(scp03.CHALLENGE)
+            challenge = self.desk.keys.token.random(scp03.Options(script.options).size)
         segment = Segment(1, opening(script, challenge))
         self._runs[lease.job] = Run(lease, script, challenge, segment)
         return Claim(lease, segment)
@@ -162,7 +162,9 @@ class Chip:
             manager = KeyRef.parse(run.script.card_manager)
             master = self.desk.cmac_master(run.lease.job.batch, manager)
             static = static_keys(master, found.diversification_data)
-            run.channel = Channel.open(static, run.challenge, found)
+            run.channel = Channel.open(
+                static, run.challenge, found, bytes.fromhex(run.script.security_domain)
+            )
             commands = self._protected(run, run.channel)
             self._authorise(run, found.diversification_data.hex().upper(), len(commands))
         except KifError as fault:

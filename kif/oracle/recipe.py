@@ -39,7 +39,8 @@ class Personalisation:
     def commands(self) -> list[Command]:
         """Return INSTALL [for personalization] and every STORE DATA, in their order."""
         groupings = [self._grouping(group) for group in self.script.groups]
-        block = scp03.most_plain_data(self.script.security_level)
+        size = scp03.Options(self.script.options).size
+        block = scp03.most_plain_data(self.script.security_level, size)
         return [_install(self.script.application), *store_data(groupings, block)]
 
     def _grouping(self, group: Group) -> Dgi:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import CARD_MANAGER
+from kif.formats.scp03 import Options
 
 _FOLDER = files("kif.preparation") / "products"
 _R_MAC = 0x10
@@ -57,6 +58,12 @@ class Product(BaseModel):
     @model_validator(mode="after")
     def _answers_are_authenticated(self) -> Self:
         """Without R-MAC nobody knows what the card took; only a test may do without it."""
+        options = Options(self.scp03_options)
+        if not options.possible or self.security_level not in options.levels:
+            raise ValueError(
+                f"security_level {self.security_level:02X} is not one of SCP03 with i = "
+                f"{self.scp03_options:02X}"
+            )
         if not self.security_level & _R_MAC and not self.name.startswith(_TEST):
             raise ValueError(
                 f"security_level {self.security_level:02X} has no R-MAC; use 11, 13 or 33"

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
 from kif.formats.error import BadInput
-from kif.formats.scp03 import StaticKey
+from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
 from kif.simulator.securechannel import (
-    I_PARAMETER,
+    FULL,
     CardChannel,
     CardKeys,
+    LevelError,
     SecurityError,
     card_challenge,
 )
@@ -32,7 +33,8 @@ _SERIAL_PREFIX = b"KIFT"
 _LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2})
-_PLAIN_CLA, _MAC_CLA = 0x80, 0x84
+_PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
+_INITIALIZE_UPDATE = 0x50
 
 
 class Card:
@@ -45,8 +47,13 @@ class Card:
     atr = bytes.fromhex("3B80800101")
 
     def __init__(
-        self, faults: Faults | None = None, vendor: Vendor = TEST_VENDOR, version: int = 1
+        self,
+        faults: Faults | None = None,
+        vendor: Vendor = TEST_VENDOR,
+        version: int = 1,
+        options: Options = FULL,
     ) -> None:
+        self.options = options
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
         self.keys = CardKeys(
             *(vendor.static_key(which, self.serial, version) for which in StaticKey)
@@ -56,8 +63,8 @@ class Card:
         self.application.wrong_arqc = self._faults.wrong_arqc
         self.sequence = 0
         self._domain: dict[int, Callable[[Command], Response]] = {
-            0x50: self._initialize_update,
-            0x82: self._external_authenticate,
+            _INITIALIZE_UPDATE: self._initialize_update,
+            _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             0xE6: self._install,
             0xE2: self._store_data,
         }
@@ -86,36 +93,43 @@ class Card:
         return self._answer(command).encode()
 
     def _answer(self, command: Command) -> Response:
-        if command.cla not in (0x00, _PLAIN_CLA, _MAC_CLA):
+        if command.cla & ~_LOGICAL not in (0x00, _PLAIN_CLA, _MAC_CLA):
             return Response(b"", 0x6E00)
+        if command.cla & _LOGICAL:
+            return Response(b"", 0x6881)
         if command.ins == _SELECT:
             return self._select(command)
         if self._selected == APPLICATION_AID:
             return self.application.process(command)
+        if self._channel is not None and self._channel.protected and not _begins(command):
+            return self._secured(command, self._channel)
         return self._in_domain(command)
 
-    def _in_domain(self, command: Command) -> Response:
-        handler = self._domain.get(command.ins)
-        if handler is None:
-            return Response(b"", 0x6D00)
-        if command.ins in _SECURED and command.cla:
-            return self._secured(command, handler)
-        authenticating = command.ins == _EXTERNAL_AUTHENTICATE
-        if command.cla != (_MAC_CLA if authenticating else _PLAIN_CLA):
-            return Response(b"", 0x6E00)
-        return handler(command)
-
-    def _secured(self, command: Command, handler: Callable[[Command], Response]) -> Response:
-        channel = self._channel
-        if channel is None or not channel.open:
-            return Response(b"", 0x6982)
+    def _secured(self, command: Command, channel: CardChannel) -> Response:
+        """Look at the C-MAC before anything else (6.2.4); without a right one the session ends."""
         try:
             plain = channel.unwrap(command)
         except SecurityError:
             self._end_session()
             return Response(b"", 0x6982)
-        response = channel.wrap(handler(plain))
-        return self._faults.spoil_mac(response)
+        handler = self._domain.get(plain.ins)
+        response = Response(b"", 0x6D00) if handler is None else handler(plain)
+        return self._faults.spoil_mac(channel.wrap(response))
+
+    def _in_domain(self, command: Command) -> Response:
+        """Answer a command that no C-MAC is asked for: no session, or one without protection."""
+        handler = self._domain.get(command.ins)
+        if handler is None:
+            return Response(b"", 0x6D00)
+        if command.ins in _SECURED and command.cla:
+            if self._channel is None or not self._channel.open or command.cla == _MAC_CLA:
+                self._end_session()
+                return Response(b"", 0x6982)
+            return handler(command)
+        authenticating = command.ins == _EXTERNAL_AUTHENTICATE
+        if command.cla != (_MAC_CLA if authenticating else _PLAIN_CLA):
+            return Response(b"", 0x6E00)
+        return handler(command)
 
     def _select(self, command: Command) -> Response:
         """SELECT by AID (11.9); what is not found leaves everything as it was."""
@@ -139,16 +153,23 @@ class Card:
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
-        if len(command.data) != 8:
+        if len(command.data) != self.options.size:
             return Response(b"", 0x6700)
         if self.sequence == 0xFFFFFF:
             return Response(b"", 0x6985)
         self.sequence += 1
-        challenge = card_challenge(self.keys, self.sequence, DOMAIN_AID)
-        self._channel = CardChannel(self.keys, command.data, challenge)
-        head = self.serial + bytes((_KEY_VERSION, 0x03, I_PARAMETER))
+        challenge = self._challenge()
+        self._channel = CardChannel(self.keys, command.data, challenge, self.options)
+        head = self.serial + bytes((_KEY_VERSION, 0x03, self.options.i))
         cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
-        return Response(head + challenge + cryptogram + self.sequence.to_bytes(3, "big"), 0x9000)
+        counter = self.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
+        return Response(head + challenge + cryptogram + counter, 0x9000)
+
+    def _challenge(self) -> bytes:
+        size = self.options.size
+        if self.options.pseudo_random:
+            return card_challenge(self.keys, self.sequence, DOMAIN_AID, size)
+        return secrets.token_bytes(size)
 
     def _external_authenticate(self, command: Command) -> Response:
         """EXTERNAL AUTHENTICATE (Amendment D, 7.1.2): one try for each INITIALIZE UPDATE."""
@@ -159,6 +180,8 @@ class Card:
             right = channel.authenticate(command)
         except SecurityError:
             return Response(b"", 0x6982)
+        except LevelError:
+            return Response(b"", 0x6A86)
         if not right:
             return Response(b"", 0x6300)
         self._channel = channel
@@ -206,3 +229,8 @@ class Card:
         if self._target is None or encrypted != (dgi.identifier == 0x8000):
             return 0x6A80
         return self._target.store(dgi)
+
+
+def _begins(command: Command) -> bool:
+    """Whether a command begins another session, so that it carries no C-MAC of this one."""
+    return command.ins == _INITIALIZE_UPDATE and command.cla == _PLAIN_CLA

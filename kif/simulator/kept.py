@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.scp03 import Options
 from kif.simulator.card import Card
 from kif.simulator.emv import EmvApplication
 from kif.simulator.securechannel import CardKeys
@@ -24,6 +25,7 @@ def keep(card: Card, path: Path) -> None:
         "serial": card.serial.hex(),
         "keys": {name: key.hex() for name, key in vars(card.keys).items()},
         "sequence": card.sequence,
+        "options": card.options.i,
         "application": card.application.memory(),
     }
     partial = path.with_suffix(".partial")
@@ -36,7 +38,7 @@ def take(path: Path) -> Card:
     """Return the card whose memory lies in a file. Raises ``BadInput`` (BYTES)."""
     try:
         fields = json.loads(path.read_bytes())[_FORM]
-        card = Card()
+        card = Card(options=Options(int(fields["options"])))
         card.serial = bytes.fromhex(fields["serial"])
         keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
         card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])

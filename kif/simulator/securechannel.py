@@ -1,7 +1,4 @@
-"""The card's side of SCP03 (GPC Amendment D), S8, AES-128, i = 70.
-
-i = 70: the card challenge is pseudo-random, and R-MAC and R-ENC are there.
-"""
+"""The card's side of SCP03 (GPC Amendment D): S8 and S16 mode, AES-128, AES-192 and AES-256."""
 
 from __future__ import annotations
 
@@ -13,12 +10,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from kif.formats import scp03
 from kif.formats.apdu import Command, Response
 from kif.formats.error import BadInput
-from kif.formats.scp03 import Constant
+from kif.formats.scp03 import Constant, Options
 from kif.simulator.vendor import aes_block, cmac
 
-I_PARAMETER = 0x70
-LEVELS = (0x00, 0x01, 0x03, 0x11, 0x13, 0x33)
-_MAC = 8
+FULL = Options(0x70)
+"""A pseudo-random challenge, R-MAC and R-ENC, in S8 mode."""
 _C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
 
 
@@ -26,31 +22,42 @@ class SecurityError(Exception):
     """A command is not what the channel asks for: 6982, and the session ends."""
 
 
+class LevelError(Exception):
+    """A security level that the card does not know: 6A86, and no session."""
+
+
 @dataclass(frozen=True)
 class CardKeys:
-    """Static Key-ENC, Key-MAC and Key-DEK of a card, 16 bytes each."""
+    """Static Key-ENC, Key-MAC and Key-DEK of a card, 16, 24 or 32 bytes each."""
 
     enc: bytes
     mac: bytes
     dek: bytes
 
 
-def card_challenge(keys: CardKeys, counter: int, aid: bytes) -> bytes:
+def card_challenge(keys: CardKeys, counter: int, aid: bytes, size: int) -> bytes:
     """Return the pseudo-random challenge (6.2.2.1): KDF over sequence counter and AID."""
     context = counter.to_bytes(3, "big") + aid
-    return _derive(keys.enc, Constant.CARD_CHALLENGE, context, 64)
+    return _derive(keys.enc, Constant.CARD_CHALLENGE, context, size)
 
 
 class CardChannel:
-    """A session from INITIALIZE UPDATE on; ``open`` once EXTERNAL AUTHENTICATE was right."""
+    """A session from INITIALIZE UPDATE on; ``open`` once EXTERNAL AUTHENTICATE was right.
 
-    def __init__(self, keys: CardKeys, host_challenge: bytes, challenge: bytes) -> None:
+    The mode is told by the length of the challenges: 8 or 16 bytes.
+    """
+
+    def __init__(
+        self, keys: CardKeys, host_challenge: bytes, challenge: bytes, options: Options = FULL
+    ) -> None:
         context = host_challenge + challenge
-        self._enc = _derive(keys.enc, Constant.S_ENC, context, 128)
-        self._mac = _derive(keys.mac, Constant.S_MAC, context, 128)
-        self._rmac = _derive(keys.mac, Constant.S_RMAC, context, 128)
-        self.card_cryptogram = _derive(self._mac, Constant.CARD_CRYPTOGRAM, context, 64)
-        self._host_cryptogram = _derive(self._mac, Constant.HOST_CRYPTOGRAM, context, 64)
+        self._size, self._levels = len(challenge), options.levels
+        self._enc = _derive(keys.enc, Constant.S_ENC, context, len(keys.enc))
+        self._mac = _derive(keys.mac, Constant.S_MAC, context, len(keys.mac))
+        self._rmac = _derive(keys.mac, Constant.S_RMAC, context, len(keys.mac))
+        size = self._size
+        self.card_cryptogram = _derive(self._mac, Constant.CARD_CRYPTOGRAM, context, size)
+        self._host_cryptogram = _derive(self._mac, Constant.HOST_CRYPTOGRAM, context, size)
         self._chaining = bytes(16)
         self._counter = 0
         self._level = 0
@@ -59,14 +66,19 @@ class CardChannel:
     def authenticate(self, command: Command) -> bool:
         """Take EXTERNAL AUTHENTICATE; return False for a wrong host cryptogram.
 
-        Raises ``SecurityError`` for a wrong C-MAC or level.
+        Raises ``SecurityError`` for a wrong C-MAC, ``LevelError`` for another level.
         """
         cryptogram = self._verified(command)
-        if command.p1 not in LEVELS:
-            raise SecurityError
+        if command.p1 not in self._levels:
+            raise LevelError
         self.open = hmac.compare_digest(cryptogram, self._host_cryptogram)
         self._level = command.p1
         return self.open
+
+    @property
+    def protected(self) -> bool:
+        """Whether every command has to carry a C-MAC."""
+        return self.open and bool(self._level)
 
     def unwrap(self, command: Command) -> Command:
         """Return the plain command. Raises ``SecurityError`` for whatever is wrong with it."""
@@ -90,16 +102,16 @@ class CardChannel:
             encryptor = Cipher(algorithms.AES(self._enc), modes.CBC(vector)).encryptor()
             data = encryptor.update(scp03.pad(data))
         message = self._chaining + data + response.sw.to_bytes(2, "big")
-        return Response(data + cmac(self._rmac, message)[:_MAC], response.sw)
+        return Response(data + cmac(self._rmac, message)[: self._size], response.sw)
 
     def _verified(self, command: Command) -> bytes:
         """Check the C-MAC (6.2.4) and return the data without it."""
-        if not command.cla & 0x04 or len(command.data) < _MAC:
+        if not command.cla & 0x04 or len(command.data) < self._size:
             raise SecurityError
-        data, mac = command.data[:-_MAC], command.data[-_MAC:]
+        data, mac = command.data[: -self._size], command.data[-self._size :]
         header = command.header + bytes((len(command.data),))
         chaining = cmac(self._mac, self._chaining + header + data)
-        if not hmac.compare_digest(chaining[:_MAC], mac):
+        if not hmac.compare_digest(chaining[: self._size], mac):
             raise SecurityError
         self._chaining = chaining
         return data
@@ -115,9 +127,9 @@ class CardChannel:
             raise SecurityError from None
 
 
-def _derive(key: bytes, constant: Constant, context: bytes, bits: int) -> bytes:
-    (message,) = scp03.derivation_messages(constant, context, bits)
-    return cmac(key, message)[: bits // 8]
+def _derive(key: bytes, constant: Constant, context: bytes, size: int) -> bytes:
+    messages = scp03.derivation_messages(constant, context, 8 * size)
+    return b"".join(cmac(key, message) for message in messages)[:size]
 
 
 def _has_mac(sw: int) -> bool:

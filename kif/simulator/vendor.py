@@ -20,15 +20,16 @@ Sheet = tuple[str, str]
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor by name; ``keys`` are its AES-128 card manager keys, the first version first."""
+    """A vendor by name; ``keys`` are its AES card manager keys, the first version first."""
 
     name: str
     keys: tuple[bytes, ...]
 
     def static_key(self, which: scp03.StaticKey, diversification: bytes, version: int) -> bytes:
-        """Return a card's static key: KDF3 over its ten bytes of diversification data."""
-        (message,) = scp03.kdf3_messages(which, diversification, 128)
-        return cmac(self.keys[version - 1], message)
+        """Return a card's static key, as long as the vendor's: KDF3 over its ten bytes."""
+        key = self.keys[version - 1]
+        messages = scp03.kdf3_messages(which, diversification, 8 * len(key))
+        return b"".join(cmac(key, message) for message in messages)[: len(key)]
 
     def sheets(self, version: int) -> tuple[Sheet, Sheet]:
         """Return the two sheets of a version: components and their GlobalPlatform check values."""

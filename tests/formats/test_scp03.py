@@ -117,8 +117,27 @@ def test_the_iv_of_an_answer_differs_in_its_first_byte() -> None:
     assert scp03.encryption_iv_block(0x0102, response=True).hex() == "80" + "00" * 13 + "0102"
 
 
+@pytest.mark.parametrize("i", [0x00, 0x60, 0x70])
+def test_what_a_parameter_says(i: int) -> None:
+    options = scp03.Options(i)
+    assert (options.possible, options.size) == (True, 8)
+    assert options.pseudo_random is (i == 0x70)
+    assert options.levels == ((0, 1, 3) if not i else (0, 1, 3, 0x11, 0x13, 0x33))
+    assert scp03.Options(i | 1).size == 16
+
+
+@pytest.mark.parametrize("i", [0x40, 0x50, 0x80, 0x78, 0x74, 0x72])
+def test_there_is_no_such_parameter(i: int) -> None:
+    assert not scp03.Options(i).possible
+
+
+def test_r_mac_may_be_there_without_r_enc() -> None:
+    assert scp03.Options(0x30).levels == (0, 1, 3, 0x11, 0x13)
+
+
+@pytest.mark.parametrize("size", [8, 16])
 @pytest.mark.parametrize("level", [0x01, 0x03, 0x11, 0x13, 0x33])
-def test_the_most_plain_data_fits_a_short_command_once_protected(level: int) -> None:
-    data = bytes(scp03.most_plain_data(level))
-    sizes = [len(scp03.pad(each) if level & 2 else each) + 8 for each in (data, data + b"\x00")]
+def test_the_most_plain_data_fits_a_short_command_once_protected(level: int, size: int) -> None:
+    data = bytes(scp03.most_plain_data(level, size))
+    sizes = [len(scp03.pad(each) if level & 2 else each) + size for each in (data, data + b"\x00")]
     assert sizes[0] <= 255 < sizes[1]

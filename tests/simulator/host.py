@@ -25,8 +25,17 @@ def cmac(key: bytes, message: bytes) -> bytes:
 
 
 def derive(key: bytes, constant: int, context: bytes, bits: int) -> bytes:
-    message = bytes(11) + bytes((constant, 0)) + bits.to_bytes(2, "big") + b"\x01" + context
-    return cmac(key, message)[: bits // 8]
+    made = b""
+    for counter in (1, 2):
+        head = bytes(11) + bytes((constant, 0)) + bits.to_bytes(2, "big")
+        made += cmac(key, head + bytes((counter,)) + context)
+    return made[: bits // 8]
+
+
+def card_key(manager: bytes, kind: int, kdd: bytes) -> bytes:
+    """Return a card's static key by KDF3, as long as the manager's."""
+    blocks = [cmac(manager, bytes((counter, 0, 0, 0, kind, 0)) + kdd) for counter in (1, 2)]
+    return b"".join(blocks)[: len(manager)]
 
 
 def cbc(key: bytes, data: bytes, vector: bytes = bytes(16)) -> bytes:
@@ -34,21 +43,32 @@ def cbc(key: bytes, data: bytes, vector: bytes = bytes(16)) -> bytes:
 
 
 class Host:
-    """A host at one security level, on whatever carries a command to a card."""
+    """A host at one security level, on whatever carries a command to a card.
 
-    def __init__(self, transmit: Callable[[bytes], bytes], level: int = 0x01) -> None:
-        self.transmit, self.level = transmit, level
+    ``size`` is 8 in S8 mode and 16 in S16 mode.
+    """
+
+    def __init__(
+        self,
+        transmit: Callable[[bytes], bytes],
+        level: int = 0x01,
+        manager: bytes = KMC,
+        size: int = 8,
+    ) -> None:
+        self.transmit, self.level, self.size = transmit, level, size
         self.chaining, self.counter = bytes(16), 0
-        answer = self.plain(Command(0x80, 0x50, 1, 0, CHALLENGE, 256))
+        asked = CHALLENGE * (size // 8)
+        answer = self.plain(Command(0x80, 0x50, 1, 0, asked, 256))
         assert answer.ok
-        kdd, challenge = answer.data[:10], answer.data[13:21]
-        enc, mac, self.dek = (cmac(KMC, bytes((1, 0, 0, 0, kind, 0)) + kdd) for kind in (1, 2, 3))
-        context = CHALLENGE + challenge
-        self.enc = derive(enc, 0x04, context, 128)
-        self.mac = derive(mac, 0x06, context, 128)
-        self.rmac = derive(mac, 0x07, context, 128)
-        self.card_proved = answer.data[21:29] == derive(self.mac, 0x00, context, 64)
-        self.host_cryptogram = derive(self.mac, 0x01, context, 64)
+        kdd, challenge = answer.data[:10], answer.data[13 : 13 + size]
+        enc, mac, self.dek = (card_key(manager, kind, kdd) for kind in (1, 2, 3))
+        context, bits = asked + challenge, 8 * len(manager)
+        self.enc = derive(enc, 0x04, context, bits)
+        self.mac = derive(mac, 0x06, context, bits)
+        self.rmac = derive(mac, 0x07, context, bits)
+        cryptogram = answer.data[13 + size : 13 + 2 * size]
+        self.card_proved = cryptogram == derive(self.mac, 0x00, context, 8 * size)
+        self.host_cryptogram = derive(self.mac, 0x01, context, 8 * size)
 
     def open(self) -> Response:
         """EXTERNAL AUTHENTICATE: a C-MAC at every level, and never an R-MAC."""
@@ -74,15 +94,16 @@ class Host:
         return self._opened(self.plain_bytes(self._with_mac(header, data)))
 
     def _with_mac(self, header: bytes, data: bytes) -> bytes:
-        protected = header + bytes((len(data) + 8,)) + data
+        protected = header + bytes((len(data) + self.size,)) + data
         self.chaining = cmac(self.mac, self.chaining + protected)
-        return protected + self.chaining[:8]
+        return protected + self.chaining[: self.size]
 
     def _opened(self, response: Response) -> Response:
         if not self.level & 0x10 or not response.ok:
             return response
-        data, mac = response.data[:-8], response.data[-8:]
-        if cmac(self.rmac, self.chaining + data + response.sw.to_bytes(2, "big"))[:8] != mac:
+        data, mac = response.data[: -self.size], response.data[-self.size :]
+        message = self.chaining + data + response.sw.to_bytes(2, "big")
+        if cmac(self.rmac, message)[: self.size] != mac:
             raise WrongResponseMac
         if self.level & 0x20 and data:
             cipher = Cipher(algorithms.AES(self.enc), modes.CBC(self._vector(0x80)))

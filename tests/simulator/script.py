@@ -49,7 +49,7 @@ def groups(host: Host, **changed: bytes | None) -> list[Dgi]:
 def store(host: Host, dgis: list[Dgi]) -> Response:
     """Send STORE DATA until the first refusal; return the last answer."""
     response = Response(b"", 0)
-    for command in store_data(dgis, 239):
+    for command in store_data(dgis, 223):
         response = host.secured(command)
         if not response.ok:
             break

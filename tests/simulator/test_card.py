@@ -1,14 +1,18 @@
 """The card as its vendor means it: what it does, and what it refuses."""
 
+import secrets
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, store_data
+from kif.formats.scp03 import Options
 from kif.formats.tlv import find, tlv
 from kif.simulator.card import DOMAIN_AID, Card
 from kif.simulator.emv import APPLICATION_AID
+from kif.simulator.vendor import Vendor
 from tests.simulator.host import LEVELS, Host, WrongResponseMac
 from tests.simulator.script import (
     INSTALL,
@@ -38,9 +42,19 @@ def host(card: Card) -> Host:
     return made
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=lambda level: f"{level:02X}")
-def test_a_card_is_personalised_at_every_security_level(card: Card, level: int) -> None:
-    host = Host(card.apdu, level)
+MODES = [
+    pytest.param(size, options, level, id=f"AES-{8 * size}-i={options.i:02X}-level={level:02X}")
+    for size in (16, 24, 32)
+    for options in map(Options, (0x00, 0x10, 0x20, 0x60, 0x70, 0x01, 0x71))
+    for level in options.levels
+]
+
+
+@pytest.mark.parametrize(("size", "options", "level"), MODES)
+def test_a_card_is_personalised_in_every_mode(size: int, options: Options, level: int) -> None:
+    manager = secrets.token_bytes(size)
+    card = Card(vendor=Vendor("test", (manager,)), options=options)
+    host = Host(card.apdu, level, manager, options.size)
     personalise(host)
     assert card.application.personalised
     assert arqc_verifies(host)
@@ -174,8 +188,44 @@ def test_a_wrong_host_cryptogram_opens_nothing(card: Card) -> None:
 
 def test_a_security_level_that_does_not_exist_opens_nothing(card: Card) -> None:
     host = Host(card.apdu, 0x31)
-    assert host.open().sw == 0x6982
+    assert host.open().sw == 0x6A86
     assert host.plain(INSTALL).sw == 0x6982
+
+
+@pytest.mark.parametrize(("i", "level"), [(0x00, 0x11), (0x10, 0x33), (0x20, 0x33), (0x30, 0x33)])
+def test_a_level_that_the_card_can_not_opens_nothing(i: int, level: int) -> None:
+    host = Host(Card(options=Options(i)).apdu, level)
+    assert host.open().sw == 0x6A86
+    assert host.secured(INSTALL).sw == 0x6982
+
+
+UNKNOWN = Command(0x80, 0x99, 0, 0, b"\x01")
+
+
+@pytest.mark.parametrize("level", LEVELS[1:], ids=lambda level: f"{level:02X}")
+def test_the_mac_of_an_unknown_command_is_looked_at_first(card: Card, level: int) -> None:
+    """Amendment D, 5.5 and 6.2.4: the chain goes on, and so does the session."""
+    host = Host(card.apdu, level)
+    assert host.open().ok
+    assert host.secured(UNKNOWN).sw == 0x6D00
+    assert host.secured(INSTALL).ok
+    host.chaining = bytes(16)
+    assert host.secured(UNKNOWN).sw == 0x6982
+    assert host.secured(INSTALL).sw == 0x6982
+
+
+@pytest.mark.parametrize("command", [UNKNOWN, Command(0x00, 0xCA, 0x9F, 0x7F, le=256)])
+def test_whatever_comes_without_a_mac_ends_a_protected_session(
+    host: Host, command: Command
+) -> None:
+    assert host.plain(command).sw == 0x6982
+    assert host.secured(INSTALL).sw == 0x6982
+
+
+@pytest.mark.parametrize("cla", [0x01, 0x03, 0x81, 0x83, 0x85])
+def test_there_is_one_logical_channel(host: Host, cla: int) -> None:
+    assert host.plain(Command(cla, 0xA4, 4, 0, DOMAIN_AID, 256)).sw == 0x6881
+    assert host.secured(INSTALL).ok
 
 
 def test_a_reset_forgets_the_session_and_keeps_the_memory(card: Card, host: Host) -> None:

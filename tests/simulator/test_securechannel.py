@@ -96,7 +96,7 @@ def test_the_card_challenge_is_that_of_a_real_card() -> None:
     (vector,) = (v for v in load("SCP03") if v["id"] == "SCP03-KAOH-DELETE")
     inputs = vector["inputs"]
     keys = CardKeys(h(inputs["key_enc"]), h(inputs["key_mac"]), h(inputs["key_dek"]))
-    challenge = card_challenge(keys, 0x15, h(inputs["invoking_aid"]))
+    challenge = card_challenge(keys, 0x15, h(inputs["invoking_aid"]), 8)
     assert challenge == h(vector["expect"]["card_challenge_pseudo_random"])
 
 
