@@ -6,7 +6,6 @@ from functools import partial
 
 from kif.ceremony.people import until_right
 from kif.ceremony.scene import Scene
-from kif.formats.error import BadInput
 from kif.formats.sshkey import SshKey
 
 
@@ -25,5 +24,5 @@ def enrol_station(scene: Scene) -> None:
         stations.enrol(name, public_key)
         scene.people.tell(f"{name} is enrolled.")
 
-    until_right(scene.people, enrol, partial(scene.desk.miss, f"station {number}"), (BadInput,))
+    until_right(scene.people, enrol, partial(scene.desk.miss, f"station {number}"))
     return None

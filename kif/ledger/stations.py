@@ -32,11 +32,12 @@ class Stations:
         known = [(name, fingerprint(key)) for name, key in self.enrolled.items()]
         known += [(each.name, fingerprint(each.public_key)) for each in people]
         for name, other in known:
-            if event.station == name or mark == other:
+            if event.station == name:
+                raise Refused(Control.STATION, f"{name} is there already; name another station.")
+            if mark == other:
                 raise Refused(
                     Control.STATION,
-                    f"{event.station} and {name} are one, by name or by key. Make a key pair in "
-                    "the station itself.",
+                    f"This is the key of {name}. Make a key pair in the station itself.",
                 )
         self._journal.put(self.enrolled, event.station, event.public_key)
 

@@ -83,13 +83,19 @@ def test_a_name_or_a_key_that_is_known_is_told_and_asked_for_again(tmp_path: Pat
     said = enrolled(site, people)
     assert "Once more, please." in "".join(said)
     assert kinds(site).count("step-missed") == 1
-    known = (("station-1", "custodian-1"), ("station-9", "station-1"), ("s", "operator-1"))
-    for name, owner in known:
-        mistaken = replace(people, before=[(name, owner)])
-        with pytest.raises(Refused, match=f"{name} and .* are one, by name or by key"):
-            enrolled(site, mistaken)
-        with site.oracle() as oracle:
-            oracle.ceremonies.abort("It was a mistake.")
+    known = [("station-1", "custodian-1"), ("station-9", "station-1")]
+    said = enrolled(site, replace(people, before=known))
+    told = [text for text in said if text.endswith("Once more, please.")]
+    assert [text.split(".")[0] for text in told] == [
+        "station-1 is there already; name another station",
+        "This is the key of station-1",
+    ]
+    assert "station-3 is enrolled." in said
+    with pytest.raises(Refused, match=r"This is the key of operator-1\."):
+        enrolled(site, replace(people, before=[("s", "operator-1")] * 3))
+    assert kinds(site).count("step-missed") == 1 + 2 + 3
+    with site.oracle() as oracle:
+        oracle.ceremonies.abort("It was a mistake.")
     audit(site.home)
 
 
@@ -102,6 +108,7 @@ def test_a_key_that_is_not_the_stations_is_not_enrolled(tmp_path: Path) -> None:
     with site.oracle() as oracle:
         assert oracle.stations.all() == []
         oracle.ceremonies.abort("It was another key.")
+    assert kinds(site).count("step-missed") == 3
     audit(site.home)
 
 
