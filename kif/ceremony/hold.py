@@ -8,7 +8,7 @@ Whatever ends it, it stands at its step: ``resume`` goes on there, ``abort`` end
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kif.ceremony.acts import ACTS
 from kif.ceremony.people import People
@@ -31,10 +31,8 @@ def hold(
     ``named`` is the key that it is about, for a plan that has one named. Raises ``Refused``
     (CUSTODIANS) when the site has not as many people as the plan needs.
     """
-    custodians, witnesses = (
-        taking_part(desk.of_role(role), plan, role, people)
-        for role in (Role.CUSTODIAN, Role.WITNESS)
-    )
+    there = {role: desk.of_role(role) for role in (Role.CUSTODIAN, Role.WITNESS)}
+    custodians, witnesses = taking_part(there, plan, people)
     desk.begin(plan, subject, custodians, witnesses, named)
     return go_on(desk, people)
 
@@ -72,13 +70,22 @@ def go_on(desk: Ceremonies, people: People) -> tuple[KeyRef, ...]:
     return tuple(made)
 
 
-def taking_part(there: Sequence[str], plan: Plan, role: Role, people: People) -> Sequence[str]:
-    """Ask who of a role takes part, of those who have it. Raises ``Refused`` (CUSTODIANS)."""
-    count = plan.roles[role]
-    if len(there) < count:
-        raise Refused(
-            Control.CUSTODIANS,
-            f"The plan needs {role.counted(count)}; the site has {len(there)}. People are "
-            "appointed in a ceremony of their own: ceremonies/appoint.yaml, appoint-witness.yaml.",
-        )
-    return people.present(role.value, there, count) if count else ()
+def taking_part(
+    there: Mapping[Role, Sequence[str]], plan: Plan, people: People
+) -> list[tuple[str, ...]]:
+    """Ask who takes part, of those who have each of these roles. Raises ``Refused`` (CUSTODIANS).
+
+    Nobody is asked unless there are enough of all.
+    """
+    for role, names in there.items():
+        if len(names) < plan.roles[role]:
+            raise Refused(
+                Control.CUSTODIANS,
+                f"The plan needs {role.counted(plan.roles[role])}; the site has {len(names)}. "
+                "People are appointed in a ceremony of their own: ceremonies/appoint.yaml, "
+                "appoint-witness.yaml.",
+            )
+    return [
+        tuple(people.present(role.value, names, plan.roles[role])) if plan.roles[role] else ()
+        for role, names in there.items()
+    ]

@@ -74,11 +74,9 @@ def restore_site(home: Home, plan: Plan, people: People) -> tuple[KeyRef, ...]:
     _require_gone(home.token_place())
     room = _room(home, draft, people)
     people.tell(f"The log has {state.head[0]} entries; its root is {state.head[1]}.")
-    there = draft.state.people
-    operators, custodians, witnesses = (
-        tuple(taking_part(there.of_role(role), plan, role, people))
-        for role in (Role.OPERATOR, Role.CUSTODIAN, Role.WITNESS)
-    )
+    roles = (Role.OPERATOR, Role.CUSTODIAN, Role.WITNESS)
+    there = {role: draft.state.people.of_role(role) for role in roles}
+    operators, custodians, witnesses = taking_part(there, plan, people)
     running = draft.state.ceremonies.running
     if running is not None:
         at = running.done + 1
