@@ -97,7 +97,7 @@ def _hold(home: Path, work: str, armed: Callable[[], None]) -> None:
         armed()
         name, _, named = work.partition(" ")
         plan = shipped(name)
-        subject = ISSUER if plan.about is About.ISSUER else "site"
+        subject = "site" if plan.about is About.SITE else ISSUER
         key = KeyRef.parse(named) if named else None
         hold(oracle.ceremonies, plan, subject, site.people, key)
 

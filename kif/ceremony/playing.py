@@ -21,6 +21,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.purpose import BACKUP_KEK, RETENTION, ZONE_MASTER
 from kif.formats.secret import Secret
+from kif.ledger.actions import FORMED
 from kif.ledger.events.ceremony import Role
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import About, Plan
@@ -86,28 +87,31 @@ class _Before:
 
     def of(self, plan: Plan) -> KeyRef | None:
         """Make it; return the key that the plan is about, if one is named."""
+        of_vendor = plan.about in (About.SITE, About.VENDOR)
+        actions = {step.action for step in plan.steps}
+        made: tuple[KeyRef, ...] = ()
+        if plan.named == FORMED or actions & {"import-block", "supersede"}:
+            made = self._make("vendor-keys" if of_vendor else "issuer-keys")
+        partner = About.VENDOR if of_vendor else About.ISSUER
         for name, needed in {
             "backup": BACKUP_KEK in plan.used(),
             "zone-keys": ZONE_MASTER in plan.used(),
             "appoint-witness": plan.roles[Role.WITNESS] > 0,
         }.items():
             if needed:
-                self._make(name)
+                self._make(name, partner)
         if plan.named == RETENTION:
             return self._past_window()
-        actions = {step.action for step in plan.steps}
-        made: tuple[KeyRef, ...] = ()
-        if plan.named or actions & {"import-block", "supersede"}:
-            made = self._make("issuer-keys" if plan.about is About.ISSUER else "vendor-keys")
         taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
         for key in made:
             if key.purpose in taken:
-                _hold(self.home, self.load("export-block"), self.certificate, self.people, key)
+                export = self.load("export-block")
+                _hold(self.home, export, self.certificate, self.people, key, partner)
         return made[0] if plan.named else None
 
-    def _make(self, name: str) -> tuple[KeyRef, ...]:
+    def _make(self, name: str, partner: About = About.ISSUER) -> tuple[KeyRef, ...]:
         drawn = replace(self.people, sheets=drawn_sheets(self.load(name)))
-        return _hold(self.home, self.load(name), self.certificate, drawn)
+        return _hold(self.home, self.load(name), self.certificate, drawn, partner=partner)
 
     def _past_window(self) -> KeyRef:
         """Receive a batch of one TEST card and cancel it; return its retention key."""
@@ -147,14 +151,16 @@ def _hold(
     certificate: Callable[[str], str],
     people: RehearsalPeople,
     named: KeyRef | None = None,
+    partner: About = About.ISSUER,
 ) -> tuple[KeyRef, ...]:
     by, pin = _unsealed(home, people, USER_PIN)
     officer = _unsealed(home, people, SO_PIN) if needs_officer(plan) else None
     officers = None if officer is None else Officer(officer[1], officer[0])
-    subject = About.SITE.value if plan.about is About.SITE else f"{_SITE}-{plan.about.value}"
+    whose = partner if plan.about is About.PARTNER else plan.about
+    subject = whose.value if whose is About.SITE else f"{_SITE}-{whose.value}"
     clock = _later if plan.named == RETENTION else now
     with open_oracle(home, pin, by, officers, clock) as oracle:
-        if plan.about is About.ISSUER:
+        if whose is About.ISSUER:
             _register(oracle, subject, certificate)
         return hold(oracle.ceremonies, plan, subject, people, named)
 

@@ -244,9 +244,8 @@ def _subject(app: App, plan: Plan, subject: str | None) -> str:
             raise BadInput(Control.USAGE, "This plan is about the site itself; leave --for out.")
         return About.SITE.value
     if subject is None:
-        raise BadInput(
-            Control.USAGE, f"This plan is about one {plan.about.value}: name it with --for."
-        )
+        whose = "issuer or vendor" if plan.about is About.PARTNER else plan.about.value
+        raise BadInput(Control.USAGE, f"This plan is about one {whose}: name it with --for.")
     if plan.about is About.ISSUER:
         app.require_issuer(subject)
     return subject

@@ -29,9 +29,9 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True)
 class Purpose:
-    """A row: the owner, the usage (:mod:`kif.hsm.usage`), the algorithms to choose from."""
+    """A row: whose it may be, the usage (:mod:`kif.hsm.usage`), the algorithms to choose from."""
 
-    owner: Owner
+    owners: frozenset[Owner]
     usage: str
     algorithms: frozenset[str]
     quorum: bool = False
@@ -42,7 +42,7 @@ class Purpose:
     @property
     def formed(self) -> bool:
         """Whether such a key is formed of components in a ceremony."""
-        return self.owner is not Owner.SITE and self.usage == MASTER_DERIVATION
+        return Owner.SITE not in self.owners and self.usage == MASTER_DERIVATION
 
 
 MASTER_DERIVATION = "master-derivation"
@@ -51,7 +51,7 @@ MASTER_DERIVATION = "master-derivation"
 def _row(
     owner: Owner, usage: str, *algorithms: str, quorum: bool = False, block: str = ""
 ) -> Purpose:
-    return Purpose(owner, usage, frozenset(algorithms), quorum, block)
+    return Purpose(frozenset({owner}), usage, frozenset(algorithms), quorum, block)
 
 
 _AES = ("AES-128", "AES-192", "AES-256")
@@ -62,7 +62,12 @@ PURPOSES: dict[str, Purpose] = {
     "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
-    ZONE_MASTER: _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", "3TDEA", *_AES, block="K1B"),
+    ZONE_MASTER: Purpose(
+        frozenset({Owner.ISSUER, Owner.VENDOR}),
+        MASTER_DERIVATION,
+        frozenset({"2TDEA", "3TDEA", *_AES}),
+        block="K1B",
+    ),
     CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, *_AES, block="E5X"),
     DATA_PROTECTION: _row(Owner.SITE, MASTER_DERIVATION, "AES-256"),
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
@@ -71,7 +76,7 @@ PURPOSES: dict[str, Purpose] = {
     BACKUP_KEK: _row(Owner.SITE, "backup-kek", "AES-256", quorum=True),
 }
 GENESIS_KEYS = tuple(
-    name for name, row in PURPOSES.items() if row.owner is Owner.SITE and not row.quorum
+    name for name, row in PURPOSES.items() if Owner.SITE in row.owners and not row.quorum
 )
 """What a genesis makes."""
 

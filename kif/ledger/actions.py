@@ -71,7 +71,7 @@ def facts(named: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _purpose(owners: set[Owner], what: str) -> Field:
-    known = [name for name, row in PURPOSES.items() if row.owner in owners]
+    known = [name for name, row in PURPOSES.items() if row.owners & owners]
     return Field(lambda value: value in known, f"{what}: one of {', '.join(known)}")
 
 

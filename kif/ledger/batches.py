@@ -114,7 +114,7 @@ class Batches:
         """Take the scripts of a whole batch, and the keys that they name."""
         batch = self.in_state(event.batch, "is prepared", BatchState.RECEIVED)
         for key, kcv in event.keys.items():
-            if purpose_of(key).owner is Owner.ISSUER and key.owner != batch.issuer:
+            if Owner.ISSUER in purpose_of(key).owners and key.owner != batch.issuer:
                 raise Refused(
                     Control.KEY_USAGE,
                     f"{key} is not a key of {batch.issuer}, whose cards these are.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
-from kif.formats.keyref import KeyRef
+from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import BACKUP_KEK, RETENTION, purpose_of
 from kif.ledger.custody import Custody
 from kif.ledger.events.ceremony import CeremonyBegun, Role
@@ -69,6 +69,12 @@ class Beginning:
     def _require_subject(self, plan: Plan, subject: str) -> None:
         if plan.about is About.ISSUER:
             self._issuers.require(subject)
+        elif plan.about is About.PARTNER:
+            known = {key.owner for key in self._keys.known} | self._issuers.certificates.keys()
+            require(
+                subject in known - {SITE},
+                f"{subject} is no registered issuer, and no vendor whose keys are here.",
+            )
         require(
             (plan.about is About.SITE) == (subject == "site"),
             f"A plan about {plan.about.value} is not held for {subject}.",

@@ -61,7 +61,7 @@ class Keys:
     def generated(self, event: KeyGenerated) -> None:
         """Enter a key that was generated inside the token."""
         row = purpose_of(event.key)
-        of_site = event.key.owner == SITE and row.owner is Owner.SITE and not row.quorum
+        of_site = event.key.owner == SITE and Owner.SITE in row.owners and not row.quorum
         if not (of_site or row.formed):
             raise Refused(Control.KEY_USAGE, f"No key like {event.key} is generated.")
         made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)

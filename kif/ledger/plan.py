@@ -40,6 +40,8 @@ class About(StrEnum):
     SITE = "site"
     ISSUER = "issuer"
     VENDOR = "vendor"
+    PARTNER = "partner"
+    """An issuer or a vendor, whose keys come and leave alike."""
 
 
 class Who(StrEnum):

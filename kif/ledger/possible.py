@@ -22,7 +22,11 @@ from kif.ledger.plan import About, Impossible, Plan, Step
 _OPERATORS = 2
 RESTORING = ("approve", "seal", "make-token", "restore", "replace-log-signer", "renew")
 """How a plan begins that goes on with a site in a new HSM."""
-_OWNERS = {About.ISSUER: Owner.ISSUER, About.VENDOR: Owner.VENDOR}
+_OWNERS = {
+    About.ISSUER: {Owner.ISSUER},
+    About.VENDOR: {Owner.VENDOR},
+    About.PARTNER: {Owner.ISSUER, Owner.VENDOR},
+}
 
 
 def check(plan: Plan) -> None:
@@ -92,8 +96,8 @@ def _check_kind(plan: Plan, step: Step, at: int) -> None:
 
 
 def _check_key(plan: Plan, step: Step, at: int, purpose: str) -> None:
-    row, owner = PURPOSES[purpose], _OWNERS.get(plan.about)
-    if row.owner is not owner or not row.formed:
+    row, owners = PURPOSES[purpose], _OWNERS.get(plan.about)
+    if owners is None or not owners <= row.owners or not row.formed:
         whose = f"a plan about {plan.about.value}"
         raise Impossible(
             ("steps", at, "key"), f"{_named(step, at)} makes {purpose}, which is no key of {whose}."

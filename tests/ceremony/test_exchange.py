@@ -27,6 +27,7 @@ from kif.ledger.event import Boundary, Entry, Event
 from kif.ledger.events.ceremony import StepMissed
 from kif.ledger.events.key import ComponentGiven, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.audit import audit
+from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import opened
 from tests.ceremony.test_keeping import held as held_about
 from tests.ceremony.test_keeping import require_record
@@ -132,6 +133,27 @@ def test_other_software_opens_the_block_that_a_key_left_in(tmp_path: Path) -> No
     page = require_record(site, tmp_path / "report")
     assert f"{KEY} left in a block under {ZONE}." in page
     audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-09")
+def test_a_vendors_key_comes_in_a_block_under_its_zones_key(tmp_path: Path) -> None:
+    site, vendor = make_site(tmp_path / "home"), TEST_VENDOR.name
+    sent = block_of("E5", b"TEST-NEW-MANAGER", algorithm="A")
+    with site.oracle() as oracle:
+        people = replace(site.people, sheets=sheets)
+        (zone,) = hold(oracle.ceremonies, shipped("zone-keys"), vendor, people)
+        (key,) = hold(oracle.ceremonies, shipped("import-vendor-key"), vendor, giving(site, sent))
+        views = {view.key: view.kcv for view in oracle.custody.inventory()}
+    assert (str(zone), str(key)) == (f"{vendor}/zone-master/1", f"{vendor}/card-manager/2")
+    assert views[key] == f"gp-aes-01:{aes_kcv(b'TEST-NEW-MANAGER').hex().upper()}"
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-09")
+def test_a_partner_is_one_that_the_site_knows(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "home")
+    with site.oracle() as oracle, pytest.raises(Refused, match="bank is no registered issuer, and"):
+        hold(oracle.ceremonies, shipped("zone-keys"), "bank", site.people)
 
 
 @pytest.mark.control("KIF-CER-06", "KIF-CER-09")
