@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from kif.formats.putkey import KeyField
+from kif.formats.scp03 import StaticKey
+from kif.hsm.cmac import CmacMaster, kdf3
 from kif.hsm.derive import derive_2tdea
 from kif.hsm.form import kcv_of
 from kif.hsm.key import Key, released
@@ -25,6 +28,24 @@ def wrapped_icc_keys(dek: Key, masters: Sequence[Key], diversification: bytes) -
             cryptogram += wrap_cbc(dek, key, vector)
         vector = cryptogram[-_AES_BLOCK:]
     return cryptogram
+
+
+def domain_keys(dek: Key, master: CmacMaster, diversification: bytes) -> tuple[KeyField, ...]:
+    """Return a card's own Key-ENC, Key-MAC and Key-DEK, for PUT KEY under the Key-DEK it has now.
+
+    They come of an AES-128 or AES-256 master by KDF3, over the ten bytes that the card answers
+    with. Each is wrapped by itself, zero IV (Amendment D, 7.2).
+    """
+    return tuple(_domain_key(dek, master, which, diversification) for which in StaticKey)
+
+
+def _domain_key(dek: Key, master: CmacMaster, which: StaticKey, diversification: bytes) -> KeyField:
+    leaving = kdf3(master, which, diversification, Usage.CARD_DELIVERY)
+    with released(leaving):
+        cryptogram = wrap_cbc(dek, leaving, bytes(_AES_BLOCK))
+    twin = kdf3(master, which, diversification, Usage.PUBLIC_BLOCK)
+    with released(twin):
+        return KeyField(leaving.algorithm.size, cryptogram, kcv_of(twin).value)
 
 
 def icc_check_values(masters: Sequence[Key], diversification: bytes) -> bytes:

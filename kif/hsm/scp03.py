@@ -74,13 +74,13 @@ class Channel:
         with all_or_none() as made:
             made(static.dek)
             with released(*static.enc, *static.mac):
+                keys = _session_keys(static, context)
+                for key in keys.values():
+                    made(key)
+                channel = cls(keys, static.dek, context)
+                channel._require(answer.card_cryptogram)
                 if domain is not None:
                     _require_challenge(static, answer, domain)
-                keys = _session_keys(static, context)
-            for key in keys.values():
-                made(key)
-            channel = cls(keys, static.dek, context)
-            channel._require(answer.card_cryptogram)
             return channel
 
     def _require(self, cryptogram: bytes) -> None:

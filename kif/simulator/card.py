@@ -13,6 +13,7 @@ from collections.abc import Callable
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
 from kif.formats.error import BadInput
+from kif.formats.putkey import put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
@@ -24,15 +25,16 @@ from kif.simulator.securechannel import (
     LevelError,
     SecurityError,
     card_challenge,
+    decrypted,
 )
-from kif.simulator.vendor import TEST_VENDOR, Vendor
+from kif.simulator.vendor import TEST_VENDOR, Vendor, aes_block
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
 _LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
-_SECURED = frozenset({0xE6, 0xE2})
+_SECURED = frozenset({0xE6, 0xE2, 0xD8})
 _PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
 _INITIALIZE_UPDATE = 0x50
 
@@ -61,12 +63,14 @@ class Card:
         self.application = EmvApplication(self.keys.dek)
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc
+        self.key_version = _KEY_VERSION
         self.sequence = 0
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             0xE6: self._install,
             0xE2: self._store_data,
+            0xD8: self._put_key,
         }
         self.reset()
 
@@ -149,7 +153,7 @@ class Card:
     def _initialize_update(self, command: Command) -> Response:
         """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
         self._end_session()
-        if command.p1 not in (0, _KEY_VERSION):
+        if command.p1 not in (0, self.key_version):
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
@@ -160,7 +164,7 @@ class Card:
         self.sequence += 1
         challenge = self._challenge()
         self._channel = CardChannel(self.keys, command.data, challenge, self.options)
-        head = self.serial + bytes((_KEY_VERSION, 0x03, self.options.i))
+        head = self.serial + bytes((self.key_version, 0x03, self.options.i))
         cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
         counter = self.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
         return Response(head + challenge + cryptogram + counter, 0x9000)
@@ -196,6 +200,25 @@ class Card:
             return Response(b"", 0x6A80)
         self._target, self._block, self._buffer = self.application, 0, b""
         return Response(b"\x00", 0x9000)
+
+    def _put_key(self, command: Command) -> Response:
+        """PUT KEY (Amendment D, 7.2): the three static keys at once, or none."""
+        if command.p1 != self.key_version:
+            return Response(b"", 0x6A88)
+        try:
+            version, fields = read_put_key(command)
+        except BadInput:
+            return Response(b"", 0x6A80)
+        values = [decrypted(self.keys.dek, field.cryptogram)[: field.size] for field in fields]
+        sizes = {(field.size, len(field.cryptogram)) for field in fields}
+        if len(sizes) != 1 or not sizes <= {(16, 16), (24, 32), (32, 32)}:
+            return Response(b"", 0x6A80)
+        for value, field in zip(values, fields, strict=True):
+            if aes_block(value, b"\x01" * 16)[:3] != field.check_value:
+                return Response(b"", 0x6982)
+        self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0
+        self.application.dek = self.keys.dek
+        return Response(put_key_answer(version, fields), 0x9000)
 
     def _store_data(self, command: Command) -> Response:
         """STORE DATA (11.11): blocks counted from 00, groupings put together, the last one ends."""

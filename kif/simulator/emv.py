@@ -35,7 +35,7 @@ class EmvApplication:
     """One EMV application of a card; ``dek`` is the card's static Key-DEK, 16 bytes."""
 
     def __init__(self, dek: bytes) -> None:
-        self._dek = dek
+        self.dek = dek
         self._groups: dict[int, bytes] = {}
         self._keys: list[bytes] = []
         self._atc = 0
@@ -112,7 +112,7 @@ class EmvApplication:
     def _store_keys(self, cryptogram: bytes) -> int:
         if len(cryptogram) != _KEY * _KEYS:
             return 0x6A80
-        cipher = Cipher(algorithms.AES(self._dek), modes.CBC(bytes(16))).decryptor()
+        cipher = Cipher(algorithms.AES(self.dek), modes.CBC(bytes(16))).decryptor()
         clear = cipher.update(cryptogram)
         self._keys = [clear[at : at + _KEY] for at in range(0, len(clear), _KEY)]
         return 0x9000

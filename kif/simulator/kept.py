@@ -25,6 +25,7 @@ def keep(card: Card, path: Path) -> None:
         "serial": card.serial.hex(),
         "keys": {name: key.hex() for name, key in vars(card.keys).items()},
         "sequence": card.sequence,
+        "key_version": card.key_version,
         "options": card.options.i,
         "application": card.application.memory(),
     }
@@ -42,6 +43,7 @@ def take(path: Path) -> Card:
         card.serial = bytes.fromhex(fields["serial"])
         keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
         card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])
+        card.key_version = int(fields["key_version"])
         card.application = EmvApplication.of(card.keys.dek, fields["application"])
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(

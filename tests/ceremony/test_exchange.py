@@ -115,6 +115,11 @@ def block_of(usage: str = "E0", value: bytes = bytes(range(1, 17)), **more: str)
     return str(psec.wrap(ZONE_VALUE, header, value))
 
 
+def altered(block: str) -> str:
+    """The block with another last digit, which is one of its MAC's."""
+    return block[:-1] + ("1" if block[-1] == "0" else "0")
+
+
 def events(site: TestSite, kind: type[Event]) -> list[Entry]:
     with site.oracle() as oracle, oracle.ceremonies.desk.record.reading() as (_, tx):
         entries = map(Entry.decode, tx.ledger.leaves())
@@ -257,7 +262,7 @@ def test_keys_that_come_in_blocks_are_used(tmp_path: Path) -> None:
         (lambda: block_of(mode_of_use="E"), BadInput, "mode E; a key for emv-ac has E0, X or N"),
         (lambda: block_of(algorithm="A"), BadInput, "its key is one of algorithm A, not T"),
         (lambda: block_of(value=bytes(24)), BadInput, "its key is 3TDEA, not 2TDEA"),
-        (lambda: block_of()[:-1] + "0", CheckFailed, "The key block's MAC is not right"),
+        (lambda: altered(block_of()), CheckFailed, "The key block's MAC is not right"),
         (lambda: "D00", BadInput, "it does not begin with a header"),
     ],
     ids=["another usage", "another mode", "another cipher", "longer", "altered", "no block"],
@@ -267,8 +272,6 @@ def test_a_block_that_is_not_of_such_a_key_is_counted_and_asked_for_again(
 ) -> None:
     site = make_zone(tmp_path / "home")
     bad = block()  # type: ignore[operator]
-    if error is CheckFailed and bad == block_of():
-        bad = bad[:-1] + "1"
     with site.oracle() as oracle, pytest.raises(error, match=said):
         hold(oracle.ceremonies, shipped("import-keys"), ISSUER, giving(site, *[bad] * 3))
     assert len(events(site, StepMissed)) == 3

@@ -5,12 +5,12 @@ from pkcs11 import Mechanism
 from pkcs11.exceptions import KeyNotWrappable
 
 from kif.formats import emv
-from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
+from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
-from tests.hsm.objects import imported, imported_aes, nothing_left
-from tests.hsm.software import aes_cbc_decrypt, option_a, tdes_kcv
+from tests.hsm.objects import imported, imported_aes, imported_cmac_master, nothing_left
+from tests.hsm.software import aes_cbc_decrypt, aes_kcv, kdf3, option_a, tdes_kcv
 
 MASTERS = [
     bytes.fromhex(each)
@@ -26,6 +26,24 @@ DATA = emv.option_a(PAN, PSN)
 
 def masters(token: Token) -> list[Key]:
     return [imported(token, Usage.MASTER_DERIVATION, Algorithm.TDES_2, value) for value in MASTERS]
+
+
+@pytest.mark.control("KIF-HSM-04")
+@pytest.mark.parametrize("size", [16, 32])
+@pytest.mark.parametrize("dek_size", [16, 24, 32])
+def test_a_cards_own_keys_are_those_of_the_published_derivation(
+    token: Token, size: int, dek_size: int
+) -> None:
+    dek_value, value, serial = bytes(range(dek_size)), bytes(range(50, 50 + size)), b"TEST SERIA"
+    dek = imported_aes(token, Usage.CARD_TRANSPORT, dek_value)
+    own = imported_cmac_master(token, value)
+    with released(dek, own.key), nothing_left(token):
+        fields = domain_keys(dek, own, serial)
+    assert [field.size for field in fields] == [size] * 3
+    for number, field in enumerate(fields, start=1):
+        key = aes_cbc_decrypt(dek_value, bytes(16), field.cryptogram)
+        assert key == kdf3(value, number, serial)
+        assert field.check_value == aes_kcv(key)
 
 
 @pytest.mark.control("KIF-HSM-04")

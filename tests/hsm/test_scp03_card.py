@@ -11,7 +11,9 @@ from kif.formats import scp03
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.formats.putkey import put_key, put_key_answer
 from kif.formats.scp03 import InitializeUpdateResponse, Options
+from kif.hsm.deliver import domain_keys
 from kif.hsm.scp03 import Channel, static_keys
 from kif.hsm.token import Token
 from kif.simulator.card import DOMAIN_AID, Card
@@ -24,15 +26,15 @@ PROTECTED = [mode for mode in MODES if mode.values[2]]
 """A host of ours opens no session without a C-MAC."""
 
 
-def begun(card: Card, challenge: bytes) -> InitializeUpdateResponse:
-    answer = Response.decode(card.apdu(scp03.initialize_update(1, challenge)))
+def begun(card: Card, challenge: bytes, version: int = 1) -> InitializeUpdateResponse:
+    answer = Response.decode(card.apdu(scp03.initialize_update(version, challenge)))
     assert answer.ok
     return InitializeUpdateResponse.decode(answer.data)
 
 
-def opened(token: Token, card: Card, manager: bytes, options: Options) -> Channel:
+def opened(token: Token, card: Card, manager: bytes, options: Options, version: int = 1) -> Channel:
     challenge = secrets.token_bytes(options.size)
-    answer = begun(card, challenge)
+    answer = begun(card, challenge, version)
     master = imported_cmac_master(token, manager)
     try:
         static = static_keys(master, answer.diversification_data)
@@ -67,7 +69,7 @@ def test_the_host_and_the_card_understand_each_other(
 @pytest.mark.control("KIF-CHIP-01")
 @pytest.mark.parametrize("i", [0x70, 0x71])
 def test_a_challenge_that_is_not_the_counters_is_told(token: Token, i: int) -> None:
-    """Whoever plays an answer back with another counter, or a challenge of his own choice."""
+    """Whoever plays an answer back with another counter."""
     manager, options = secrets.token_bytes(16), Options(i)
     card = Card(vendor=Vendor("test", (manager,)), options=options)
     challenge = secrets.token_bytes(options.size)
@@ -76,7 +78,6 @@ def test_a_challenge_that_is_not_the_counters_is_told(token: Token, i: int) -> N
     for wrong in (
         replace(answer, sequence_counter=b"\x00\x00\x09"),
         replace(answer, sequence_counter=None),
-        replace(answer, card_challenge=bytes(options.size)),
     ):
         with nothing_left(token), pytest.raises(DeviceFailed, match="made of its sequence") as told:
             static = static_keys(master, answer.diversification_data)
@@ -86,3 +87,48 @@ def test_a_challenge_that_is_not_the_counters_is_told(token: Token, i: int) -> N
         static = static_keys(master, answer.diversification_data)
         Channel.open(static, challenge, answer, DOMAIN_AID).close()
     master.key.destroy()
+
+
+@pytest.mark.control("KIF-CHIP-01", "KIF-HSM-04")
+@pytest.mark.parametrize("size", [16, 32])
+def test_the_vendors_keys_are_replaced_by_the_bureaus(token: Token, size: int) -> None:
+    """In one session, under the vendor's Key-DEK; after it, only ours open the card."""
+    vendors, ours, options = secrets.token_bytes(size), secrets.token_bytes(size), Options(0x70)
+    card = Card(vendor=Vendor("test", (vendors,)), options=options)
+    own = imported_cmac_master(token, ours)
+    channel = opened(token, card, vendors, options)
+    assert Response.decode(card.apdu(channel.external_authenticate(0x33))).ok
+    fields = domain_keys(channel.dek, own, card.serial)
+    answer = Response.decode(card.apdu(channel.protect(put_key(1, 0x30, fields))))
+    assert channel.check(0, answer) == put_key_answer(0x30, fields)
+    channel.close()
+    old = Response.decode(card.apdu(scp03.initialize_update(1, bytes(8))))
+    assert old.sw == 0x6A88
+    with pytest.raises(DeviceFailed, match="its keys are not ours"):
+        opened(token, card, vendors, options, version=0)
+    new = opened(token, card, ours, options, version=0x30)
+    assert Response.decode(card.apdu(new.external_authenticate(0x33))).ok
+    assert Response.decode(card.apdu(new.protect(INSTALL))).ok
+    new.close()
+    own.key.destroy()
+
+
+def test_a_wrong_check_value_leaves_the_keys_as_they_were(token: Token) -> None:
+    manager, options = secrets.token_bytes(16), Options(0x70)
+    card = Card(vendor=Vendor("test", (manager,)), options=options)
+    own = imported_cmac_master(token, secrets.token_bytes(16))
+    channel = opened(token, card, manager, options)
+    card.apdu(channel.external_authenticate(0x33))
+    first, second, third = domain_keys(channel.dek, own, card.serial)
+    wrong = (first, second, replace(third, check_value=bytes(3)))
+    before = card.keys
+    for command, status in (
+        (put_key(1, 0x30, wrong), 0x6982),
+        (put_key(2, 0x30, (first, second, third)), 0x6A88),
+        (put_key(1, 0x30, (first, second)), 0x6A80),
+        (put_key(1, 0x30, (first, second, replace(third, size=32))), 0x6A80),
+    ):
+        assert Response.decode(card.apdu(channel.protect(command))).sw == status
+        assert (card.keys, card.key_version) == (before, 1)
+    channel.close()
+    own.key.destroy()
