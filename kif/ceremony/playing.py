@@ -21,7 +21,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.purpose import BACKUP_KEK, RETENTION, ZONE_MASTER
 from kif.formats.secret import Secret
-from kif.ledger.actions import FORMED
+from kif.ledger.action import FORMED
 from kif.ledger.events.ceremony import Role
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import About, Plan

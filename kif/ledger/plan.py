@@ -18,7 +18,8 @@ from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.text import is_sentence
-from kif.ledger.actions import ACTIONS, Action
+from kif.ledger.action import Action
+from kif.ledger.actions import ACTIONS
 from kif.ledger.events.ceremony import Role
 from kif.ledger.field import (
     Field,

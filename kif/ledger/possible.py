@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kif.formats.purpose import GENESIS_KEYS, PURPOSES, Owner
-from kif.ledger.actions import CERTIFICATES, PEOPLE, SEALED, SITE, facts
+from kif.ledger.action import CERTIFICATES, PEOPLE, SEALED, SITE, facts
 from kif.ledger.events.ceremony import Role
 from kif.ledger.plan import About, Impossible, Plan, Step
 
