@@ -16,6 +16,7 @@ from kif.formats.error import BadInput
 from kif.formats.putkey import put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
+from kif.simulator.data import domain_data
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
 from kif.simulator.securechannel import (
@@ -71,6 +72,7 @@ class Card:
             0xE6: self._install,
             0xE2: self._store_data,
             0xD8: self._put_key,
+            0xCA: self._get_data,
         }
         self.reset()
 
@@ -200,6 +202,13 @@ class Card:
             return Response(b"", 0x6A80)
         self._target, self._block, self._buffer = self.application, 0, b""
         return Response(b"\x00", 0x9000)
+
+    def _get_data(self, command: Command) -> Response:
+        """GET DATA (11.3): one object; 6A88 for what there is none of."""
+        counter, size = self.sequence, len(self.keys.dek)
+        told = domain_data(self.serial, self.key_version, size, self.options, counter)
+        found = told.get(command.p1 << 8 | command.p2)
+        return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
 
     def _put_key(self, command: Command) -> Response:
         """PUT KEY (Amendment D, 7.2): the three static keys at once, or none."""

@@ -288,6 +288,42 @@ def test_other_commands_have_their_status(raw: str, status: str) -> None:
     assert Card().apdu(bytes.fromhex(raw)).hex().upper() == status
 
 
+GET_DATA = {
+    "42": "4203999999",
+    "45": "45084B49462D54455354",
+    "66": "6631732F06072A864886FC6B01600C060A2A864886FC6B02020301630906072A864886FC6B03"
+    "640B06092A864886FC6B040370",
+    "C1": "C103000000",
+    "E0": "E012C00401018810C00402018810C00403018810",
+}
+
+
+@pytest.mark.parametrize("tag", GET_DATA)
+def test_the_domain_tells_what_it_is(card: Card, tag: str) -> None:
+    answer = Response.decode(card.apdu(Command(0x80, 0xCA, 0, int(tag, 16), le=256).encode()))
+    assert (answer.data.hex().upper(), answer.sw) == (GET_DATA[tag], 0x9000)
+
+
+def test_the_life_cycle_data_has_the_cards_serial_number(card: Card) -> None:
+    answer = Response.decode(card.apdu(Command(0x80, 0xCA, 0x9F, 0x7F, le=256).encode()))
+    data = find(answer.data, 0x9F7F)
+    assert data is not None
+    assert (len(data), data[12:16]) == (42, card.serial[-4:])
+
+
+def test_the_counter_is_told_and_begins_anew_with_other_keys(card: Card) -> None:
+    for expected in (1, 2):
+        host = Host(card.apdu)
+        assert host.open().ok
+        told = host.secured(Command(0x80, 0xCA, 0x00, 0xC1, le=256))
+        assert find(told.data, 0xC1) == expected.to_bytes(3, "big")
+
+
+@pytest.mark.parametrize(("p1", "p2"), [(0, 0), (0, 0x67), (0x9F, 0x36), (0xFF, 0x21)])
+def test_other_data_there_is_not(card: Card, p1: int, p2: int) -> None:
+    assert card.apdu(Command(0x80, 0xCA, p1, p2, le=256).encode()) == b"\x6a\x88"
+
+
 def test_no_two_cards_have_one_serial() -> None:
     assert len({Card().serial for _ in range(100)}) == 100
 

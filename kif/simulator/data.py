@@ -1,0 +1,62 @@
+"""What a security domain tells by GET DATA (Card Specification 11.3, H.2)."""
+
+from __future__ import annotations
+
+from kif.formats.scp03 import Options
+from kif.formats.tlv import tlv
+
+_GLOBALPLATFORM = bytes.fromhex("2A864886FC6B")
+"""The object identifier 1.2.840.114283."""
+_VERSION = b"\x02\x02\x03\x01"
+"""Of the specification: 2.3.1, after the arc 2."""
+_SCP = 0x03
+_ISSUER_NUMBER, _IMAGE_NUMBER = bytes.fromhex("999999"), b"KIF-TEST"
+_AES = 0x88
+_KEYS = (1, 2, 3)
+_MADE, _LATER = bytes.fromhex("6001"), bytes(2)
+"""A date, YDDD, and one that is not yet."""
+
+
+def domain_data(
+    serial: bytes, version: int, size: int, options: Options, counter: int
+) -> dict[int, bytes]:
+    """Return every data object by its tag. ``serial`` is the card's ten bytes.
+
+    ``version``, ``size`` (bytes) and ``counter`` are those of its key set.
+    """
+    return {
+        0x0042: tlv(0x42, _ISSUER_NUMBER),
+        0x0045: tlv(0x45, _IMAGE_NUMBER),
+        0x0066: tlv(0x66, _card_recognition(options)),
+        0x00C1: tlv(0xC1, counter.to_bytes(3, "big")),
+        0x00E0: tlv(0xE0, b"".join(_key(number, version, size) for number in _KEYS)),
+        0x9F7F: tlv(0x9F7F, life_cycle(serial)),
+    }
+
+
+def _card_recognition(options: Options) -> bytes:
+    """Return the card recognition data (H.2): what it is, and its secure channel."""
+
+    def named(*arcs: bytes) -> bytes:
+        return tlv(0x06, _GLOBALPLATFORM + b"".join(arcs))
+
+    return tlv(
+        0x73,
+        named(b"\x01")
+        + tlv(0x60, named(_VERSION))
+        + tlv(0x63, named(b"\x03"))
+        + tlv(0x64, named(b"\x04", bytes((_SCP, options.i)))),
+    )
+
+
+def _key(number: int, version: int, size: int) -> bytes:
+    return tlv(0xC0, bytes((number, version, _AES, size)))
+
+
+def life_cycle(serial: bytes) -> bytes:
+    """Return the card production life cycle data, 42 bytes, of a card that nobody personalised."""
+    made = b"KI" + b"FT" + b"\x00\x01" + _MADE + b"\x01\x00" + _MADE
+    made += serial[-4:] + b"\x00\x01"
+    packed = b"KI" + _MADE + b"KI" + _MADE
+    before = b"KI" + _MADE + bytes(4)
+    return made + packed + before + bytes(2) + _LATER + bytes(4)
