@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.scp03 import StaticKey
 
-_AES, _KCV = 0x88, 3
+AES = 0x88
+"""The type of an AES key."""
+_KCV = 3
 _SEVERAL_FROM_FIRST = 0x81
 """P2: several keys, of which the first has the identifier 01."""
-KEYS = 3
-"""Of a set: ENC, MAC, DEK, with the identifiers 01 to 03."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def put_key(replaced: int, version: int, keys: Sequence[KeyField]) -> Command:
     """Return PUT KEY, which replaces a key set by another one with a version of its own."""
     data = bytes((version,))
     for key in keys:
-        data += bytes((_AES, 1 + len(key.cryptogram), key.size)) + key.cryptogram
+        data += bytes((AES, 1 + len(key.cryptogram), key.size)) + key.cryptogram
         data += bytes((_KCV,)) + key.check_value
     return Command(0x80, 0xD8, replaced, _SEVERAL_FROM_FIRST, data, 256)
 
@@ -54,11 +55,11 @@ def read_put_key(command: Command) -> tuple[int, tuple[KeyField, ...]]:
     while rest:
         head, length = rest[:3], 2 + int.from_bytes(rest[1:2], "big")
         kcv = rest[length : length + 1 + _KCV]
-        if len(head) < 3 or head[0] != _AES or len(kcv) != 1 + _KCV or kcv[0] != _KCV:
+        if len(head) < 3 or head[0] != AES or len(kcv) != 1 + _KCV or kcv[0] != _KCV:
             raise _wrong()
         fields.append(KeyField(head[2], rest[3:length], kcv[1:]))
         rest = rest[length + 1 + _KCV :]
-    several = command.p2 == _SEVERAL_FROM_FIRST and len(fields) == KEYS
+    several = command.p2 == _SEVERAL_FROM_FIRST and len(fields) == len(StaticKey)
     if not several or not 1 <= version[0] <= 0x7F:
         raise _wrong()
     return version[0], tuple(fields)

@@ -156,7 +156,7 @@ def encryption_iv_block(counter: int, response: bool = False) -> bytes:
     return b"\x80" + block[1:] if response else block
 
 
-def most_plain_data(security_level: int, size: int = _S8) -> int:
+def most_plain_data(security_level: int, size: int) -> int:
     """Return how many plain data bytes a short command carries at this security level.
 
     ``size`` is that of a MAC. Encrypted, they are whole blocks, of which one byte at least pads.

@@ -15,7 +15,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.secret import Secret
-from kif.formats.weak import weak_des_cryptograms, zero_aes_cryptogram
+from kif.formats.weak import odd_parity, weak_des_cryptograms, zero_aes_cryptogram
 from kif.hsm.clear import imported
 from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
@@ -133,9 +133,7 @@ class Combination:
 def draw_component(token: Token, algorithm: Algorithm) -> Secret:
     """Draw a component in the token: random, of odd parity for TDEA (FIPS 46-3)."""
     drawn = token.random(algorithm.size)
-    if algorithm.cipher is Cipher.TDEA:
-        drawn = bytes(byte ^ (byte.bit_count() % 2 == 0) for byte in drawn)
-    return Secret(drawn)
+    return Secret(odd_parity(drawn) if algorithm.cipher is Cipher.TDEA else drawn)
 
 
 def component_kcv(token: Token, algorithm: Algorithm, component: Secret) -> Kcv:

@@ -1,15 +1,15 @@
 """An issuer's envelope: the content key goes into the token, the content is decrypted by it."""
 
-from pkcs11 import KeyType, Mechanism, ObjectClass
+from pkcs11 import Mechanism, ObjectClass
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.crypt import decrypt_cbc
-from kif.hsm.key import Algorithm, Key, confirm, generate, recognise, template
-from kif.hsm.library import calling
+from kif.hsm.key import Algorithm, Key, generate, recognise
 from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
+from kif.hsm.wrap import unwrapped
 
 _BLOCK = 16
 
@@ -50,16 +50,8 @@ def unwrap_content_key(
 
 
 def _unwrapped(recipient: NativeKey, encrypted_key: bytes, mechanism: Mechanism) -> ContentKey:
-    with calling("unwrapping a content key"):
-        native = recipient.unwrap_key(
-            ObjectClass.SECRET_KEY,
-            KeyType.AES,
-            encrypted_key,
-            mechanism=mechanism,
-            template=template(Usage.CONTENT),
-        )
-    confirm(native, RULES[Usage.CONTENT], Usage.CONTENT.value)
-    key = ContentKey(Key.of(Usage.CONTENT, Algorithm.AES_256, native))
+    made = unwrapped(recipient, Usage.CONTENT, Algorithm.AES_256, encrypted_key, mechanism)
+    key = ContentKey(made)
     try:
         # SoftHSM takes a value of any length as an AES key, and fails when it is used.
         key.decrypt(bytes(_BLOCK), bytes(_BLOCK))

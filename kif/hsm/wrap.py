@@ -36,7 +36,7 @@ def unwrap_rfc3394(
     kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = ""
 ) -> Key:
     """Unwrap an RFC 3394 wrapping into a key of a usage."""
-    return _unwrapped(kek, usage, algorithm, blob, Mechanism.AES_KEY_WRAP, label)
+    return unwrapped(kek.native, usage, algorithm, blob, Mechanism.AES_KEY_WRAP, label)
 
 
 def wrap_kwp(kek: Key, key: Key) -> bytes:
@@ -46,7 +46,7 @@ def wrap_kwp(kek: Key, key: Key) -> bytes:
 
 def unwrap_kwp(kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, label: str = "") -> Key:
     """Unwrap an RFC 5649 wrapping into a key of a usage."""
-    return _unwrapped(kek, usage, algorithm, blob, _kwp(kek), label)
+    return unwrapped(kek.native, usage, algorithm, blob, _kwp(kek), label)
 
 
 def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
@@ -80,16 +80,7 @@ def wrap_oaep(token: Token, recipient: rsa.RSAPublicKey, key: Key) -> bytes:
 
 def unwrap_oaep(recipient: NativeKey, usage: Usage, algorithm: Algorithm, blob: bytes) -> Key:
     """Unwrap what ``wrap_oaep`` of another token gave, by the private key that it was for."""
-    with calling(f"unwrapping a {usage.value} key"):
-        native = recipient.unwrap_key(
-            ObjectClass.SECRET_KEY,
-            algorithm.type,
-            blob,
-            mechanism=Mechanism.RSA_PKCS_OAEP,
-            template=template(usage),
-        )
-    confirm(native, RULES[usage], usage.value)
-    return Key.of(usage, algorithm, native)
+    return unwrapped(recipient, usage, algorithm, blob, Mechanism.RSA_PKCS_OAEP)
 
 
 def _bytes(number: int) -> bytes:
@@ -121,11 +112,17 @@ def _wrapped(kek: Key, key: Key, mechanism: Mechanism) -> bytes:
         return kek.calls.wrap(kek.handle, key.handle, int(mechanism))
 
 
-def _unwrapped(
-    kek: Key, usage: Usage, algorithm: Algorithm, blob: bytes, mechanism: Mechanism, label: str
+def unwrapped(
+    by: NativeKey,
+    usage: Usage,
+    algorithm: Algorithm,
+    blob: bytes,
+    mechanism: Mechanism,
+    label: str = "",
 ) -> Key:
+    """Unwrap a blob by a key or a private key into a key of a usage, whose attributes are right."""
     with calling(f"unwrapping a {usage.value} key"):
-        native = kek.native.unwrap_key(
+        native = by.unwrap_key(
             ObjectClass.SECRET_KEY,
             algorithm.type,
             blob,

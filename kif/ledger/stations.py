@@ -46,6 +46,14 @@ class Stations:
         self.require_enrolled(station)
         self._journal.drop(self.enrolled, station)
 
+    def every(self) -> tuple[str, ...]:
+        """Return the names of all that are enrolled, or raise (STATION) when none is."""
+        if not self.enrolled:
+            raise Refused(
+                Control.STATION, "No station is enrolled: hold ceremonies/enrol-station.yaml first."
+            )
+        return tuple(sorted(self.enrolled))
+
     def require_enrolled(self, station: str) -> None:
         """Require that a station is enrolled (STATION)."""
         if station not in self.enrolled:

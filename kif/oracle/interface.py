@@ -439,6 +439,10 @@ class Oracle(Protocol):
         """The desk of privacy: what is due, and its erasure."""
 
     @property
+    def stations(self) -> StationsOracle:
+        """The register of stations."""
+
+    @property
     def chip(self) -> ChipOracle:
         """The desk of perso stations."""
 

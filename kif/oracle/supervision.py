@@ -164,12 +164,11 @@ def statement_of(
         )
     agreed = known.terms if known.terms and known.terms.expires > now else None
     end = (now + VALID).replace(hour=0, minute=0, second=0, microsecond=0)
-    there = tuple(sorted(state.stations.enrolled))
     terms = Terms(
-        tuple(stations) or (agreed.stations if agreed else there),
+        tuple(stations) or (agreed.stations if agreed else state.stations.every()),
         expires or (agreed.expires if agreed else end),
     )
-    for station in terms.stations or ("",):
+    for station in terms.stations:
         state.stations.require_enrolled(station)
     return release_statement(known, terms)
 

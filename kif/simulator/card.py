@@ -28,7 +28,7 @@ from kif.simulator.securechannel import (
     card_challenge,
     decrypted,
 )
-from kif.simulator.vendor import TEST_VENDOR, Vendor, aes_block
+from kif.simulator.vendor import TEST_VENDOR, Vendor, check_value
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
@@ -223,7 +223,7 @@ class Card:
         if len(sizes) != 1 or not sizes <= {(16, 16), (24, 32), (32, 32)}:
             return Response(b"", 0x6A80)
         for value, field in zip(values, fields, strict=True):
-            if aes_block(value, b"\x01" * 16)[:3] != field.check_value:
+            if check_value(value) != field.check_value:
                 return Response(b"", 0x6982)
         self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0
         self.application.dek = self.keys.dek

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kif.formats.scp03 import Options
+from kif.formats.putkey import AES
+from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 
 _GLOBALPLATFORM = bytes.fromhex("2A864886FC6B")
@@ -11,8 +12,6 @@ _VERSION = b"\x02\x02\x03\x01"
 """Of the specification: 2.3.1, after the arc 2."""
 _SCP = 0x03
 _ISSUER_NUMBER, _IMAGE_NUMBER = bytes.fromhex("999999"), b"KIF-TEST"
-_AES = 0x88
-_KEYS = (1, 2, 3)
 _MADE, _LATER = bytes.fromhex("6001"), bytes(2)
 """A date, YDDD, and one that is not yet."""
 
@@ -29,8 +28,8 @@ def domain_data(
         0x0045: tlv(0x45, _IMAGE_NUMBER),
         0x0066: tlv(0x66, _card_recognition(options)),
         0x00C1: tlv(0xC1, counter.to_bytes(3, "big")),
-        0x00E0: tlv(0xE0, b"".join(_key(number, version, size) for number in _KEYS)),
-        0x9F7F: tlv(0x9F7F, life_cycle(serial)),
+        0x00E0: tlv(0xE0, b"".join(_key(number, version, size) for number in StaticKey)),
+        0x9F7F: tlv(0x9F7F, _life_cycle(serial)),
     }
 
 
@@ -50,10 +49,10 @@ def _card_recognition(options: Options) -> bytes:
 
 
 def _key(number: int, version: int, size: int) -> bytes:
-    return tlv(0xC0, bytes((number, version, _AES, size)))
+    return tlv(0xC0, bytes((number, version, AES, size)))
 
 
-def life_cycle(serial: bytes) -> bytes:
+def _life_cycle(serial: bytes) -> bytes:
     """Return the card production life cycle data, 42 bytes, of a card that nobody personalised."""
     made = b"KI" + b"FT" + b"\x00\x01" + _MADE + b"\x01\x00" + _MADE
     made += serial[-4:] + b"\x00\x01"

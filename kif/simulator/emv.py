@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from kif.formats import emv
 from kif.formats.apdu import Command, Response
@@ -19,6 +19,7 @@ from kif.formats.cmac import xor
 from kif.formats.dgi import Dgi
 from kif.formats.error import BadInput
 from kif.formats.tlv import find, read_dol, tlv
+from kif.simulator.securechannel import decrypted
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
@@ -112,8 +113,7 @@ class EmvApplication:
     def _store_keys(self, cryptogram: bytes) -> int:
         if len(cryptogram) != _KEY * _KEYS:
             return 0x6A80
-        cipher = Cipher(algorithms.AES(self.dek), modes.CBC(bytes(16))).decryptor()
-        clear = cipher.update(cryptogram)
+        clear = decrypted(self.dek, cryptogram)
         self._keys = [clear[at : at + _KEY] for at in range(0, len(clear), _KEY)]
         return 0x9000
 

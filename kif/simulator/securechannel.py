@@ -82,10 +82,6 @@ class CardChannel:
 
     def unwrap(self, command: Command) -> Command:
         """Return the plain command. Raises ``SecurityError`` for whatever is wrong with it."""
-        if not self._level:
-            if command.cla & 0x04:
-                raise SecurityError
-            return command
         data = self._verified(command)
         self._counter += 1
         if self._level & _C_ENC and data:
@@ -128,7 +124,7 @@ class CardChannel:
 
 
 def decrypted(key: bytes, cryptogram: bytes) -> bytes:
-    """Decrypt what came under a static Key-DEK: AES-CBC, zero IV. Raises nothing: no padding."""
+    """Decrypt what came under a static Key-DEK: AES-CBC, zero IV, whole blocks without padding."""
     whole = cryptogram[: len(cryptogram) - len(cryptogram) % 16]
     return Cipher(algorithms.AES(key), modes.CBC(bytes(16))).decryptor().update(whole)
 

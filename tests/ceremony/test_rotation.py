@@ -53,6 +53,14 @@ def states(site: TestSite) -> dict[KeyRef, KeyState]:
         return {view.key: view.state for view in oracle.custody.inventory()}
 
 
+def not_yet_closed(folder: Path) -> TestSite:
+    """A site on which a rotation was killed just before its closing."""
+    site = make_site(folder)
+    at = "kif.oracle.ceremony:Ceremonies.close"
+    assert killed_at(site.home.path, "rotate-issuer-keys", at, "before")
+    return site
+
+
 @pytest.mark.control("KIF-CER-06", "KIF-HSM-06")
 def test_keys_are_rotated_and_the_old_ones_destroyed(tmp_path: Path) -> None:
     site = make_site(tmp_path / "home")
@@ -100,9 +108,7 @@ def test_a_key_goes_on_for_the_batches_that_depend_on_it(tmp_path: Path) -> None
 
 @pytest.mark.control("KIF-CER-06")
 def test_nothing_is_prepared_with_a_key_that_is_about_to_end(tmp_path: Path) -> None:
-    site = make_site(tmp_path / "home")
-    at = "kif.oracle.ceremony:Ceremonies.close"
-    assert killed_at(site.home.path, "rotate-issuer-keys", at, "before")
+    site = not_yet_closed(tmp_path / "home")
     with site.oracle() as oracle:
         view = oracle.gateway.admit(received_file("LATE", 1), again=True)
         with pytest.raises(Refused, match=f"{OLD[0].owner}/emv-.*/1 ends with the ceremony 'rot"):
@@ -115,9 +121,7 @@ def test_nothing_is_prepared_with_a_key_that_is_about_to_end(tmp_path: Path) -> 
 
 @pytest.mark.control("KIF-CER-06")
 def test_a_rotation_that_is_aborted_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
-    site = make_site(tmp_path / "home")
-    at = "kif.oracle.ceremony:Ceremonies.close"
-    assert killed_at(site.home.path, "rotate-issuer-keys", at, "before")
+    site = not_yet_closed(tmp_path / "home")
     with site.oracle() as oracle:
         oracle.ceremonies.abort("Somebody had to leave.")
         released_batch(site, oracle, "AFTER", 1)

@@ -131,6 +131,17 @@ def test_the_second_is_shown_the_terms_of_the_first(
         oracle.stations.withdraw("station-2", "It was scrapped.")
 
 
+def test_without_a_station_nothing_is_released(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    oracle.stations.withdraw("station-1", "It was moved.")
+    try:
+        with pytest.raises(Refused, match=r"No station is enrolled: hold ceremonies/enrol-station"):
+            oracle.supervision.release_statement(batch.id)
+    finally:
+        hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
+
+
 def test_a_batch_is_released_for_enrolled_stations_alone(
     site: TestSite, oracle: LocalOracle, batch: BatchView
 ) -> None:
