@@ -154,6 +154,7 @@ def furnished(site: TestSite) -> TestSite:
         oracle.supervision.register_issuer(ISSUER, shared_issuer().certificate.encode())
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
         site.load_keys(oracle, "issuer-keys", ISSUER)
+        site.load_keys(oracle, "issuer-domain-key", ISSUER)
         hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
     return site
 

@@ -41,6 +41,9 @@ def oracle(site: TestSite, oracle: LocalOracle) -> LocalOracle:
         ("issuer-keys", ISSUER),
         ("issuer-keys", OTHER_ISSUER),
         ("issuer-keys", OTHER_ISSUER),
+        ("issuer-domain-key", ISSUER),
+        ("issuer-domain-key", OTHER_ISSUER),
+        ("issuer-domain-key", OTHER_ISSUER),
     ):
         site.load_keys(oracle, plan, owner)
     return oracle
@@ -66,7 +69,8 @@ def release(site: TestSite, oracle: LocalOracle, batch: BatchView) -> None:
 
 def versions(issuer: str, vendor: str, version: int) -> list[KeyRef]:
     keys = [KeyRef(issuer, purpose, version) for purpose in EMV]
-    return [*keys, KeyRef(vendor, "card-manager", version)]
+    domain = KeyRef(issuer, "issuer-domain", version)
+    return [*keys, domain, KeyRef(vendor, "card-manager", version)]
 
 
 @pytest.mark.control("KIF-HSM-04", "KIF-HSM-05")

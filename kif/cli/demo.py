@@ -24,7 +24,7 @@ from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import MASTER_DERIVATION
+from kif.formats.purpose import ISSUER_DOMAIN, MASTER_DERIVATION
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
@@ -124,6 +124,9 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
         if owner not in owners:
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
             hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), owner, people)
+    if ISSUER_DOMAIN not in {each.key.purpose for each in there}:
+        people.tell(f"Ceremony for the key of {_ISSUER}'s security domains")
+        hold(oracle.ceremonies, load_plan(PLANS / "issuer-domain-key.yaml"), _ISSUER, people)
 
 
 def _enrol_station(oracle: LocalOracle, people: RehearsalPeople) -> None:

@@ -64,9 +64,11 @@ class Control(StrEnum):
     CARD_RESPONSE_MAC = "KIF-CHIP-05"
     CARD_ONCE = "KIF-CHIP-06"
     CARD_PROFILE = "KIF-CHIP-07"
+    CARD_KEYS = "KIF-CHIP-08"
 
     CHIP_DATA = "KIF-QC-01"
     CHIP_CRYPTOGRAM = "KIF-QC-02"
+    CARD_SECURED = "KIF-QC-03"
 
     LEDGER_WRITABLE = "KIF-LOG-01"
     LEDGER_INTACT = "KIF-LOG-02"
@@ -136,8 +138,10 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CARD_RESPONSE_MAC: "Each answer carries the card's right R-MAC (Amendment D 6.2.7).",
     Control.CARD_ONCE: "A physical card is personalised for one job, once.",
     Control.CARD_PROFILE: "The card has the key version and the SCP03 options of its profile.",
+    Control.CARD_KEYS: "A finished card has the issuer's keys; its vendor's open it no more.",
     Control.CHIP_DATA: "What the chip gives back is what was prepared, tag by tag.",
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
+    Control.CARD_SECURED: "A good card is SECURED, once every other check was passed.",
     Control.LEDGER_WRITABLE: "Nothing happens that the ledger can't record.",
     Control.LEDGER_INTACT: "Every entry, the tree over them and each signature verify.",
     Control.LEDGER_RULES: "Every entry is one that the state machine admits where it stands.",

@@ -13,6 +13,7 @@ BACKUP_KEK = "backup-kek"
 CARD_MANAGER = "card-manager"
 DATA_PROTECTION = "data-protection"
 ENVELOPE_RECIPIENT = "envelope-recipient"
+ISSUER_DOMAIN = "issuer-domain"
 LOG_SIGNER = "log-signer"
 RETENTION = "retention"
 SITE_CA = "site-ca"
@@ -61,6 +62,7 @@ PURPOSES: dict[str, Purpose] = {
     "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E0X"),
     "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
+    ISSUER_DOMAIN: _row(Owner.ISSUER, MASTER_DERIVATION, "AES-128", "AES-256", block="E5X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
     ZONE_MASTER: Purpose(
         frozenset({Owner.ISSUER, Owner.VENDOR}),

@@ -17,6 +17,7 @@ from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.scp03 import StaticKey
+from kif.formats.tlv import tlv
 
 AES = 0x88
 """The type of an AES key."""
@@ -46,6 +47,12 @@ def put_key(replaced: int, version: int, keys: Sequence[KeyField]) -> Command:
 def put_key_answer(version: int, keys: Sequence[KeyField]) -> bytes:
     """Return what a card answers that took the keys."""
     return bytes((version,)) + b"".join(key.check_value for key in keys)
+
+
+def key_information(version: int, size: int) -> bytes:
+    """Return the key information (tag E0, GPC 11.3.3.1) of one AES key set and no other."""
+    told = (bytes((number, version, AES, size)) for number in StaticKey)
+    return tlv(0xE0, b"".join(tlv(0xC0, each) for each in told))
 
 
 def read_put_key(command: Command) -> tuple[int, tuple[KeyField, ...]]:

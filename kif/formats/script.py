@@ -67,6 +67,13 @@ class Script:
     """AID of the security domain that opens the channel."""
     key_version: int
     """Key version number of the card's transport keys."""
+    domain_key: str
+    """Reference of the issuer's key that the card's own keys are derived from: they replace those
+    of the vendor."""
+    domain_version: int
+    """Key version number that they have."""
+    life_cycle: str
+    """In which state blanks are delivered: a name of :class:`kif.formats.lifecycle.CardState`."""
     options: int
     """SCP03's parameter "i" (Amendment D, table 5-1) that the card names."""
     security_level: int
@@ -84,7 +91,7 @@ class Script:
     def named_keys(self) -> frozenset[KeyRef]:
         """Return every key that the script names."""
         named = (name for group in self.groups for name in (*group.keys, *group.check_values))
-        return frozenset(map(KeyRef.parse, (self.card_manager, *named)))
+        return frozenset(map(KeyRef.parse, (self.card_manager, self.domain_key, *named)))
 
     @classmethod
     def decode(cls, raw: Secret) -> Script:

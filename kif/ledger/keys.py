@@ -231,8 +231,9 @@ class Keys:
         if not found:
             raise Refused(
                 Control.KEY_FOUND,
-                f"{owner} has no active key for {purpose}. Hold the ceremony that forms it: 'kif "
-                "ceremony run' with ceremonies/issuer-keys.yaml or vendor-keys.yaml.",
+                f"{owner} has no active key for {purpose}. Hold the ceremony that makes it: 'kif "
+                "ceremony run' with ceremonies/issuer-keys.yaml, issuer-domain-key.yaml or "
+                "vendor-keys.yaml.",
             )
         return max(found)
 

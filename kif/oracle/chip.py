@@ -47,6 +47,7 @@ _CARD_FAULTS = frozenset(
         Control.CARD_RESPONSE_MAC,
         Control.CARD_ONCE,
         Control.CARD_PROFILE,
+        Control.CARD_KEYS,
         Control.BYTES,
     }
 )
@@ -165,7 +166,7 @@ class Chip:
             run.channel = Channel.open(
                 static, run.challenge, found, bytes.fromhex(run.script.security_domain)
             )
-            commands = self._protected(run, run.channel)
+            commands = self._protected(run, run.channel, found.diversification_data)
             self._authorise(run, found.diversification_data.hex().upper(), len(commands))
         except KifError as fault:
             run.close()
@@ -179,11 +180,13 @@ class Chip:
         run.answered, run.segment = answers, Segment(run.segment.number + 1, commands)
         return run.segment
 
-    def _protected(self, run: Run, channel: Channel) -> tuple[bytes, ...]:
-        master = partial(self.desk.master, run.lease.job.batch)
-        plain = Personalisation(run.script, channel.dek, master).commands()
-        first = channel.external_authenticate(run.script.security_level)
-        return (first, *(channel.protect(command) for command in plain))
+    def _protected(self, run: Run, channel: Channel, serial: bytes) -> tuple[bytes, ...]:
+        batch, script = run.lease.job.batch, run.script
+        master = partial(self.desk.master, batch)
+        domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
+        run.sent = Personalisation(script, channel.dek, master, domain, serial).instructions()
+        first = channel.external_authenticate(script.security_level)
+        return (first, *(channel.protect(each.command) for each in run.sent))
 
     def _authorise(self, run: Run, serial: str, commands: int) -> None:
         job = run.lease.job
@@ -196,8 +199,10 @@ class Chip:
 
     def _finish(self, run: Run, answers: tuple[bytes, ...]) -> Done:
         """Check every answer of the segment and its R-MAC: PERSONALISED, or SUSPECT."""
+        if run.channel is None:
+            raise Refused(Control.JOB_STATE, f"{run.lease.job} has no segment to be answered.")
         try:
-            check_all(run, answers)
+            check_all(run.channel, run.sent, answers)
         except (DeviceFailed, BadInput) as fault:
             if fault.control not in _CARD_FAULTS:
                 raise

@@ -83,9 +83,14 @@ class Desk:
             return self.keys.master(key, self._released_with(state, batch, key))
 
     def cmac_master(self, batch: str, key: KeyRef) -> CmacMaster:
-        """Return a vendor's card manager key that the batch was released with."""
+        """Return a key that card keys are derived from, and the batch was released with."""
         with self.record.deciding() as state:
             return self.keys.cmac_master(key, self._released_with(state, batch, key))
+
+    def chip(self, job: JobRef) -> bytes:
+        """Return the serial of the chip that a card's keys left for, ten bytes."""
+        with self.record.deciding() as state:
+            return state.batches.open_jobs(job.batch).chip(job.number) or b""
 
     def protect(
         self, state: State, session: Session, job: JobRef, clear: Secret, what: str

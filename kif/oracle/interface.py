@@ -284,8 +284,20 @@ class QualityOracle(Protocol):
         Raises ``CheckFailed`` (CHIP_CRYPTOGRAM).
         """
 
+    def open_domain(self, job: JobRef) -> Sequence[bytes]:
+        """Return the commands that ask the card's security domain whose keys it has."""
+
+    def secure(self, job: JobRef, answers: Sequence[bytes]) -> Sequence[bytes]:
+        """Judge the card's answers; return the commands by which it becomes SECURED.
+
+        Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys open it, or the issuer's do not.
+        """
+
+    def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
+        """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""
+
     def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
-        """Declare the card good, by these checks."""
+        """Declare the card good, by these checks: its ARQC verified, and it is SECURED."""
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""

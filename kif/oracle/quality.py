@@ -1,4 +1,4 @@
-"""Quality control's desk: a card is good only with an ARQC that the HSM verified."""
+"""Quality control's desk: a card is good only with an ARQC that the HSM verified, and SECURED."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from kif.formats import scp03
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, Refused
 from kif.formats.keyref import KeyRef
@@ -13,8 +14,10 @@ from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.hsm.emv import verify_arqc
+from kif.hsm.library import calling
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
+from kif.oracle.domain import Domain
 from kif.oracle.group import Step
 from kif.oracle.interface import JobRef, JobView
 from kif.oracle.rows import moved
@@ -30,6 +33,8 @@ class Quality:
     _checked: dict[JobRef, Script] = field(default_factory=dict)
     """The scripts of cards that are being checked."""
     _verified: set[JobRef] = field(default_factory=set)
+    _domains: dict[JobRef, Domain] = field(default_factory=dict)
+    _secured: set[JobRef] = field(default_factory=set)
 
     def script(self, job: JobRef) -> Secret:
         """Return the prepared personalisation script (JSON) of a card that was printed."""
@@ -39,20 +44,43 @@ class Quality:
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
-        if job not in self._checked:
-            self.script(job)
-        script = self._checked[job]
+        script = self._script(job)
         master = self.desk.master(job.batch, _cryptogram_key(script))
         verify_arqc(master, bytes.fromhex(script.diversification), atc, data, arqc)
         self._verified.add(job)
 
-    def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
-        """Declare the card good, by these checks. Its ARQC must have verified here."""
+    def open_domain(self, job: JobRef) -> tuple[bytes, ...]:
+        """Return the commands that ask the security domain whose keys it has."""
+        script = self._script(job)
+        with calling("making a host challenge"):
+            challenge = self.desk.keys.token.random(scp03.Options(script.options).size)
+        self._end_domain(job)
+        self._domains[job] = Domain(script, challenge)
+        return self._domains[job].selection()
+
+    def secure(self, job: JobRef, answers: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Judge the answers; return the commands by which the card becomes SECURED.
+
+        Raises ``Refused`` (CHIP_CRYPTOGRAM) before its other checks were passed.
+        """
         if job not in self._verified:
-            raise Refused(
-                Control.CHIP_CRYPTOGRAM,
-                f"{job} has no verified ARQC; a card is good only with one. Check it again.",
-            )
+            raise _not_verified(job)
+        domain = self._domain(job)
+        key = KeyRef.parse(domain.script.domain_key)
+        master, chip = self.desk.cmac_master(job.batch, key), self.desk.chip(job)
+        return domain.open(master, chip, answers)
+
+    def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
+        """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""
+        self._domain(job).require_secured(answers)
+        self._secured.add(job)
+
+    def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
+        """Declare the card good, by these checks. Its ARQC verified here, and it is SECURED."""
+        if job not in self._verified:
+            raise _not_verified(job)
+        if job not in self._secured:
+            raise Refused(Control.CARD_SECURED, f"{job} is not SECURED. Check it again.")
         view = self.desk.record.write(partial(_good, job, tuple(checks)))
         self._forget(job)
         return view
@@ -62,9 +90,33 @@ class Quality:
         self._forget(job)
         return self.desk.suspect(job, control, sentence)
 
+    def _script(self, job: JobRef) -> Script:
+        if job not in self._checked:
+            self.script(job)
+        return self._checked[job]
+
+    def _domain(self, job: JobRef) -> Domain:
+        if job not in self._domains:
+            raise Refused(Control.JOB_STATE, f"The security domain of {job} was not asked yet.")
+        return self._domains[job]
+
+    def _end_domain(self, job: JobRef) -> None:
+        domain = self._domains.pop(job, None)
+        if domain is not None:
+            domain.close()
+
     def _forget(self, job: JobRef) -> None:
         self._verified.discard(job)
+        self._secured.discard(job)
         self._checked.pop(job, None)
+        self._end_domain(job)
+
+
+def _not_verified(job: JobRef) -> Refused:
+    return Refused(
+        Control.CHIP_CRYPTOGRAM,
+        f"{job} has no verified ARQC; a card is good only with one. Check it again.",
+    )
 
 
 def _cryptogram_key(script: Script) -> KeyRef:

@@ -13,6 +13,7 @@ from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.hsm.scp03 import Channel
 from kif.oracle.interface import Done, Lease, Segment
+from kif.oracle.recipe import Instruction
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Run:
     segment: Segment
     """What the station has now."""
     channel: Channel | None = None
+    sent: tuple[Instruction, ...] = ()
+    """What the second segment asks, after EXTERNAL AUTHENTICATE."""
     answered: tuple[bytes, ...] = ()
     """The card's answers to the segment before, or to the last one of a run that is done."""
     done: Done | None = None
@@ -67,10 +70,15 @@ def require_profile(script: Script, found: InitializeUpdateResponse) -> None:
         )
 
 
-def check_all(run: Run, answers: Sequence[bytes]) -> None:
-    """Require that the card answered each command of its segment with 9000 and its R-MAC."""
-    count = len(run.segment.commands)
-    if run.channel is None or len(answers) > count:
+def check_all(
+    channel: Channel, sent: Sequence[Instruction], answers: Sequence[bytes]
+) -> list[bytes]:
+    """Require 9000, the card's R-MAC and the known answer of each command; return all answers.
+
+    The first is that to EXTERNAL AUTHENTICATE, which a channel begins with.
+    """
+    count, told = 1 + len(sent), []
+    if len(answers) > count:
         raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
     for number, raw in enumerate(answers):
         response = Response.decode(raw)
@@ -80,8 +88,15 @@ def check_all(run: Run, answers: Sequence[bytes]) -> None:
                 f"Command {number + 1} of {count} was answered {response.sw:04X}, not 9000.",
             )
         if number:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
-            run.channel.check(number - 1, response)
+            told.append(channel.check(number - 1, response))
+            if sent[number - 1].answer not in (None, told[-1]):
+                raise DeviceFailed(
+                    Control.CARD_KEYS,
+                    f"Command {number + 1} of {count} was answered otherwise than a card answers "
+                    "that has the issuer's keys and no others.",
+                )
     if len(answers) < count:
         raise DeviceFailed(
             Control.CARD_PRESENT, f"The card answered {len(answers)} of {count} commands."
         )
+    return told

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.purpose import CARD_MANAGER
+from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.scp03 import Options
 
 _FOLDER = files("kif.preparation") / "products"
@@ -32,6 +32,11 @@ class Product(BaseModel):
     application: Hex
     security_domain: Hex
     key_version: Annotated[int, Field(ge=1, le=127)]
+    """Of the keys that blanks are delivered with."""
+    domain_version: Annotated[int, Field(ge=1, le=127)]
+    """Of the issuer's keys, which replace them."""
+    life_cycle: Literal["OP_READY", "INITIALIZED"]
+    """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)]
     """SCP03's parameter "i" of the blanks (Amendment D, table 5-1)."""
     security_level: Literal[0x01, 0x03, 0x11, 0x13, 0x33]
@@ -68,12 +73,14 @@ class Product(BaseModel):
             raise ValueError(
                 f"security_level {self.security_level:02X} has no R-MAC; use 11, 13 or 33"
             )
+        if self.domain_version == self.key_version:
+            raise ValueError("the issuer's keys need another version than the vendor's")
         return self
 
     @property
     def wanted(self) -> dict[str, str]:
         """The owner for each purpose of a card's keys: the vendor, or "" for the issuer."""
-        return {CARD_MANAGER: self.vendor, **dict.fromkeys(self.keys, "")}
+        return {CARD_MANAGER: self.vendor, **dict.fromkeys((ISSUER_DOMAIN, *self.keys), "")}
 
 
 def load_product(name: str) -> Product:

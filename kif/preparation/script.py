@@ -8,7 +8,7 @@ from kif.formats import canonical
 from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
 from kif.formats.name import as_shown, in_common_characters
-from kif.formats.purpose import CARD_MANAGER
+from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.script import Artwork, Group, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
@@ -40,6 +40,9 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         application=product.application,
         security_domain=product.security_domain,
         key_version=product.key_version,
+        domain_key=str(keys[ISSUER_DOMAIN]),
+        domain_version=product.domain_version,
+        life_cycle=product.life_cycle,
         options=product.scp03_options,
         security_level=product.security_level,
         groups=groups,

@@ -12,7 +12,7 @@ from kif.formats.script import Script
 from kif.formats.tlv import find, read_all, read_dol, tlv
 from kif.oracle.interface import JobRef, JobView, QualityOracle
 
-CHECKS = ("selection", "processing options", "records", "arqc")
+CHECKS = ("selection", "processing options", "records", "arqc", "keys", "secured")
 _ARQC = 0x80
 _FORMAT_1, _FORMAT_2 = 0x80, 0x77
 _UNPREDICTABLE_NUMBER = 0x9F37
@@ -31,8 +31,8 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
     """Check the card in the reader against its script: GOOD or SUSPECT.
 
     1. SELECT: the file control information; 2. GET PROCESSING OPTIONS; 3. every record of the AFL,
-    byte for byte; 4. an ARQC that the HSM verifies. ``entropy`` gives the terminal's unpredictable
-    number.
+    byte for byte; 4. an ARQC that the HSM verifies; 5. the vendor's keys open it no more, and the
+    issuer's do; 6. it becomes SECURED. ``entropy`` gives the terminal's unpredictable number.
     """
     script = Script.decode(oracle.script(job))
     try:
@@ -40,6 +40,7 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
         _check_options(link, script)
         _check_records(link, script)
         _check_cryptogram(job, link, script, oracle, entropy)
+        _secure(job, link, oracle)
     except (CheckFailed, DeviceFailed, BadInput) as fault:
         if fault.control in (Control.TOKEN_CALL, Control.TOKEN_PRESENT):
             raise
@@ -91,6 +92,13 @@ def _check_cryptogram(
     aip = find(_prepared(script, "9104"), 0x82) or b""
     _compare("issuer application data", fields.get(0x9F10), find(_prepared(script, "9200"), 0x9F10))
     oracle.verify_arqc(job, atc, terminal + aip + atc + fields[0x9F10], arqc)
+
+
+def _secure(job: JobRef, link: CardLink, oracle: QualityOracle) -> None:
+    """Relay the last session with the card: the oracle judges whose keys it has, and secures it."""
+    answers = [link.transmit(command) for command in oracle.open_domain(job)]
+    commands = oracle.secure(job, answers)
+    oracle.require_secured(job, [link.transmit(command) for command in commands])
 
 
 def _cryptogram_fields(answer: bytes) -> dict[int, bytes]:

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
 from kif.formats.error import BadInput
+from kif.formats.lifecycle import CardState
 from kif.formats.putkey import put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.data import domain_data
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
+from kif.simulator.registry import Registry
 from kif.simulator.securechannel import (
     FULL,
     CardChannel,
@@ -35,9 +37,11 @@ _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
 _LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
-_SECURED = frozenset({0xE6, 0xE2, 0xD8})
+_SECURED = frozenset({0xE6, 0xE2, 0xD8, 0xF0, 0xF2, 0xE4})
+_CONTENT = frozenset({0xE6, 0xE2, 0xD8, 0xE4})
 _PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
-_INITIALIZE_UPDATE = 0x50
+_LOCKED_WARNING = 0x6283
+_INITIALIZE_UPDATE, _GET_DATA = 0x50, 0xCA
 
 
 class Card:
@@ -66,13 +70,17 @@ class Card:
         self.application.wrong_arqc = self._faults.wrong_arqc
         self.key_version = _KEY_VERSION
         self.sequence = 0
+        self.registry = Registry(DOMAIN_AID, APPLICATION_AID)
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             0xE6: self._install,
             0xE2: self._store_data,
             0xD8: self._put_key,
-            0xCA: self._get_data,
+            _GET_DATA: self._get_data,
+            0xF0: self._set_status,
+            0xF2: self.registry.get_status,
+            0xE4: self.registry.delete,
         }
         self.reset()
 
@@ -103,6 +111,8 @@ class Card:
             return Response(b"", 0x6E00)
         if command.cla & _LOGICAL:
             return Response(b"", 0x6881)
+        if self.registry.state is CardState.TERMINATED and command.ins != _GET_DATA:
+            return Response(b"", 0x6985)
         if command.ins == _SELECT:
             return self._select(command)
         if self._selected == APPLICATION_AID:
@@ -119,8 +129,14 @@ class Card:
             self._end_session()
             return Response(b"", 0x6982)
         handler = self._domain.get(plain.ins)
-        response = Response(b"", 0x6D00) if handler is None else handler(plain)
+        response = Response(b"", 0x6D00) if handler is None else self._handled(handler, plain)
         return self._faults.spoil_mac(channel.wrap(response))
+
+    def _handled(self, handler: Callable[[Command], Response], command: Command) -> Response:
+        """Refuse what changes the content of a card that is locked (5.1.1.4)."""
+        if command.ins in _CONTENT and not self.registry.working:
+            return Response(b"", 0x6985)
+        return handler(command)
 
     def _in_domain(self, command: Command) -> Response:
         """Answer a command that no C-MAC is asked for: no session, or one without protection."""
@@ -131,7 +147,7 @@ class Card:
             if self._channel is None or not self._channel.open or command.cla == _MAC_CLA:
                 self._end_session()
                 return Response(b"", 0x6982)
-            return handler(command)
+            return self._handled(handler, command)
         authenticating = command.ins == _EXTERNAL_AUTHENTICATE
         if command.cla != (_MAC_CLA if authenticating else _PLAIN_CLA):
             return Response(b"", 0x6E00)
@@ -143,14 +159,17 @@ class Card:
             return Response(b"", 0x6E00)
         if (command.p1, command.p2) != (0x04, 0x00):
             return Response(b"", 0x6A86)
-        known = (b"", DOMAIN_AID, APPLICATION_AID)
+        known = {b"", DOMAIN_AID}
+        if self.registry.working:
+            known.add(self.registry.application or b"")
         if command.data not in known or self._faults.foreign:
             return Response(b"", 0x6A82)
         self.reset()
         if command.data == APPLICATION_AID:
             self._selected = APPLICATION_AID
             return self.application.select()
-        return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), 0x9000)
+        status = 0x9000 if self.registry.working else _LOCKED_WARNING
+        return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), status)
 
     def _initialize_update(self, command: Command) -> Response:
         """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
@@ -198,7 +217,7 @@ class Card:
         expected = bytes((0, 0, len(APPLICATION_AID))) + APPLICATION_AID + bytes(3)
         if (command.p1, command.p2) != (0x20, 0x00):
             return Response(b"", 0x6A86)
-        if command.data != expected:
+        if command.data != expected or self.registry.application is None:
             return Response(b"", 0x6A80)
         self._target, self._block, self._buffer = self.application, 0, b""
         return Response(b"\x00", 0x9000)
@@ -209,6 +228,11 @@ class Card:
         told = domain_data(self.serial, self.key_version, size, self.options, counter)
         found = told.get(command.p1 << 8 | command.p2)
         return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
+
+    def _set_status(self, command: Command) -> Response:
+        if self._faults.stays_open:
+            return Response(b"", 0x9000)
+        return self.registry.set_status(command)
 
     def _put_key(self, command: Command) -> Response:
         """PUT KEY (Amendment D, 7.2): the three static keys at once, or none."""
@@ -225,8 +249,9 @@ class Card:
         for value, field in zip(values, fields, strict=True):
             if check_value(value) != field.check_value:
                 return Response(b"", 0x6982)
-        self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0
-        self.application.dek = self.keys.dek
+        if not self._faults.keeps_keys:
+            self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0
+            self.application.dek = self.keys.dek
         return Response(put_key_answer(version, fields), 0x9000)
 
     def _store_data(self, command: Command) -> Response:

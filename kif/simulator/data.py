@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kif.formats.putkey import AES
-from kif.formats.scp03 import Options, StaticKey
+from kif.formats.putkey import key_information
+from kif.formats.scp03 import Options
 from kif.formats.tlv import tlv
 
 _GLOBALPLATFORM = bytes.fromhex("2A864886FC6B")
@@ -28,7 +28,7 @@ def domain_data(
         0x0045: tlv(0x45, _IMAGE_NUMBER),
         0x0066: tlv(0x66, _card_recognition(options)),
         0x00C1: tlv(0xC1, counter.to_bytes(3, "big")),
-        0x00E0: tlv(0xE0, b"".join(_key(number, version, size) for number in StaticKey)),
+        0x00E0: key_information(version, size),
         0x9F7F: tlv(0x9F7F, _life_cycle(serial)),
     }
 
@@ -46,10 +46,6 @@ def _card_recognition(options: Options) -> bytes:
         + tlv(0x63, named(b"\x03"))
         + tlv(0x64, named(b"\x04", bytes((_SCP, options.i)))),
     )
-
-
-def _key(number: int, version: int, size: int) -> bytes:
-    return tlv(0xC0, bytes((number, version, AES, size)))
 
 
 def _life_cycle(serial: bytes) -> bytes:

@@ -12,7 +12,10 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 
 _AT_COMMAND = ("vanish", "refuse", "mute")
-_WHOLE = ("wrong-cryptogram", "bad-rmac", "wrong-arqc", "foreign", "t0")
+_WHOLE = (
+    *("wrong-cryptogram", "bad-rmac", "wrong-arqc", "foreign", "t0"),
+    *("keeps-keys", "stays-open"),
+)
 _KINDS = (*_AT_COMMAND, *_WHOLE)
 _FORM = re.compile(r"([a-z0-9-]+)@([1-9][0-9]*)(?::([1-9][0-9]*))?")
 
@@ -75,6 +78,16 @@ class Faults:
     def t0(self) -> bool:
         """Whether the card speaks T=0; no fault, but not what most do."""
         return self._has("t0")
+
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether the card says that it took other keys, and keeps its vendor's."""
+        return self._has("keeps-keys")
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether the card says that its life cycle went on, and stays as it was."""
+        return self._has("stays-open")
 
     def strike(self) -> int | None:
         """Count a command; return a forced status word. Raises ``CardGone`` or ``CardMute``."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.lifecycle import CardState
 from kif.formats.scp03 import Options
 from kif.simulator.card import Card
 from kif.simulator.emv import EmvApplication
@@ -27,7 +28,8 @@ def keep(card: Card, path: Path) -> None:
         "sequence": card.sequence,
         "key_version": card.key_version,
         "options": card.options.i,
-        "application": card.application.memory(),
+        "life_cycle": card.registry.state.name,
+        "application": card.application.memory() if card.registry.application else None,
     }
     partial = path.with_suffix(".partial")
     partial.touch(0o600)
@@ -44,7 +46,11 @@ def take(path: Path) -> Card:
         keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
         card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])
         card.key_version = int(fields["key_version"])
-        card.application = EmvApplication.of(card.keys.dek, fields["application"])
+        card.registry.state = CardState[fields["life_cycle"]]
+        if fields["application"] is None:
+            card.registry.application = None
+        else:
+            card.application = EmvApplication.of(card.keys.dek, fields["application"])
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(
             Control.BYTES, f"{path} is not a card that 'kif simulate --keep' has kept."

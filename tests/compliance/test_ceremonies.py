@@ -31,7 +31,7 @@ from tests.ledger.history import SoftwareSigner
 from tests.ledger.test_event import EVENTS
 from tests.site import TestSite, make_site, shipped
 
-GENESIS, VENDOR, ISSUER, STATION, FUMBLED, ABORTED, STANDING = range(1, 8)
+GENESIS, VENDOR, ISSUER, DOMAIN, STATION, FUMBLED, ABORTED, STANDING = range(1, 9)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,7 @@ def test_every_ceremony_is_told_with_its_outcome(told: tuple[TestSite, Read]) ->
         ("genesis", Outcome.CLOSED),
         ("vendor-keys", Outcome.CLOSED),
         ("issuer-keys", Outcome.CLOSED),
+        ("issuer-domain-key", Outcome.CLOSED),
         ("enrol-station", Outcome.CLOSED),
         ("vendor-keys", Outcome.CLOSED),
         ("vendor-keys", Outcome.ABORTED),
@@ -245,7 +246,7 @@ def test_ceremonies_are_listed_and_reported_by_command(
     assert str(tmp_path / "report" / "record.json") in report.out
     refused = kif(home, "ceremony", "report", "9", tmp_path / "none")
     assert refused.code == 2
-    assert "There is no ceremony 9; the record has 7" in refused.err
+    assert "There is no ceremony 9; the record has 8" in refused.err
     script = kif(home, "ceremony", "script", "ceremonies/genesis.yaml", tmp_path / "script")
     assert (tmp_path / "script" / "genesis-script.html").is_file()
     assert script.code == 0

@@ -34,6 +34,7 @@ RECORD = {
 PURPOSES = ("emv-ac", "emv-smi", "emv-smc")
 KEYS = {purpose: KeyRef("bank", purpose, 2) for purpose in PURPOSES}
 KEYS["card-manager"] = KeyRef("vendor", "card-manager", 1)
+KEYS["issuer-domain"] = KeyRef("bank", "issuer-domain", 1)
 
 
 def script(**changes: str) -> Script:
@@ -140,6 +141,8 @@ STRICT: list[dict[str, str | int | None]] = [
     {"aip": None},
     {"cdol1": "xx"},
     {"security_level": 0x02},
+    {"domain_version": 1},  # the vendor's
+    {"life_cycle": "SECURED"},
     {"name": "debit", "security_level": 0x03},  # only a test may do without R-MAC
 ]
 
@@ -196,7 +199,8 @@ class Desk:
     def resolve(
         self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
     ) -> Mapping[str, KeyRef]:
-        assert wanted == {"card-manager": "test-vendor", **dict.fromkeys(PURPOSES, "")}
+        issuers = dict.fromkeys(("issuer-domain", *PURPOSES), "")
+        assert wanted == {"card-manager": "test-vendor", **issuers}
         return KEYS
 
     def save_scripts(

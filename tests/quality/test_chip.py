@@ -1,6 +1,6 @@
 """Quality control: a good chip passes, and every single difference is found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -19,6 +19,8 @@ SCRIPT = script()
 IAD = find(data(SCRIPT, "9200"), 0x9F10) or b""
 AIP, AFL = (find(data(SCRIPT, "9104"), tag) or b"" for tag in (0x82, 0x94))
 Answer = Callable[[Command], Response]
+DOMAIN = [b"domain", b"update", b"auth", b"secured"]
+"""What is relayed in the last session; a card answers with the same bytes."""
 
 
 class Chip:
@@ -32,6 +34,9 @@ class Chip:
     def transmit(self, raw: bytes) -> bytes:
         if len(self.asked) == self.gone:
             raise DeviceFailed(Control.CARD_PRESENT, "The card is gone.")
+        if raw in DOMAIN:
+            self.asked.append(raw.decode())
+            return self.changed.get(raw.decode(), Response(raw, 0x9000)).encode()
         command = Command.decode(raw)
         name = {0xA4: "select", 0xA8: "options", 0xAE: "ac"}.get(
             command.ins, f"{command.p2 >> 3:02X}{command.p1:02X}"
@@ -72,6 +77,17 @@ class Desk:
         if self.failing:
             raise self.failing
 
+    def open_domain(self, job: JobRef) -> Sequence[bytes]:
+        return DOMAIN[:2]
+
+    def secure(self, job: JobRef, answers: Sequence[bytes]) -> Sequence[bytes]:
+        assert [answer[:-2] for answer in answers] == DOMAIN[:2]
+        return DOMAIN[2:]
+
+    def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
+        if [answer[:-2] for answer in answers] != DOMAIN[2:]:
+            raise CheckFailed(Control.CARD_SECURED, "Not secured.")
+
     def accept(self, job: JobRef, checks: object) -> JobView:
         self.told.append(checks)
         return JobView(job, "b", 1, "9", "p", JobState.GOOD, None, None)
@@ -91,7 +107,10 @@ def numbers(size: int) -> bytes:
 def test_a_good_chip_passes_every_check() -> None:
     chip, desk = Chip(), Desk()
     assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
-    assert chip.asked == ["select", "options", "0101", "0201", "0202", "ac"]
+    assert chip.asked == [
+        *("select", "options", "0101", "0201", "0202", "ac"),
+        *("domain", "update", "auth", "secured"),
+    ]
     assert desk.told == [CHECKS]
     (maced,) = desk.verified
     assert maced.endswith(b"\xab" * 4 + b"\x18\x00" + b"\x00\x01" + IAD)
@@ -130,6 +149,7 @@ DIFFERENT = {
     "no cryptogram": ({"ac": Response(tlv(0x77, b""), 0x9000)}, "KIF-QC-02"),
     "a short cryptogram": ({"ac": cryptogram(arqc=bytes(7))}, "KIF-QC-02"),
     "other issuer data": ({"ac": cryptogram(iad=bytes(7))}, "KIF-QC-01"),
+    "not secured": ({"secured": Response(b"", 0x6985)}, "KIF-QC-03"),
     "no BER": ({"options": Response(b"\x77\x05\x00", 0x9000)}, "KIF-FMT-01"),
 }
 
@@ -144,7 +164,7 @@ def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
     assert RECORD["pan"] not in str(desk.told)
 
 
-@pytest.mark.parametrize("answers", range(6))
+@pytest.mark.parametrize("answers", range(10))
 def test_a_card_that_vanishes_is_suspect(answers: int) -> None:
     desk = Desk()
     assert check_chip(JOB, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT

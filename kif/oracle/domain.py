@@ -1,0 +1,109 @@
+"""The last session with a card: its security domain, opened with the issuer's keys and closed.
+
+What can't be undone comes last: a card becomes SECURED once every other check was passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kif.formats import scp03
+from kif.formats.apdu import Response
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed, DeviceFailed
+from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
+from kif.formats.script import Script
+from kif.hsm.cmac import CmacMaster
+from kif.hsm.scp03 import Channel, static_keys
+from kif.oracle.recipe import Instruction, domain_selection, key_list
+from kif.oracle.run import check_all
+
+_NOT_FOUND = 0x6A88
+_STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
+
+
+@dataclass
+class Domain:
+    """A finished card's security domain, from its selection to its end."""
+
+    script: Script
+    challenge: bytes
+    _channel: Channel | None = None
+    _sent: tuple[Instruction, ...] = ()
+
+    def selection(self) -> tuple[bytes, ...]:
+        """Return SELECT, and INITIALIZE UPDATE under the vendor's key version and the issuer's."""
+        return (
+            domain_selection(self.script),
+            scp03.initialize_update(self.script.key_version, self.challenge),
+            scp03.initialize_update(self.script.domain_version, self.challenge),
+        )
+
+    def open(self, master: CmacMaster, chip: bytes, answers: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Judge the answers to it; return the commands by which the card becomes SECURED.
+
+        ``chip`` is the serial on record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the
+        vendor's keys are there still, or the issuer's are not.
+        """
+        found = self._opened(answers)
+        if found.diversification_data != chip or found.key_version != self.script.domain_version:
+            raise _not_ours("it is another card, or has another version of them")
+        domain = bytes.fromhex(self.script.security_domain)
+        try:
+            static = static_keys(master, chip)
+            self._channel = Channel.open(static, self.challenge, found, domain)
+        except DeviceFailed as fault:
+            if fault.control is not Control.CARD_CRYPTOGRAM:
+                raise
+            raise _not_ours("its cryptogram is not the one that they give") from fault
+        channel = self._channel
+        first = channel.external_authenticate(self.script.security_level)
+        self._sent = self._securing(master.key.algorithm.size)
+        return (first, *(channel.protect(each.command) for each in self._sent))
+
+    def require_secured(self, answers: Sequence[bytes]) -> None:
+        """Require every answer, and that the card says SECURED. Raises ``CheckFailed``."""
+        if self._channel is None:
+            raise CheckFailed(Control.CARD_SECURED, "Nothing was asked of the security domain.")
+        *_, last = check_all(self._channel, self._sent, answers)
+        if life_cycle(last) != CardState.SECURED:
+            raise CheckFailed(Control.CARD_SECURED, "The card does not say that it is SECURED.")
+
+    def close(self) -> None:
+        """Destroy the channel's keys."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _opened(self, answers: Sequence[bytes]) -> scp03.InitializeUpdateResponse:
+        if len(answers) != len(self.selection()):
+            raise DeviceFailed(
+                Control.CARD_PRESENT,
+                f"The security domain answered {len(answers)} of {len(self.selection())} commands.",
+            )
+        selected, vendors, ours = map(Response.decode, answers)
+        if not selected.ok:
+            raise CheckFailed(Control.CARD_KEYS, f"SELECT was answered {selected.sw:04X}.")
+        if vendors.sw != _NOT_FOUND:
+            raise CheckFailed(
+                Control.CARD_KEYS,
+                f"The vendor's keys were answered {vendors.sw:04X}, not {_NOT_FOUND:04X}: they are "
+                "in the card still.",
+            )
+        if not ours.ok:
+            raise _not_ours(f"they were answered {ours.sw:04X}")
+        return scp03.InitializeUpdateResponse.decode(ours.data)
+
+    def _securing(self, size: int) -> tuple[Instruction, ...]:
+        """Return the list of keys, each transition from the delivered state, and GET STATUS."""
+        ahead = _STATES[_STATES.index(CardState[self.script.life_cycle]) + 1 :]
+        return (
+            key_list(self.script.domain_version, size),
+            *(Instruction(set_status(state)) for state in ahead),
+            Instruction(get_status()),
+        )
+
+
+def _not_ours(why: str) -> CheckFailed:
+    return CheckFailed(Control.CARD_KEYS, f"The card does not open with the issuer's keys: {why}.")

@@ -1,0 +1,96 @@
+"""A card's registry: its life cycle, and its one application (GPC 2.3.1, 5, 11.2, 11.4, 11.10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kif.formats.apdu import Command, Response
+from kif.formats.error import BadInput
+from kif.formats.lifecycle import CardState
+from kif.formats.tlv import find, read_all, tlv
+
+_CARD, _APPLICATIONS, _LOAD_FILES, _MODULES = 0x80, 0x40, 0x20, 0x10
+_TLV_FORM = 0x02
+_SELECTABLE = 0x07
+_DOMAIN_PRIVILEGES, _NO_PRIVILEGES = bytes.fromhex("9EDE80"), bytes(3)
+_NEXT = {
+    CardState.OP_READY: {CardState.INITIALIZED},
+    CardState.INITIALIZED: {CardState.SECURED},
+    CardState.SECURED: {CardState.CARD_LOCKED},
+    CardState.CARD_LOCKED: {CardState.SECURED},
+}
+"""The transitions of figure 5-1; from every state but the last the card can be terminated."""
+
+
+@dataclass
+class Registry:
+    """What the card knows of itself; ``state`` stays without power."""
+
+    domain: bytes
+    application: bytes | None
+    """None when it was deleted."""
+    state: CardState = CardState.OP_READY
+
+    @property
+    def working(self) -> bool:
+        """Whether content may be changed: not in a card that is locked or terminated."""
+        return self.state not in (CardState.CARD_LOCKED, CardState.TERMINATED)
+
+    def set_status(self, command: Command) -> Response:
+        """SET STATUS of the card (11.10); a state that it has, or can't come to, is refused."""
+        if command.p1 != _CARD:
+            return Response(b"", 0x6A86)
+        if command.data not in (b"", self.domain):
+            return Response(b"", 0x6A88)
+        wanted = _NEXT.get(self.state, set()) | {CardState.TERMINATED} - {self.state}
+        if command.p2 not in wanted:
+            return Response(b"", 0x6985)
+        self.state = CardState(command.p2)
+        return Response(b"", 0x9000)
+
+    def get_status(self, command: Command) -> Response:
+        """GET STATUS (11.4) in TLV form, by AID or its beginning; everything in one answer."""
+        if command.p2 != _TLV_FORM or command.p1 not in (
+            *(_CARD, _APPLICATIONS),
+            *(_LOAD_FILES, _LOAD_FILES | _MODULES),
+        ):
+            return Response(b"", 0x6A86)
+        sought = _sought(command.data)
+        if sought is None:
+            return Response(b"", 0x6A80)
+        found = [entry for aid, entry in self._entries(command.p1) if aid.startswith(sought)]
+        return Response(b"".join(found), 0x9000 if found else 0x6A88)
+
+    def delete(self, command: Command) -> Response:
+        """DELETE of the application (11.2)."""
+        if (command.p1, command.p2) != (0x00, 0x00):
+            return Response(b"", 0x6A86)
+        aid = _sought(command.data)
+        if aid is None:
+            return Response(b"", 0x6A80)
+        if self.application is None or aid != self.application:
+            return Response(b"", 0x6A88)
+        self.application = None
+        return Response(b"\x00", 0x9000)
+
+    def _entries(self, scope: int) -> list[tuple[bytes, bytes]]:
+        if scope == _CARD:
+            return [(self.domain, _entry(self.domain, self.state, _DOMAIN_PRIVILEGES))]
+        if scope == _APPLICATIONS and self.application is not None:
+            told = _entry(self.application, _SELECTABLE, _NO_PRIVILEGES)
+            return [(self.application, told)]
+        return []  # its code is in ROM, and no load file is listed
+
+
+def _entry(aid: bytes, state: int, privileges: bytes) -> bytes:
+    told = tlv(0x4F, aid) + tlv(0x9F70, bytes((state,))) + tlv(0xC5, privileges)
+    return tlv(0xE3, told)
+
+
+def _sought(data: bytes) -> bytes | None:
+    """Return the AID that a command names (tag 4F), or None where it names none."""
+    try:
+        read_all(data)
+        return find(data, 0x4F)
+    except BadInput:
+        return None
