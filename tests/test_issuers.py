@@ -13,14 +13,16 @@ from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.state import JobState, KeyState
 from kif.graphics.front import require_fit
-from kif.oracle.interface import BatchView, Claim
+from kif.oracle.interface import BatchView, Claim, JobView
 from kif.oracle.local import LocalOracle
 from kif.preparation.prepare import prepare_batch
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
+from kif.simulator.fault import Fault, Faults
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR, VENDORS
 from tests.certificate import issuer_certificate
+from tests.hsm.objects import nothing_left
 from tests.hsm.software import option_a
 from tests.oracle.test_chip import Wire
 from tests.site import ISSUER, OPERATORS, TestSite, claimed, new_claim, received_file
@@ -110,6 +112,62 @@ def test_another_vendors_chip_or_version_does_not_open(site: TestSite, oracle: L
         assert done.view.state is JobState.PREPARED
         wire = Wire(Card(vendor=TEST_VENDOR, version=2))
         personalise(claimed(oracle, batch.id), wire, oracle.chip)
+
+
+def printed_and_checked(oracle: LocalOracle, job: JobView, wire: Wire) -> JobView:
+    oracle.graphics.printed(job.id)
+    return check_chip(job.id, wire, oracle.quality, bytes)
+
+
+DIRECT = (2, 9, 2, 2, 14)
+"""Commands of a card whose application is selected: to open and fill it, to open the domain and
+replace its keys, to check it."""
+
+
+@pytest.mark.control("KIF-CHIP-03", "KIF-CHIP-08")
+@pytest.mark.parametrize("at", range(1, sum(DIRECT) + 2))
+def test_power_lost_at_any_command_of_two_sessions_makes_no_good_card(
+    site: TestSite, oracle: LocalOracle, at: int
+) -> None:
+    batch = prepared(oracle, ISSUER, OTHER_TEST_VENDOR.name, [])
+    release(site, oracle, batch)
+    faults = Faults.of_card([Fault.parse(f"vanish@1:{at}")], 1)
+    wire = Wire(Card(faults, vendor=OTHER_TEST_VENDOR, version=2))
+    with nothing_left(oracle.gateway.desk.keys.token):
+        job = personalise(claimed(oracle, batch.id), wire, oracle.chip).view
+        if job.state is JobState.PERSONALISED:
+            job = printed_and_checked(oracle, job, wire)
+    if at <= DIRECT[0]:
+        assert job.state is JobState.PREPARED
+    else:
+        assert job.state is (JobState.GOOD if at > sum(DIRECT) else JobState.SUSPECT), job.reason
+
+
+class Swapped(Wire):
+    """Another card is in the reader from the second selection on."""
+
+    def __init__(self, first: Card, second: Card) -> None:
+        super().__init__(first)
+        self.second, self.selected = second, 0
+
+    def transmit(self, command: bytes) -> bytes:
+        self.selected += command[1] == 0xA4
+        if self.selected == 2:
+            self.card = self.second
+        return super().transmit(command)
+
+
+@pytest.mark.control("KIF-CHIP-06")
+def test_a_card_that_is_changed_between_two_sessions_makes_a_suspect(
+    site: TestSite, oracle: LocalOracle
+) -> None:
+    batch = prepared(oracle, ISSUER, OTHER_TEST_VENDOR.name, [])
+    release(site, oracle, batch)
+    first, second = (Card(vendor=OTHER_TEST_VENDOR, version=2) for _ in range(2))
+    done = personalise(claimed(oracle, batch.id), Swapped(first, second), oracle.chip)
+    assert done.view.state is JobState.SUSPECT
+    assert "Another card is in the reader now" in (done.view.reason or "")
+    assert second.key_version == 1
 
 
 @pytest.mark.control("KIF-HSM-05")

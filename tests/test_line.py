@@ -255,7 +255,7 @@ def test_a_hopper_of_foreign_blanks_stops_the_station_after_three(
     with machine.open() as line, pytest.raises(Refused, match=r"kif station resume station-1"):
         make_cards(oracle, batch.id, line, Tally(said.append))
     assert len(said) == 3
-    assert all("SELECT of the security domain was answered 6A82" in each for each in said)
+    assert all("SELECT of A000000151000000 was answered 6A82" in each for each in said)
     assert oracle.supervision.batch(batch.id).jobs == {JobState.PREPARED: 2}
     oracle.stations.resume("station-1", "the right blanks are in the hopper")
     machine.load()

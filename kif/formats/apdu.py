@@ -41,9 +41,7 @@ class Command:
     def _lc(self, extended: bool) -> bytes:
         if not self.data:
             return b""
-        if extended:
-            return b"\x00" + len(self.data).to_bytes(2, "big")
-        return bytes((len(self.data),))
+        return b"\x00" + len(self.data).to_bytes(2, "big") if extended else encode_lc(self.data)
 
     def _le(self, extended: bool) -> bytes:
         if self.le is None:
@@ -63,6 +61,11 @@ class Command:
         else:
             data, le = _short_body(body)
         return cls(raw[0], raw[1], raw[2], raw[3], data, le)
+
+
+def encode_lc(data: bytes) -> bytes:
+    """Return the length field of data: one byte up to 255, else three."""
+    return bytes((len(data),)) if len(data) < 256 else b"\x00" + len(data).to_bytes(2, "big")
 
 
 def _short_body(body: bytes) -> tuple[bytes, int | None]:

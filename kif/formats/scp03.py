@@ -156,10 +156,11 @@ def encryption_iv_block(counter: int, response: bool = False) -> bytes:
     return b"\x80" + block[1:] if response else block
 
 
-def most_plain_data(security_level: int, size: int) -> int:
-    """Return how many plain data bytes a short command carries at this security level.
+def most_plain_data(security_level: int, size: int, most: int = 255) -> int:
+    """Return how many plain data bytes a command carries at this security level.
 
-    ``size`` is that of a MAC. Encrypted, they are whole blocks, of which one byte at least pads.
+    ``size`` is that of a MAC, ``most`` what the card takes in one command: 255 in a short one.
+    Encrypted, they are whole blocks, of which one byte at least pads.
     """
-    room = 255 - size
+    room = most - size
     return room - room % 16 - 1 if security_level & 0x02 else room

@@ -46,6 +46,15 @@ class Artwork:
         return f"Artwork({', '.join(sorted(self.fields))}: redacted)"
 
 
+class Personalization(StrEnum):
+    """How a card's application gets its data (GPC 2.3.1, 7.3.2 and 7.3.3)."""
+
+    INSTALL = "install"
+    """From its security domain: INSTALL [for personalization], and STORE DATA is handed on."""
+    SELECT = "select"
+    """Selected itself, over a channel of its own, where the card refuses the other."""
+
+
 class Recipe(StrEnum):
     """How a script becomes commands and a finished card is checked, one for each family."""
 
@@ -78,6 +87,9 @@ class Script:
     """SCP03's parameter "i" (Amendment D, table 5-1) that the card names."""
     security_level: int
     """SCP03 security level: 01, 03, 11, 13 or 33."""
+    personalization: Personalization
+    largest_command: int
+    """How many bytes of data the card takes in one command: 255, or more in extended length."""
     groups: tuple[Group, ...]
     artwork: Artwork
 
@@ -98,6 +110,7 @@ class Script:
         """Read what ``encode`` wrote."""
         fields: dict[str, Any] = canonical.decode(raw.reveal())
         fields["recipe"] = Recipe(fields["recipe"])
+        fields["personalization"] = Personalization(fields["personalization"])
         groups = tuple(
             Group(g["dgi"], g["data"], tuple(g["keys"]), tuple(g["check_values"]))
             for g in fields.pop("groups")

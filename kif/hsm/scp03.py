@@ -8,10 +8,10 @@ the chaining value of its own command.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kif.formats import scp03
-from kif.formats.apdu import Command, Response
+from kif.formats.apdu import Command, Response, encode_lc
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
 from kif.hsm.cmac import CmacMaster, CmacPair, kdf3, kdf3_pair, public_cmac, session_keys
@@ -89,7 +89,7 @@ class Channel:
             raise DeviceFailed(
                 Control.CARD_CRYPTOGRAM,
                 "The card's cryptogram is not the one that the card manager key gives: its keys "
-                "are not ours. No key was sent. Check the delivery's key version.",
+                "are not ours. The channel was not opened. Check the delivery's key version.",
             )
 
     def external_authenticate(self, level: int) -> bytes:
@@ -136,11 +136,10 @@ class Channel:
         return mac_of(self._mac, message)[: self._mac_size]
 
     def _authenticated(self, command: Command) -> bytes:
-        header = bytes((command.cla | 0x04, command.ins, command.p1, command.p2))
-        body = header + bytes((len(command.data) + self._mac_size,)) + command.data
-        self._chaining = mac_of(self._mac, self._chaining + body)
-        le = b"" if command.le is None else bytes((command.le % 256,))
-        return body + self._chaining[: self._mac_size] + le
+        secured = replace(command, cla=command.cla | 0x04)
+        length = encode_lc(command.data + bytes(self._mac_size))
+        self._chaining = mac_of(self._mac, self._chaining + secured.header + length + command.data)
+        return secured.with_data(command.data + self._chaining[: self._mac_size]).encode()
 
     def _encrypted(self, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))
@@ -172,8 +171,8 @@ def _require_challenge(
     if not counter or not hmac.compare_digest(expected, answer.card_challenge):
         raise DeviceFailed(
             Control.CARD_CRYPTOGRAM,
-            "The card says that its challenge is made of its sequence counter, and it is not. No "
-            "key was sent. The card, or whatever is between, is not what it says.",
+            "The card says that its challenge is made of its sequence counter, and it is not. The "
+            "channel was not opened. The card, or whatever is between, is not what it says.",
         )
 
 

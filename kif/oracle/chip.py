@@ -20,7 +20,6 @@ from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
-from kif.hsm.library import calling
 from kif.hsm.scp03 import Channel, static_keys
 from kif.ledger.events.card import (
     CardRejected,
@@ -31,9 +30,9 @@ from kif.ledger.events.card import (
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
-from kif.oracle.recipe import Personalisation, opening
+from kif.oracle.recipe import Material, sessions
 from kif.oracle.rows import mark_suspect, moved, take_back, withdraw
-from kif.oracle.run import Run, check_all, opened, require_profile
+from kif.oracle.run import Run, check_all, opened, require_card
 
 LEASE = timedelta(minutes=10)
 """How long a station holds a card."""
@@ -84,10 +83,9 @@ class Chip:
         if found is None or isinstance(found, JobView):
             return found
         lease, script = found
-        with calling("making a host challenge"):
-            challenge = self.desk.keys.token.random(scp03.Options(script.options).size)
-        segment = Segment(1, opening(script, challenge))
-        self._runs[lease.job] = Run(lease, script, challenge, segment)
+        ahead, challenge = sessions(script), self.desk.challenge(script)
+        segment = Segment(1, ahead[0].opening(script, challenge))
+        self._runs[lease.job] = Run(lease, script, challenge, ahead, segment)
         return Claim(lease, segment)
 
     def _claim(self, batch: str, station: str, step: Step) -> tuple[Lease, Script] | JobView | None:
@@ -133,7 +131,7 @@ class Chip:
                 )
             if run.channel is None:
                 return self._open(run, answers)
-            return self._finish(run, answers)
+            return self._go_on(run, answers)
 
     def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
         """Say that the card, or the reader, gave no answer: SUSPECT once a key has left.
@@ -145,46 +143,47 @@ class Chip:
             if run.done is not None:
                 return run.done
             fault, run.answered = DeviceFailed(control, sentence), ()
-            if run.channel is not None:
+            if run.serial:
                 return self._suspect(run, fault)
             if control is Control.READER:
                 return self._withdraw(run)
             return self._reject(run, fault)
 
     def _open(self, run: Run, answers: tuple[bytes, ...]) -> Segment | Done:
-        """Check the answer to INITIALIZE UPDATE and protect the script.
+        """Check the answer to INITIALIZE UPDATE and protect what is sent in the session.
 
-        1. The card is of the script's profile; 2. derive its keys, check its cryptogram; 3. build
-        and protect every command; 4. the entry is durable; 5. only then does the segment leave.
+        1. The card is of the script's profile, and the one that had a session before; 2. derive its
+        keys, check its cryptogram; 3. build and protect every command; 4. the entry is durable;
+        5. only then does the segment leave.
         """
         try:
             found = scp03.InitializeUpdateResponse.decode(opened(run, answers))
-            require_profile(run.script, found)
+            require_card(run, found)
             manager = KeyRef.parse(run.script.card_manager)
             master = self.desk.cmac_master(run.lease.job.batch, manager)
             static = static_keys(master, found.diversification_data)
-            run.channel = Channel.open(
-                static, run.challenge, found, bytes.fromhex(run.script.security_domain)
-            )
+            run.channel = Channel.open(static, run.challenge, found, run.sessions[0].aid)
             commands = self._protected(run, run.channel, found.diversification_data)
-            self._authorise(run, found.diversification_data.hex().upper(), len(commands))
+            if not run.serial:
+                self._authorise(run, found.diversification_data.hex().upper(), len(commands))
         except KifError as fault:
             run.close()
             if fault.control in _CARD_FAULTS:
                 run.answered = answers
-                return self._reject(run, fault)
+                return self._suspect(run, fault) if run.serial else self._reject(run, fault)
             raise
         except BaseException:
             run.close()
             raise
-        run.answered, run.segment = answers, Segment(run.segment.number + 1, commands)
-        return run.segment
+        run.serial = found.diversification_data
+        return _next(run, answers, commands)
 
     def _protected(self, run: Run, channel: Channel, serial: bytes) -> tuple[bytes, ...]:
         batch, script = run.lease.job.batch, run.script
         master = partial(self.desk.master, batch)
         domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
-        run.sent = Personalisation(script, channel.dek, master, domain, serial).instructions()
+        card = Material(script, channel.dek, master, domain, serial)
+        run.sent = run.sessions[0].instructions(card)
         first = channel.external_authenticate(script.security_level)
         return (first, *(channel.protect(each.command) for each in run.sent))
 
@@ -197,8 +196,8 @@ class Chip:
 
         self.desk.record.write(work)
 
-    def _finish(self, run: Run, answers: tuple[bytes, ...]) -> Done:
-        """Check every answer of the segment and its R-MAC: PERSONALISED, or SUSPECT."""
+    def _go_on(self, run: Run, answers: tuple[bytes, ...]) -> Segment | Done:
+        """Check every answer of a session and its R-MAC: the next one, PERSONALISED, or SUSPECT."""
         if run.channel is None:
             raise Refused(Control.JOB_STATE, f"{run.lease.job} has no segment to be answered.")
         try:
@@ -209,8 +208,16 @@ class Chip:
             done = self._suspect(run, fault)
             run.answered = answers
             return done
+        if run.sessions[1:]:
+            return self._next_session(run, answers)
         run.answered = answers
         return self._ended(run, Done(self.desk.record.write(partial(_done, run.lease.job))))
+
+    def _next_session(self, run: Run, answers: tuple[bytes, ...]) -> Segment:
+        challenge = self.desk.challenge(run.script)
+        run.close()
+        run.challenge, run.sessions = challenge, run.sessions[1:]
+        return _next(run, answers, run.sessions[0].opening(run.script, challenge))
 
     def _reject(self, run: Run, fault: KifError) -> Done:
         """Record that a blank failed before any key left; its job is ready again."""
@@ -250,6 +257,12 @@ class Chip:
                 Control.LEASE, f"{lease.job} is not held by {lease.station} here; claim it first."
             )
         return run
+
+
+def _next(run: Run, answers: tuple[bytes, ...], commands: tuple[bytes, ...]) -> Segment:
+    """Give the run its next segment."""
+    run.answered, run.segment = answers, Segment(run.segment.number + 1, commands)
+    return run.segment
 
 
 def _again(run: Run, number: int, last: int, answers: tuple[bytes, ...], given: Answer) -> Answer:

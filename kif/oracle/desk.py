@@ -13,11 +13,14 @@ from sqlalchemy.orm import Session
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.scp03 import Options
+from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.hsm import data
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.key import Key
+from kif.hsm.library import calling
 from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import root_over, sealed_digest
 from kif.ledger.keys import KeyEntry
@@ -86,6 +89,11 @@ class Desk:
         """Return a key that card keys are derived from, and the batch was released with."""
         with self.record.deciding() as state:
             return self.keys.cmac_master(key, self._released_with(state, batch, key))
+
+    def challenge(self, script: Script) -> bytes:
+        """Draw a host challenge for the card of a script: 8 or 16 bytes."""
+        with calling("making a host challenge"):
+            return self.keys.token.random(Options(script.options).size)
 
     def chip(self, job: JobRef) -> bytes:
         """Return the serial of the chip that a card's keys left for, ten bytes."""

@@ -16,7 +16,7 @@ from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.formats.script import Script
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.scp03 import Channel, static_keys
-from kif.oracle.recipe import Instruction, domain_selection, key_list
+from kif.oracle.recipe import Instruction, key_list, selection
 from kif.oracle.run import check_all
 
 _NOT_FOUND = 0x6A88
@@ -35,7 +35,7 @@ class Domain:
     def selection(self) -> tuple[bytes, ...]:
         """Return SELECT, and INITIALIZE UPDATE under the vendor's key version and the issuer's."""
         return (
-            domain_selection(self.script),
+            selection(bytes.fromhex(self.script.security_domain)),
             scp03.initialize_update(self.script.key_version, self.challenge),
             scp03.initialize_update(self.script.domain_version, self.challenge),
         )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from kif.formats import scp03
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, Refused
 from kif.formats.keyref import KeyRef
@@ -14,7 +13,6 @@ from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.hsm.emv import verify_arqc
-from kif.hsm.library import calling
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
@@ -52,10 +50,8 @@ class Quality:
     def open_domain(self, job: JobRef) -> tuple[bytes, ...]:
         """Return the commands that ask the security domain whose keys it has."""
         script = self._script(job)
-        with calling("making a host challenge"):
-            challenge = self.desk.keys.token.random(scp03.Options(script.options).size)
         self._end_domain(job)
-        self._domains[job] = Domain(script, challenge)
+        self._domains[job] = Domain(script, self.desk.challenge(script))
         return self._domains[job].selection()
 
     def secure(self, job: JobRef, answers: Sequence[bytes]) -> tuple[bytes, ...]:

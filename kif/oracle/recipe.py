@@ -1,8 +1,9 @@
-"""What a script becomes on the chip: the commands of its recipe, still without a secure channel.
+"""What a script becomes on the chip: sessions, each with what is sent in it, by its recipe.
 
-EMV (EMV CPS 1.1 over GlobalPlatform): SELECT and INITIALIZE UPDATE; then INSTALL [for
-personalization] and STORE DATA with the card's keys, derived and wrapped inside the HSM; then PUT
-KEY, by which the issuer's keys replace the vendor's.
+EMV (EMV CPS 1.1 over GlobalPlatform): INSTALL [for personalization] and STORE DATA with the card's
+keys, derived and wrapped inside the HSM; then PUT KEY, by which the issuer's keys replace the
+vendor's. A card that refuses INSTALL [for personalization] has its application selected instead,
+and a session with its security domain after that.
 """
 
 from __future__ import annotations
@@ -15,24 +16,13 @@ from kif.formats.apdu import Command
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
-from kif.formats.script import Group, Script
+from kif.formats.script import Group, Personalization, Script
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
 from kif.hsm.key import Key
 
 _SELECT_BY_NAME = 0x04
 _INSTALL_FOR_PERSONALIZATION = 0x20
-
-
-def opening(script: Script, challenge: bytes) -> tuple[bytes, bytes]:
-    """Return SELECT of the security domain, and INITIALIZE UPDATE with the host's challenge."""
-    return domain_selection(script), scp03.initialize_update(script.key_version, challenge)
-
-
-def domain_selection(script: Script) -> bytes:
-    """Return SELECT of the security domain."""
-    domain = bytes.fromhex(script.security_domain)
-    return Command(0x00, 0xA4, _SELECT_BY_NAME, 0x00, domain, 256).encode()
 
 
 @dataclass(frozen=True)
@@ -43,16 +33,47 @@ class Instruction:
     answer: bytes | None = None
 
 
+def selection(aid: bytes) -> bytes:
+    """Return SELECT by name."""
+    return Command(0x00, 0xA4, _SELECT_BY_NAME, 0x00, aid, 256).encode()
+
+
 def key_list(version: int, size: int) -> Instruction:
     """Return GET DATA of the card's keys: of the one set that it has, of AES keys of this size."""
     return Instruction(Command(0x80, 0xCA, 0x00, 0xE0, le=256), key_information(version, size))
 
 
 @dataclass(frozen=True)
-class Personalisation:
-    """The recipe's commands for a card; ``master`` gives a key that its batch was released with.
+class Session:
+    """One secure channel, opened with the vendor's keys: with whom, and what is sent in it."""
 
-    ``domain`` is what the card's own keys are derived from, over its ``serial`` (ten bytes).
+    aid: bytes
+    instructions: Callable[[Material], tuple[Instruction, ...]]
+
+    def opening(self, script: Script, challenge: bytes) -> tuple[bytes, bytes]:
+        """Return SELECT, and INITIALIZE UPDATE with the host's challenge."""
+        return selection(self.aid), scp03.initialize_update(script.key_version, challenge)
+
+
+def sessions(script: Script) -> tuple[Session, ...]:
+    """Return the sessions by which a script is executed, in their order."""
+    domain = bytes.fromhex(script.security_domain)
+    application = bytes.fromhex(script.application)
+    if script.personalization is Personalization.SELECT:
+        return (
+            Session(application, lambda card: card.stored()),
+            Session(domain, lambda card: (card.put_key(),)),
+        )
+    install = Instruction(_install(application))
+    return (Session(domain, lambda card: (install, *card.stored(), card.put_key())),)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What instructions are made of for a card that has proved its keys.
+
+    ``dek`` is the Key-DEK it has now; ``master`` gives a key that its batch was released with;
+    ``domain`` is what its own keys are derived from, over its ``serial`` (ten bytes).
     """
 
     script: Script
@@ -61,15 +82,15 @@ class Personalisation:
     domain: CmacMaster
     serial: bytes
 
-    def instructions(self) -> tuple[Instruction, ...]:
-        """Return INSTALL [for personalization], every STORE DATA, and PUT KEY, in their order."""
-        groupings = [self._grouping(group) for group in self.script.groups]
-        size = scp03.Options(self.script.options).size
-        block = scp03.most_plain_data(self.script.security_level, size)
-        commands = [_install(self.script.application), *store_data(groupings, block)]
-        return (*map(Instruction, commands), self._put_key())
+    def stored(self) -> tuple[Instruction, ...]:
+        """Return every STORE DATA, in their order."""
+        script, size = self.script, scp03.Options(self.script.options).size
+        groupings = [self._grouping(group) for group in script.groups]
+        block = scp03.most_plain_data(script.security_level, size, script.largest_command)
+        return tuple(map(Instruction, store_data(groupings, block)))
 
-    def _put_key(self) -> Instruction:
+    def put_key(self) -> Instruction:
+        """Return PUT KEY, and what a card answers that took the keys."""
         keys, version = domain_keys(self.dek, self.domain, self.serial), self.script.domain_version
         command = put_key(self.script.key_version, version, keys)
         return Instruction(command, put_key_answer(version, keys))
@@ -89,8 +110,7 @@ class Personalisation:
         return [self.master(KeyRef.parse(name)) for name in names]
 
 
-def _install(application: str) -> Command:
+def _install(aid: bytes) -> Command:
     """INSTALL [for personalization] (GPC 2.3.1, 11.5.2.3.6)."""
-    aid = bytes.fromhex(application)
     data = bytes((0, 0, len(aid))) + aid + bytes(3)
     return Command(0x80, 0xE6, _INSTALL_FOR_PERSONALIZATION, 0x00, data)

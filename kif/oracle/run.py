@@ -13,7 +13,7 @@ from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.hsm.scp03 import Channel
 from kif.oracle.interface import Done, Lease, Segment
-from kif.oracle.recipe import Instruction
+from kif.oracle.recipe import Instruction, Session
 
 
 @dataclass
@@ -23,11 +23,15 @@ class Run:
     lease: Lease
     script: Script
     challenge: bytes
+    sessions: tuple[Session, ...]
+    """The one that is open or being opened, and those after it."""
     segment: Segment
     """What the station has now."""
     channel: Channel | None = None
     sent: tuple[Instruction, ...] = ()
-    """What the second segment asks, after EXTERNAL AUTHENTICATE."""
+    """What is asked in the channel, after EXTERNAL AUTHENTICATE."""
+    serial: bytes = b""
+    """The card's ten bytes, once its keys were authorised to leave."""
     answered: tuple[bytes, ...] = ()
     """The card's answers to the segment before, or to the last one of a run that is done."""
     done: Done | None = None
@@ -42,31 +46,33 @@ class Run:
 
 def opened(run: Run, answers: Sequence[bytes]) -> bytes:
     """Return the data of the answer to INITIALIZE UPDATE; every command before it succeeded."""
-    names = ("SELECT of the security domain", "INITIALIZE UPDATE")
+    names = (f"SELECT of {run.sessions[0].aid.hex().upper()}", "INITIALIZE UPDATE")
     for name, raw in zip(names, answers, strict=False):
         response = Response.decode(raw)
         if not response.ok:
             raise DeviceFailed(
                 Control.CARD_STATUS,
-                f"{name} was answered {response.sw:04X}, not 9000. No key was sent.",
+                f"{name} was answered {response.sw:04X}, not 9000.",
             )
     if len(answers) != len(run.segment.commands):
         raise DeviceFailed(
             Control.CARD_PRESENT,
-            f"The card answered {len(answers)} of {len(run.segment.commands)} commands. No key was "
-            "sent.",
+            f"The card answered {len(answers)} of {len(run.segment.commands)} commands.",
         )
     return response.data
 
 
-def require_profile(script: Script, found: InitializeUpdateResponse) -> None:
-    """Require the key version and the "i" of the script's profile. Raises ``DeviceFailed``."""
+def require_card(run: Run, found: InitializeUpdateResponse) -> None:
+    """Require the profile's key version and "i", and one card throughout (``DeviceFailed``)."""
+    script = run.script
+    if run.serial not in (b"", found.diversification_data):
+        raise DeviceFailed(Control.CARD_ONCE, "Another card is in the reader now.")
     if (found.key_version, found.i) != (script.key_version, script.options):
         raise DeviceFailed(
             Control.CARD_PROFILE,
             f"The card has key version {found.key_version} and SCP03 options (i) {found.i:02X}; "
-            f"its profile says {script.key_version} and {script.options:02X}. No key was sent. "
-            "Check which delivery the blanks are of.",
+            f"its profile says {script.key_version} and {script.options:02X}. Check "
+            "which delivery the blanks are of.",
         )
 
 

@@ -13,6 +13,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.scp03 import Options
+from kif.formats.script import Personalization
 
 _FOLDER = files("kif.preparation") / "products"
 _R_MAC = 0x10
@@ -39,6 +40,10 @@ class Product(BaseModel):
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)]
     """SCP03's parameter "i" of the blanks (Amendment D, table 5-1)."""
+    personalization: Annotated[Personalization, Field(strict=False)]
+    """``install``, or ``select`` on cards that refuse INSTALL [for personalization]."""
+    largest_command: Annotated[int, Field(ge=255, le=0xFFFF)]
+    """Bytes of data that the card takes in one command; more than 255 are extended length."""
     security_level: Literal[0x01, 0x03, 0x11, 0x13, 0x33]
     chip_name: Literal["common", "iso-8859-1"]
     """The characters of 5F20: ASCII, or ISO/IEC 8859-1 (EMV Book 4, annex B)."""

@@ -45,6 +45,8 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         life_cycle=product.life_cycle,
         options=product.scp03_options,
         security_level=product.security_level,
+        personalization=product.personalization,
+        largest_command=product.largest_command,
         groups=groups,
         artwork=_artwork(product, card),
     )

@@ -39,6 +39,8 @@ _LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2, 0xD8, 0xF0, 0xF2, 0xE4})
 _CONTENT = frozenset({0xE6, 0xE2, 0xD8, 0xE4})
+_DIRECT = frozenset({0x50, 0x82, 0xE2})
+"""INITIALIZE UPDATE, EXTERNAL AUTHENTICATE and STORE DATA to an application that is selected."""
 _PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
 _LOCKED_WARNING = 0x6283
 _INITIALIZE_UPDATE, _GET_DATA = 0x50, 0xCA
@@ -60,7 +62,7 @@ class Card:
         version: int = 1,
         options: Options = FULL,
     ) -> None:
-        self.options = options
+        self.options, self.vendor = options, vendor
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
         self.keys = CardKeys(
             *(vendor.static_key(which, self.serial, version) for which in StaticKey)
@@ -92,7 +94,8 @@ class Card:
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
         self._channel: CardChannel | None = None
-        self._target: EmvApplication | None = None
+        direct = self.vendor.direct and self._selected == APPLICATION_AID
+        self._target = self.application if direct else None
         self._block, self._buffer = 0, b""
 
     def apdu(self, raw: bytes) -> bytes:
@@ -103,6 +106,8 @@ class Card:
         try:
             command = Command.decode(raw)
         except BadInput:
+            return b"\x67\x00"
+        if len(command.data) > self.vendor.largest:
             return b"\x67\x00"
         return self._answer(command).encode()
 
@@ -115,11 +120,16 @@ class Card:
             return Response(b"", 0x6985)
         if command.ins == _SELECT:
             return self._select(command)
-        if self._selected == APPLICATION_AID:
+        if self._selected == APPLICATION_AID and not self._takes_data(command):
             return self.application.process(command)
         if self._channel is not None and self._channel.protected and not _begins(command):
             return self._secured(command, self._channel)
         return self._in_domain(command)
+
+    def _takes_data(self, command: Command) -> bool:
+        """Whether a command is for the channel of an application that is personalised directly."""
+        direct = self.vendor.direct and not self.application.personalised
+        return direct and (command.ins in _DIRECT or self._channel is not None)
 
     def _secured(self, command: Command, channel: CardChannel) -> Response:
         """Look at the C-MAC before anything else (6.2.4); without a right one the session ends."""
@@ -128,9 +138,14 @@ class Card:
         except SecurityError:
             self._end_session()
             return Response(b"", 0x6982)
-        handler = self._domain.get(plain.ins)
+        handler = self._handler(plain.ins)
         response = Response(b"", 0x6D00) if handler is None else self._handled(handler, plain)
         return self._faults.spoil_mac(channel.wrap(response))
+
+    def _handler(self, instruction: int) -> Callable[[Command], Response] | None:
+        """Return what answers to whoever is selected, or None."""
+        known = instruction in _DIRECT or self._selected == DOMAIN_AID
+        return self._domain.get(instruction) if known else None
 
     def _handled(self, handler: Callable[[Command], Response], command: Command) -> Response:
         """Refuse what changes the content of a card that is locked (5.1.1.4)."""
@@ -140,7 +155,7 @@ class Card:
 
     def _in_domain(self, command: Command) -> Response:
         """Answer a command that no C-MAC is asked for: no session, or one without protection."""
-        handler = self._domain.get(command.ins)
+        handler = self._handler(command.ins)
         if handler is None:
             return Response(b"", 0x6D00)
         if command.ins in _SECURED and command.cla:
@@ -164,9 +179,9 @@ class Card:
             known.add(self.registry.application or b"")
         if command.data not in known or self._faults.foreign:
             return Response(b"", 0x6A82)
-        self.reset()
-        if command.data == APPLICATION_AID:
-            self._selected = APPLICATION_AID
+        self._selected = APPLICATION_AID if command.data == APPLICATION_AID else DOMAIN_AID
+        self._end_session()
+        if self._selected == APPLICATION_AID:
             return self.application.select()
         status = 0x9000 if self.registry.working else _LOCKED_WARNING
         return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), status)
@@ -193,7 +208,7 @@ class Card:
     def _challenge(self) -> bytes:
         size = self.options.size
         if self.options.pseudo_random:
-            return card_challenge(self.keys, self.sequence, DOMAIN_AID, size)
+            return card_challenge(self.keys, self.sequence, self._selected, size)
         return secrets.token_bytes(size)
 
     def _external_authenticate(self, command: Command) -> Response:
@@ -214,6 +229,8 @@ class Card:
 
     def _install(self, command: Command) -> Response:
         """INSTALL [for personalization] (11.5.2.3.6); nothing else is delivered on this card."""
+        if self.vendor.direct:
+            return Response(b"", 0x6985)
         expected = bytes((0, 0, len(APPLICATION_AID))) + APPLICATION_AID + bytes(3)
         if (command.p1, command.p2) != (0x20, 0x00):
             return Response(b"", 0x6A86)

@@ -15,6 +15,7 @@ from kif.formats.scp03 import Options
 from kif.simulator.card import Card
 from kif.simulator.emv import EmvApplication
 from kif.simulator.securechannel import CardKeys
+from kif.simulator.vendor import VENDORS
 
 _FORM = "kif-test-card-1"
 
@@ -23,6 +24,7 @@ def keep(card: Card, path: Path) -> None:
     """Write a card's memory, for this user alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fields = {
+        "vendor": card.vendor.name,
         "serial": card.serial.hex(),
         "keys": {name: key.hex() for name, key in vars(card.keys).items()},
         "sequence": card.sequence,
@@ -41,7 +43,7 @@ def take(path: Path) -> Card:
     """Return the card whose memory lies in a file. Raises ``BadInput`` (BYTES)."""
     try:
         fields = json.loads(path.read_bytes())[_FORM]
-        card = Card(options=Options(int(fields["options"])))
+        card = Card(vendor=VENDORS[fields["vendor"]], options=Options(int(fields["options"])))
         card.serial = bytes.fromhex(fields["serial"])
         keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
         card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kif.formats import scp03
-from kif.formats.apdu import Command, Response
+from kif.formats.apdu import Command, Response, encode_lc
 from kif.formats.error import BadInput
 from kif.formats.scp03 import Constant, Options
 from kif.simulator.vendor import aes_block, cmac
@@ -105,7 +105,7 @@ class CardChannel:
         if not command.cla & 0x04 or len(command.data) < self._size:
             raise SecurityError
         data, mac = command.data[: -self._size], command.data[-self._size :]
-        header = command.header + bytes((len(command.data),))
+        header = command.header + encode_lc(command.data)
         chaining = cmac(self._mac, self._chaining + header + data)
         if not hmac.compare_digest(chaining[: self._size], mac):
             raise SecurityError

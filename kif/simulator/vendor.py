@@ -20,10 +20,16 @@ Sheet = tuple[str, str]
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor by name; ``keys`` are its AES card manager keys, the first version first."""
+    """A vendor by name; ``keys`` are its AES card manager keys, the first version first.
+
+    Its cards take ``largest`` bytes of data in one command. ``direct`` ones refuse INSTALL [for
+    personalization]: their application is selected, and has a secure channel of its own.
+    """
 
     name: str
     keys: tuple[bytes, ...]
+    largest: int = 255
+    direct: bool = False
 
     def static_key(self, which: scp03.StaticKey, diversification: bytes, version: int) -> bytes:
         """Return a card's static key, as long as the vendor's: KDF3 over its ten bytes."""
@@ -62,5 +68,7 @@ TEST_VENDOR = Vendor(
     "test-vendor",
     (bytes.fromhex("404142434445464748494A4B4C4D4E4F"), b"TEST-VENDOR-KEY2"),
 )
-OTHER_TEST_VENDOR = Vendor("other-test-vendor", (b"OTHER-VENDOR-KEY", b"OTHER-VENDOR-KY2"))
+OTHER_TEST_VENDOR = Vendor(
+    "other-test-vendor", (b"OTHER-VENDOR-KEY", b"OTHER-VENDOR-KY2"), largest=1024, direct=True
+)
 VENDORS = {vendor.name: vendor for vendor in (TEST_VENDOR, OTHER_TEST_VENDOR)}

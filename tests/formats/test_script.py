@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.formats.script import Artwork, Group, Recipe, Script
+from kif.formats.script import Artwork, Group, Personalization, Recipe, Script
 
 HEX = st.binary(max_size=40).map(lambda data: data.hex().upper())
 KEYS = st.lists(
@@ -27,6 +27,8 @@ SCRIPTS = st.builds(
     life_cycle=st.sampled_from(["OP_READY", "INITIALIZED"]),
     options=st.integers(0, 127),
     security_level=st.sampled_from([0x01, 0x03, 0x11, 0x13, 0x33]),
+    personalization=st.sampled_from(Personalization),
+    largest_command=st.integers(255, 65535),
     groups=st.lists(GROUPS, max_size=6).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),
 )

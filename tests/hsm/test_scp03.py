@@ -129,7 +129,7 @@ def test_a_wrong_card_cryptogram_is_refused_and_leaves_no_key(
 ) -> None:
     answer = bytearray.fromhex(vector["inputs"]["init_update_rsp"])
     answer[at] ^= 0x01
-    refusal = pytest.raises(DeviceFailed, match="No key was sent")
+    refusal = pytest.raises(DeviceFailed, match="The channel was not opened")
     with nothing_left(token), refusal as caught:
         opened(token, vector, bytes(answer))
     assert caught.value.control is Control.CARD_CRYPTOGRAM

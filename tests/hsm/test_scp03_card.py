@@ -43,16 +43,17 @@ def opened(token: Token, card: Card, manager: bytes, options: Options, version: 
         master.key.destroy()
 
 
+@pytest.mark.parametrize("most", [255, 1024])
 @pytest.mark.parametrize(("size", "options", "level"), PROTECTED)
 def test_the_host_and_the_card_understand_each_other(
-    token: Token, size: int, options: Options, level: int
+    token: Token, size: int, options: Options, level: int, most: int
 ) -> None:
     manager = secrets.token_bytes(size)
-    card = Card(vendor=Vendor("test", (manager,)), options=options)
+    card = Card(vendor=Vendor("test", (manager,), largest=most), options=options)
     with nothing_left(token):
         channel = opened(token, card, manager, options)
         assert Response.decode(card.apdu(channel.external_authenticate(level))).ok
-        longest = bytes(scp03.most_plain_data(level, options.size))
+        longest = bytes(scp03.most_plain_data(level, options.size, most))
         script = [
             INSTALL,
             UNKNOWN,

@@ -94,7 +94,9 @@ class Host:
         return self._opened(self.plain_bytes(self._with_mac(header, data)))
 
     def _with_mac(self, header: bytes, data: bytes) -> bytes:
-        protected = header + bytes((len(data) + self.size,)) + data
+        size = len(data) + self.size
+        length = bytes((size,)) if size < 256 else b"\x00" + size.to_bytes(2, "big")
+        protected = header + length + data
         self.chaining = cmac(self.mac, self.chaining + protected)
         return protected + self.chaining[: self.size]
 

@@ -50,6 +50,39 @@ MODES = [
 ]
 
 
+def test_an_application_is_personalised_directly_where_its_domain_hands_nothing_on() -> None:
+    manager = secrets.token_bytes(16)
+    card = Card(vendor=Vendor("test", (manager,), direct=True), options=Options(0x70))
+    host = Host(card.apdu, 0x33, manager)
+    assert host.open().ok
+    assert host.secured(INSTALL).sw == 0x6985
+    assert host.plain(SELECT_APPLICATION).ok
+    host = Host(card.apdu, 0x33, manager)
+    assert host.card_proved
+    assert host.open().ok
+    assert host.secured(Command(0x80, 0xD8, 1, 0x81, bytes(9))).sw == 0x6D00
+    assert store(host, groups(host)).ok
+    assert card.application.personalised
+    assert arqc_verifies(host)
+    assert host.plain(SELECT_APPLICATION).ok
+    again = Command(0x80, 0x50, 1, 0, bytes(8), 256)
+    assert host.plain(again).sw == 0x6D00  # its application is a terminal's now
+
+
+@pytest.mark.control("KIF-FMT-01")
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_a_command_of_extended_length_is_secured(level: int) -> None:
+    manager = secrets.token_bytes(16)
+    card = Card(vendor=Vendor("test", (manager,), largest=1024), options=Options(0x70))
+    host = Host(card.apdu, level, manager)
+    assert host.open().ok
+    assert host.secured(INSTALL).ok
+    large = Dgi(0x0101, tlv(0x70, tlv(0x5F20, bytes(900))))
+    assert host.secured(Command(0x80, 0xE2, 0x08, 0, large.encode())).sw == 0x9000
+    assert host.secured(Command(0x80, 0xE2, 0x08, 1, bytes(1020))).sw == 0x6700
+    assert Card().apdu(Command(0x80, 0xE2, 0x08, 1, bytes(256)).encode()) == b"\x67\x00"
+
+
 @pytest.mark.parametrize(("size", "options", "level"), MODES)
 def test_a_card_is_personalised_in_every_mode(size: int, options: Options, level: int) -> None:
     manager = secrets.token_bytes(size)
