@@ -18,6 +18,7 @@ from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, Officer, open_oracle
 from kif.oracle.views import batch_named, issuer_names, key_views, operator_names
+from kif.preparation.product import Product, load_product
 from kif.store.engine import Store, read_store
 
 
@@ -58,6 +59,10 @@ class App:
         told = f"There is no key {wanted}. 'kif key list' lists them."
         _require(wanted, there, Control.KEY_FOUND, told)
         return wanted
+
+    def product(self, name: str) -> Product:
+        """Return the profile of a product. Raises ``BadInput`` (PRODUCT)."""
+        return load_product(name, self.home.products)
 
     def require_issuer(self, name: str, *, withdrawn: bool = False) -> None:
         """Require an issuer that is registered, or was. Raises ``BadInput`` (FILE_SIGNER)."""

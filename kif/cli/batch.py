@@ -24,7 +24,6 @@ from kif.oracle.local import now
 from kif.oracle.supervision import statement_of
 from kif.oracle.views import batch_views, job_views
 from kif.preparation.prepare import prepare_batch
-from kif.preparation.product import load_product
 
 
 @click.group()
@@ -42,7 +41,7 @@ def batch() -> None:
 def receive(app: App, file: Path, again: bool, form: str) -> None:
     """Receive an issuer's FILE: open, verify and check it, and make a batch of it."""
     with app.oracle() as oracle:
-        view = receive_file(file, oracle.gateway, now(), load_product, again=again)
+        view = receive_file(file, oracle.gateway, now(), app.product, again=again)
     show([batch_fields(view)], form, "")
 
 
@@ -96,7 +95,9 @@ def prepare(app: App, batch_id: str, keys: tuple[str, ...], form: str) -> None:
     with app.oracle() as oracle:
         count = oracle.supervision.batch(batch_id).count
         with screen.bar("preparing", count) as advance:
-            view = prepare_batch(batch_id, oracle.preparation, require_fit, advance, chosen)
+            view = prepare_batch(
+                batch_id, oracle.preparation, require_fit, advance, chosen, app.home.products
+            )
     show([batch_fields(view)], form, "")
 
 

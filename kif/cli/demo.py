@@ -7,6 +7,7 @@ closed is finished first; only when there is none does a new issuer's file come.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -84,7 +85,9 @@ def _run(
     view = _unfinished(oracle, screen) or _receive(home, oracle, screen, cards)
     if view.state is BatchState.RECEIVED:
         with screen.bar("preparing", view.count) as advance:
-            view = prepare_batch(view.id, oracle.preparation, require_fit, advance)
+            view = prepare_batch(
+                view.id, oracle.preparation, require_fit, advance, products=home.products
+            )
     if view.state is BatchState.PREPARED:
         _release(oracle, people, screen, view)
     _make(home, oracle, screen, view.id, faults)
@@ -160,7 +163,7 @@ def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> Bat
         today=now().date(),
     )
     screen.say(f"The test issuer sent {path} ({path.stat().st_size:,} bytes, {cards} cards).")
-    view = receive_file(path, oracle.gateway, now(), load_product)
+    view = receive_file(path, oracle.gateway, now(), partial(load_product, folder=home.products))
     screen.say(f"Received, verified and checked as batch {view.id}.")
     return view
 

@@ -20,6 +20,7 @@ from kif.cli.issuer import issuer
 from kif.cli.key import key
 from kif.cli.log import log
 from kif.cli.privacy import privacy
+from kif.cli.product import product
 from kif.cli.simulate import simulate
 from kif.cli.station import station
 from kif.formats.error import KifError, LedgerUnavailable
@@ -57,6 +58,7 @@ for group in (
     key,
     log,
     privacy,
+    product,
     simulate,
     station,
 ):

@@ -5,6 +5,7 @@ HOME/attempts/      records of geneses that were aborted, or stand at a step
 HOME/site.partial/  what a genesis that is not closed has made
 HOME/backup/        quorums' public files, and masters wrapped under their keys
 HOME/dispatch/      the dispatch lists
+HOME/products/      profiles of products of the site's own
 HOME/report/        report pages
 HOME/site/          made whole by the genesis ceremony, by one rename
     hsm.yaml        which PKCS#11 library and token; bound into the seal
@@ -85,6 +86,11 @@ class Home:
     def exchange(self) -> Path:
         """Keys that left, in key blocks and wrapped to public keys."""
         return self.path / "exchange"
+
+    @property
+    def products(self) -> Path:
+        """Profiles of products of the site's own."""
+        return self.path / "products"
 
     @property
     def dispatch(self) -> Path:

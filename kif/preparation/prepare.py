@@ -1,6 +1,7 @@
 """Preparing a batch: every record becomes a script, or nothing changes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
@@ -18,10 +19,11 @@ def prepare_batch(
     fits: Callable[[Artwork], None],
     advance: Callable[[], None],
     chosen: Sequence[KeyRef] = (),
+    products: Path | None = None,
 ) -> BatchView:
     """Prepare every card of a batch; ``advance`` is called after each.
 
-    ``fits`` refuses artwork that the card has no room for.
+    ``fits`` refuses artwork that the card has no room for; ``products`` is the home's folder.
 
     Its keys are the newest active ones for what the product's profile names, or ``chosen``.
 
@@ -29,7 +31,7 @@ def prepare_batch(
     ``BadInput`` (PRODUCT) for a product without a profile, and for what does not fit its card.
     """
     name = oracle.batch(batch).product
-    product, profile = load_product(name), profile_digest(name)
+    product, profile = load_product(name, products), profile_digest(name, products)
     keys = oracle.resolve(batch, product.wanted, chosen)
 
     def scripts() -> Iterator[tuple[JobRef, Secret]]:

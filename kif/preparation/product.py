@@ -1,13 +1,17 @@
-"""Product profiles: what all cards of a product have in common; reviewed YAML, read strictly."""
+"""Product profiles: what all cards of a product have in common; reviewed YAML, read strictly.
+
+A profile is shipped with kif, or lies in the home. What a batch was prepared by is named in its
+release by the profile's SHA-256.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -15,7 +19,7 @@ from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.scp03 import Options
 from kif.formats.script import Personalization
 
-_FOLDER = files("kif.preparation") / "products"
+_FOLDER = Path(__file__).parent / "products"
 _R_MAC = 0x10
 _TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
@@ -26,7 +30,9 @@ class Product(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    author: str
+    approver: str
     vendor: str
     keys: Annotated[tuple[str, ...], Field(strict=False)]
     """Purposes of the issuer's keys whose card keys the card gets, in the order of DGI 8000."""
@@ -80,6 +86,8 @@ class Product(BaseModel):
             )
         if self.domain_version == self.key_version:
             raise ValueError("the issuer's keys need another version than the vendor's")
+        if self.author == self.approver:
+            raise ValueError("the author of a profile does not approve it")
         return self
 
     @property
@@ -88,24 +96,45 @@ class Product(BaseModel):
         return {CARD_MANAGER: self.vendor, **dict.fromkeys((ISSUER_DOMAIN, *self.keys), "")}
 
 
-def load_product(name: str) -> Product:
-    """Return a product's profile. Raises ``BadInput`` (PRODUCT) naming the products there are."""
-    known = product_names()
+def load_product(name: str, folder: Path | None = None) -> Product:
+    """Return a product's profile, of those shipped and those in a folder.
+
+    Raises ``BadInput`` (PRODUCT) naming the products there are, or what is wrong with this one.
+    """
+    path = _file(name, folder)
+    try:
+        return Product.model_validate(yaml.safe_load(path.read_text()))
+    except (ValidationError, yaml.YAMLError, OSError, UnicodeDecodeError):
+        raise BadInput(
+            Control.PRODUCT,
+            f"The profile {path} is not right. 'kif product check {path}' says what is wrong.",
+        ) from None
+
+
+def profile_digest(name: str, folder: Path | None = None) -> str:
+    """Return SHA-256 (hex) of a product's profile, as it stands in its reviewed file."""
+    return hashlib.sha256(_file(name, folder).read_bytes()).hexdigest()
+
+
+def product_files(folder: Path | None = None) -> dict[str, Path]:
+    """Return the file of each product. Raises ``BadInput`` (PRODUCT) when one has two."""
+    shipped = {path.stem: path for path in sorted(_FOLDER.glob("*.yaml"))}
+    own = {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+    twice = sorted(shipped.keys() & own.keys())
+    if twice:
+        raise BadInput(
+            Control.PRODUCT,
+            f"The product '{twice[0]}' is shipped with kif; {own[twice[0]]} needs another name.",
+        )
+    return shipped | own
+
+
+def _file(name: str, folder: Path | None) -> Path:
+    known = product_files(folder)
     if name not in known:
         raise BadInput(
             Control.PRODUCT,
             f"There is no product '{name}'; there are: {', '.join(known)}. Add its reviewed "
             "profile, or ask the issuer which product it means.",
         )
-    return Product.model_validate(yaml.safe_load((_FOLDER / f"{name}.yaml").read_text()))
-
-
-def profile_digest(name: str) -> str:
-    """Return SHA-256 (hex) of a product's profile, as it stands in its reviewed file."""
-    return hashlib.sha256((_FOLDER / f"{name}.yaml").read_bytes()).hexdigest()
-
-
-def product_names() -> list[str]:
-    """Return the names of the products that there are profiles for."""
-    names = [entry.name for entry in _FOLDER.iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return known[name]

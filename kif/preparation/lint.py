@@ -1,0 +1,206 @@
+"""What is wrong with a product's profile, and in which line: fields, lengths, and what must agree.
+
+EMV Book 3: AIP (annex C1), application usage control (C2), CVM list (C3 and 10.5), CDOL (9.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from kif.formats.control import Control
+from kif.formats.elements import ELEMENTS, name_of
+from kif.formats.error import BadInput
+from kif.formats.tlv import read_dol
+from kif.preparation.product import Product
+
+_SIZES = {
+    "priority": 0x87,
+    "aip": 0x82,
+    "issuer_application_data": 0x9F10,
+    "country": 0x5F28,
+    "currency": 0x9F42,
+    "usage_control": 0x9F07,
+    "cvm_list": 0x8E,
+    "iac_default": 0x9F0D,
+    "iac_denial": 0x9F0E,
+    "iac_online": 0x9F0F,
+    "application": 0x4F,
+    "security_domain": 0x4F,
+}
+"""The data element that a field is, by whose length it is measured."""
+_STATIC, _DYNAMIC, _CARDHOLDER, _COMBINED = 0x40, 0x20, 0x10, 0x01
+_AIP_RESERVED = 0x80
+_CVM_CODES = frozenset(range(6)) | {0x1E, 0x1F}
+_OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
+_CVM_CONDITIONS = frozenset(range(10))
+_GO_ON, _CVM_RESERVED = 0x40, 0x80
+_AMOUNTS = 8
+_EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
+_UNPREDICTABLE_NUMBER, _RESPONSE_CODE = 0x9F37, 0x8A
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, in which line of the file (from 1)."""
+
+    line: int
+    field: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.field}: {self.what}"
+
+
+def check_profile(path: Path) -> list[Finding]:
+    """Return what is wrong with a profile, in the order of its lines; nothing when it is right.
+
+    Raises ``BadInput`` (PRODUCT) for a file that is no YAML mapping.
+    """
+    text = _read(path)
+    lines = _lines(path, text)
+    try:
+        product = Product.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        found = [_of_model(lines, each) for each in error.errors()]
+        return sorted(found, key=lambda finding: finding.line)
+    if product.name != path.stem:
+        told = [("name", f"the file is called {path.name}; name it {product.name}.yaml")]
+    else:
+        told = []
+    told += [each for rule in _RULES for each in rule(product)]
+    found = [Finding(lines.get(field, 1), field, what) for field, what in told]
+    return sorted(found, key=lambda finding: finding.line)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(Control.PRODUCT, f"{path} can't be read as text.") from None
+
+
+def _lines(path: Path, text: str) -> dict[str, int]:
+    """Return the line of each field."""
+    try:
+        root = yaml.compose(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise BadInput(Control.PRODUCT, f"{path} is no YAML{where}.") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise BadInput(Control.PRODUCT, f"{path} is not a profile: it has no fields.")
+    found: dict[str, int] = {}
+    for key, _ in root.value:
+        if key.value in found:
+            raise BadInput(
+                Control.PRODUCT,
+                f"{path} has the field '{key.value}' twice: in lines {found[key.value]} and "
+                f"{key.start_mark.line + 1}.",
+            )
+        found[key.value] = key.start_mark.line + 1
+    return found
+
+
+def _of_model(lines: dict[str, int], error: ErrorDetails) -> Finding:
+    field = str(error["loc"][0]) if error["loc"] else "profile"
+    what = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_type":
+        what = "put it in quotes: without them YAML takes it for a number or the like"
+    return Finding(lines.get(field, 1), field, what)
+
+
+Told = Iterator[tuple[str, str]]
+
+
+def _lengths(product: Product) -> Told:
+    for field, tag in _SIZES.items():
+        size, element = len(getattr(product, field)) // 2, ELEMENTS[tag]
+        if not element.least <= size <= element.most:
+            wanted = str(element.least)
+            if element.least < element.most:
+                wanted = f"{element.least} to {element.most}"
+            yield field, f"{element.name} has {wanted} bytes, not {size}"
+    for field in ("country", "currency"):
+        if not getattr(product, field).isdigit():
+            yield field, "a numeric code of ISO 3166-1 or ISO 4217 has digits alone"
+
+
+def _object_lists(product: Product) -> Told:
+    for field in ("pdol", "cdol1", "cdol2"):
+        try:
+            wanted = read_dol(bytes.fromhex(getattr(product, field)))
+        except BadInput as error:
+            yield field, f"it is no list of tags and lengths: {error.sentence}"
+            continue
+        for tag, size in wanted:
+            element = ELEMENTS.get(tag)
+            if element is not None and not element.least <= size <= element.most:
+                yield field, f"{tag:X} ({element.name}) is asked for with {size} bytes"
+        total = sum(size for _, size in wanted)
+        if total > 252:
+            yield field, f"what it asks for has {total} bytes, more than a command carries"
+        tags = {tag for tag, _ in wanted}
+        if field != "pdol" and _UNPREDICTABLE_NUMBER not in tags:
+            yield field, f"without 9F37 ({name_of(0x9F37)}) a cryptogram can be played back"
+        if field == "cdol2" and _RESPONSE_CODE not in tags:
+            yield field, f"without 8A ({name_of(0x8A)}) the card is not told what was decided"
+
+
+def _profile_bits(product: Product) -> Told:
+    if len(product.aip) != 4:
+        return
+    first = int(product.aip[:2], 16)
+    if first & (_STATIC | _DYNAMIC | _COMBINED):
+        yield "aip", "it says offline data authentication, for which the profile has no data"
+    if first & _AIP_RESERVED:
+        yield "aip", "bit 8 of its first byte is reserved"
+    methods = product.cvm_list[2 * _AMOUNTS :]
+    if bool(first & _CARDHOLDER) != bool(methods):
+        yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
+
+
+def _methods(product: Product) -> Told:
+    raw = bytes.fromhex(product.cvm_list)
+    amounts, rules = raw[:_AMOUNTS], raw[_AMOUNTS:]
+    if len(rules) % 2:
+        yield "cvm_list", "a rule has two bytes, and the last one has one"
+        return
+    last = None
+    for code, condition in zip(rules[::2], rules[1::2], strict=True):
+        method, last = code & ~_GO_ON & ~_CVM_RESERVED, code
+        if code & _CVM_RESERVED or method not in _CVM_CODES:
+            yield "cvm_list", f"there is no method {code:02X}"
+        if condition not in _CVM_CONDITIONS:
+            yield "cvm_list", f"there is no condition {condition:02X}"
+        if condition in (6, 7) and not any(amounts[:4]):
+            yield "cvm_list", f"condition {condition:02X} is over amount X, which is zero"
+        if condition in (8, 9) and not any(amounts[4:]):
+            yield "cvm_list", f"condition {condition:02X} is over amount Y, which is zero"
+        if method in _OFFLINE_PIN:
+            yield "cvm_list", f"method {code:02X} is an offline PIN, and the card gets none"
+    if last is not None and last & _GO_ON:
+        yield "cvm_list", "the last rule goes on to a next one, which there is not"
+
+
+def _usage(product: Product) -> Told:
+    if len(product.usage_control) == 4 and not int(product.usage_control, 16):
+        yield "usage_control", "the card can be used for nothing"
+    if product.keys != _EMV_KEYS:
+        yield "keys", f"DGI 8000 has the keys {', '.join(_EMV_KEYS)}, in this order"
+    if not product.label.isascii() or not product.label.strip():
+        yield "label", "an Application Label has letters, digits and spaces of ASCII"
+
+
+_RULES: tuple[Callable[[Product], Told], ...] = (
+    _lengths,
+    _object_lists,
+    _profile_bits,
+    _methods,
+    _usage,
+)

@@ -1,0 +1,132 @@
+"""Profiles that are wrong: every rule finds its case, in the right line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kif.formats.error import BadInput
+from kif.preparation.lint import check_profile
+from kif.preparation.product import load_product, product_files, profile_digest
+
+SHIPPED = product_files()
+TEXT = SHIPPED["test-debit"].read_text()
+
+
+def written(folder: Path, **changes: str) -> Path:
+    """Write the shipped profile with fields replaced, under a name of its own."""
+    lines = TEXT.replace("name: test-debit", "name: test-gold").splitlines()
+    for field, value in changes.items():
+        (at,) = (at for at, line in enumerate(lines) if line.startswith(f"{field}:"))
+        lines[at] = f"{field}: {value}"
+    path = folder / "test-gold.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def line_of(field: str) -> int:
+    lines = TEXT.splitlines()
+    return next(at for at, line in enumerate(lines, start=1) if line.startswith(f"{field}:"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_nothing_is_wrong_with_what_is_shipped(name: str) -> None:
+    assert check_profile(SHIPPED[name]) == []
+
+
+WRONG = {
+    "a short AIP": ("aip", '"18"', "Application Interchange Profile has 2 bytes, not 1"),
+    "a long country": ("country", '"000978"', "Issuer Country Code has 2 bytes, not 3"),
+    "a country of letters": ("country", '"0DEA"', "has digits alone"),
+    "a short AID": ("application", "A0000000", "has 5 to 16 bytes, not 4"),
+    "too much issuer data": (
+        "issuer_application_data",
+        f'"{"00" * 33}"',
+        "has 1 to 32 bytes, not 33",
+    ),
+    "a cut CDOL": ("cdol1", "9F02069F", "it is no list of tags and lengths"),
+    "a wrong length in it": ("cdol1", "9F02059F3704", "9F02 (Amount, Authorised (Numeric)) is as"),
+    "no unpredictable number": ("cdol1", "9F0206", "without 9F37"),
+    "a CDOL that asks for more": ("cdol1", "9F37049F7C7F9F7D7F", "has 258 bytes"),
+    "no response code": ("cdol2", "9F3704", "without 8A"),
+    "DDA without its data": ("aip", '"3800"', "says offline data authentication"),
+    "CDA without its data": ("aip", '"1900"', "says offline data authentication"),
+    "a reserved bit": ("aip", '"9800"', "bit 8 of its first byte is reserved"),
+    "no verification by the AIP": ("aip", '"0800"', "and cvm_list do not agree"),
+    "no verification by the list": ("cvm_list", '"0000000000000000"', "has 10 to 252 bytes, not 8"),
+    "half a rule": ("cvm_list", "000000000000000042031F", "a rule has two bytes"),
+    "an unknown method": ("cvm_list", '"00000000000000000603"', "there is no method 06"),
+    "an unknown condition": ("cvm_list", "00000000000000001F0A", "there is no condition 0A"),
+    "an amount of zero": ("cvm_list", "00000000000000001F06", "over amount X, which is zero"),
+    "a second amount of zero": ("cvm_list", "00000001000000001F08", "over amount Y, which is"),
+    "an offline PIN": ("cvm_list", "000000000000000001031F03", "is an offline PIN"),
+    "a rule that goes on": ("cvm_list", '"00000000000000004203"', "goes on to a next one"),
+    "a card for nothing": ("usage_control", '"0000"', "can be used for nothing"),
+    "keys in another order": ("keys", "[emv-smi, emv-ac, emv-smc]", "in this order"),
+    "a foreign label": ("label", "Ü", "of ASCII"),
+    "one key version": ("domain_version", "1", "need another version"),
+    "no such level": ("security_level", "2", "Input should be 1, 3, 17, 19 or 51"),
+    "digits without quotes": ("country", "978", "put it in quotes"),
+    "not hexadecimal": ("cdol1", "XY", "String should match pattern"),
+    "one person alone": ("approver", "kif project", "the author of a profile does not approve"),
+}
+OF_THE_WHOLE = {"one key version", "one person alone"}
+"""What is told of the profile: two fields disagree."""
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_with_its_line(case: str, tmp_path: Path) -> None:
+    field, value, told = WRONG[case]
+    findings = check_profile(written(tmp_path, **{field: value}))
+    assert [each for each in findings if told in each.what], findings
+    places = {(each.line, each.field) for each in findings if told in each.what}
+    assert places == ({(1, "profile")} if case in OF_THE_WHOLE else {(line_of(field), field)})
+    assert str(findings[0]).startswith(f"line {findings[0].line}: ")
+
+
+def test_fields_that_are_missing_or_unknown_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "test-gold.yaml"
+    path.write_text("name: test-gold\ncolour: gold\n")
+    findings = {each.field: each for each in check_profile(path)}
+    assert findings["colour"].line == 2
+    assert findings["cdol1"].what == "Field required"
+
+
+def test_the_file_is_called_as_the_product(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(TEXT)
+    (finding,) = check_profile(path)
+    assert (finding.line, finding.field) == (line_of("name"), "name")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- 1\n", "it has no fields"),
+        ("", "it has no fields"),
+        ("a: [", "is no YAML, line 1"),
+        ("a: 1\nb: 2\na: 3\n", "has the field 'a' twice: in lines 1 and 3"),
+    ],
+)
+def test_what_is_no_profile_is_a_sentence(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=told):
+        check_profile(path)
+    with pytest.raises(BadInput, match="can't be read as text"):
+        check_profile(tmp_path / "nowhere.yaml")
+
+
+def test_a_profile_of_the_homes_own_is_found_and_replaces_none(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert load_product("test-gold", tmp_path).label == "TEST DEBIT"
+    assert len(profile_digest("test-gold", tmp_path)) == 64
+    path.rename(tmp_path / "test-debit.yaml")
+    with pytest.raises(BadInput, match="'test-debit' is shipped with kif"):
+        load_product("test-debit", tmp_path)
+    (tmp_path / "test-debit.yaml").rename(tmp_path / "broken.yaml")
+    (tmp_path / "broken.yaml").write_text("name: [")
+    with pytest.raises(BadInput, match="'kif product check "):
+        load_product("broken", tmp_path)
