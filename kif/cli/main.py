@@ -10,6 +10,7 @@ import click
 
 from kif.cli.app import App
 from kif.cli.batch import batch
+from kif.cli.card import card
 from kif.cli.ceremony import ceremony
 from kif.cli.completion import completion
 from kif.cli.demo import demo
@@ -49,6 +50,7 @@ def kif(context: click.Context, home: Path) -> None:
 
 for group in (
     batch,
+    card,
     ceremony,
     completion,
     demo,

@@ -20,6 +20,11 @@ def bin_of(pan: str) -> str:
     return pan[:8] if len(pan) >= 16 else pan[:6]
 
 
+def masked(pan: str) -> str:
+    """Return six digits, stars and four digits: what may be shown (PCI DSS 3.4)."""
+    return f"{pan[:6]}{'*' * (len(pan) - 10)}{pan[-4:]}"
+
+
 def hash_total(pans: Iterable[str]) -> str:
     """Return the sum of the PANs as integers modulo 10^16, as 16 digits."""
     return str(sum(int(pan) for pan in pans) % _TOTAL).zfill(16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 
+from kif.formats.afl import locator
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.name import LONGEST, in_common_characters, in_latin_1
@@ -95,19 +96,9 @@ def _risk_management(product: Product) -> bytes:
     )
 
 
-def application_file_locator(places: list[tuple[int, int]]) -> bytes:
-    """Return the AFL (tag 94): SFI, first and last record, none signed; four bytes a file."""
-    located = b""
-    for sfi in dict.fromkeys(sfi for sfi, _ in places):
-        numbers = [number for each, number in places if each == sfi]
-        located += bytes((sfi << 3, min(numbers), max(numbers), 0))
-    return located
-
-
 def processing_options(product: Product, places: list[tuple[int, int]]) -> bytes:
     """Return AIP and AFL as data objects: what GET PROCESSING OPTIONS answers (DGI 9104)."""
-    afl = application_file_locator(places)
-    return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, afl)
+    return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, locator(places))
 
 
 def control_information(product: Product) -> bytes:

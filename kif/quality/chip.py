@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
@@ -72,7 +73,7 @@ def _check_options(link: CardLink, script: Script) -> None:
 
 def _check_records(link: CardLink, script: Script) -> None:
     """Read what the *prepared* AFL lists; the chip's own AFL was compared with it before."""
-    for sfi, number in _located(find(_prepared(script, "9104"), 0x94) or b""):
+    for sfi, number in located(find(_prepared(script, "9104"), 0x94) or b""):
         answer = _ask(link, Command(0x00, 0xB2, number, sfi << 3 | 0x04, le=256))
         prepared = _prepared(script, f"{sfi:02X}{number:02X}")
         _compare(f"record {number} of SFI {sfi}", answer, prepared)
@@ -121,14 +122,6 @@ def _cdol1(script: Script) -> bytes:
     records = (bytes.fromhex(group.data or "") for group in script.groups)
     found = (find(each, 0x8C) for each in records)
     return next(value for value in found if value is not None)
-
-
-def _located(afl: bytes) -> list[tuple[int, int]]:
-    return [
-        (afl[at] >> 3, number)
-        for at in range(0, len(afl), 4)
-        for number in range(afl[at + 1], afl[at + 2] + 1)
-    ]
 
 
 def _prepared(script: Script, dgi: str) -> bytes:

@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from kif.chip.reader import open_reader
 from kif.formats.error import DeviceFailed
+from kif.simulator.card import Card
+from kif.simulator.kept import keep
+from kif.simulator.vendor import OTHER_TEST_VENDOR
 from tests.machine import LoadedMachine
 
 OPEN = """
@@ -71,3 +75,34 @@ def test_a_service_that_dies_is_no_fault_of_the_card(moment: str) -> None:
     assert before == (["9000"] if moment == "in use" else [])
     assert said.startswith("3 The reader 'VPCD A 00 00' can't be used: ")
     assert said.endswith("[KIF-CHIP-01]")
+
+
+EXTENDED = """
+import os, sys
+from pathlib import Path
+from kif.chip.reader import open_reader
+from kif.formats.apdu import Command
+from kif.formats.dgi import Dgi
+from kif.simulator.machine import Machine
+from kif.simulator.vendor import OTHER_TEST_VENDOR
+from tests.simulator.host import Host
+from tests.simulator.script import groups, store
+from tests.simulator.test_card import SELECT_APPLICATION
+
+with Machine(inserted=Path(sys.argv[1])) as machine:
+    os.environ["PCSCLITE_CSOCK_NAME"] = machine.socket
+    reader = open_reader(machine.readers[0][0])
+    reader.connect()
+    assert reader.transmit(SELECT_APPLICATION.encode())[-2:] == bytes.fromhex("9000")
+    host = Host(reader.transmit, 0x33, OTHER_TEST_VENDOR.keys[0])
+    assert host.open().ok
+    print(f"{host.secured(Command(0x80, 0xE2, 0x08, 0, Dgi(0x9102, bytes(900)).encode())).sw:04X}")
+    reader.disconnect()
+"""
+
+
+def test_a_command_of_extended_length_reaches_the_card(tmp_path: Path) -> None:
+    keep(Card(vendor=OTHER_TEST_VENDOR), tmp_path / "card.json")
+    command = [sys.executable, "-c", EXTENDED, str(tmp_path / "card.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("9000\n", "")
