@@ -119,7 +119,7 @@ def printed_and_checked(oracle: LocalOracle, job: JobView, wire: Wire) -> JobVie
     return check_chip(job.id, wire, oracle.quality, bytes)
 
 
-DIRECT = (2, 9, 2, 2, 14)
+DIRECT = (2, 9, 2, 2, 15)
 """Commands of a card whose application is selected: to open and fill it, to open the domain and
 replace its keys, to check it."""
 

@@ -90,6 +90,8 @@ class Script:
     personalization: Personalization
     largest_command: int
     """How many bytes of data the card takes in one command: 255, or more in extended length."""
+    arpc_method: int
+    """How the issuer answers an ARQC: by ARPC method 1 or 2 (EMV Book 2, 8.2)."""
     groups: tuple[Group, ...]
     artwork: Artwork
 

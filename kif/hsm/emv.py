@@ -13,23 +13,42 @@ from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.mac import MacKey, derived_mac_key
 from kif.hsm.usage import Usage
 
+_APPROVED_CODE = b"00"
+_APPROVED_UPDATE = bytes.fromhex("00800000")
+"""CSU: the issuer approves online transaction (byte 2, bit 8; Book 3, annex C10)."""
 
-def verify_arqc(
-    issuer_master: Key, diversification: bytes, atc: bytes, data: bytes, arqc: bytes
+
+def verify_cryptogram(
+    issuer_master: Key, diversification: bytes, atc: bytes, data: bytes, cryptogram: bytes
 ) -> None:
-    """Verify an ARQC under option A or B and the common session key. Raises ``CheckFailed``.
+    """Verify an ARQC or TC under option A or B and the common session key (``CheckFailed``).
 
     ``diversification`` has the 16 bytes of the option (:func:`kif.formats.emv.option_a`); ``data``
-    is what the chip MACed, not yet padded; ``atc`` two bytes; ``arqc`` eight.
+    is what the chip MACed, not yet padded; ``atc`` two bytes; ``cryptogram`` eight.
     """
     icc_master = derive_2tdea(issuer_master, diversification, Usage.CARD_DERIVATION)
     with released(icc_master):
         expected = application_cryptogram(icc_master, atc, data)
-    if not hmac.compare_digest(expected, arqc):
+    if not hmac.compare_digest(expected, cryptogram):
         raise CheckFailed(
             Control.CHIP_CRYPTOGRAM,
-            "The chip's ARQC is not the one that its derived key gives. The card is not good.",
+            "The chip's cryptogram is not what its derived key gives. The card is not good.",
         )
+
+
+def issuer_authentication(
+    issuer_master: Key, diversification: bytes, atc: bytes, arqc: bytes, method: int
+) -> bytes:
+    """Return issuer authentication data (tag 91) that approves: by ARPC method 1 or 2 (8.2).
+
+    Method 1: ARPC (8 bytes) and response code 00. Method 2: ARPC (4) and CSU (4), which approves.
+    """
+    icc_master = derive_2tdea(issuer_master, diversification, Usage.CARD_DERIVATION)
+    session = emv.session_key_data(emv.of_atc(atc))
+    with released(icc_master), derived_mac_key(icc_master, session) as key:
+        if method == 1:
+            return arpc_method_1(key, arqc, _APPROVED_CODE) + _APPROVED_CODE
+        return arpc_method_2(key, arqc, _APPROVED_UPDATE) + _APPROVED_UPDATE
 
 
 def application_cryptogram(icc_master: Key, atc: bytes, data: bytes) -> bytes:

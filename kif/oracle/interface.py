@@ -284,6 +284,12 @@ class QualityOracle(Protocol):
         Raises ``CheckFailed`` (CHIP_CRYPTOGRAM).
         """
 
+    def answer_arqc(self, job: JobRef) -> bytes:
+        """Return the issuer's answer (tag 91) to the ARQC that verified: 8 or 10 bytes."""
+
+    def verify_tc(self, job: JobRef, data: bytes, tc: bytes) -> None:
+        """Verify the TC that follows, in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
+
     def open_domain(self, job: JobRef) -> Sequence[bytes]:
         """Return the commands that ask the card's security domain whose keys it has."""
 
@@ -297,7 +303,7 @@ class QualityOracle(Protocol):
         """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""
 
     def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
-        """Declare the card good, by these checks: its ARQC verified, and it is SECURED."""
+        """Declare the card good, by these checks: its cryptograms verified, and it is SECURED."""
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare the card suspect: it is never tried again."""

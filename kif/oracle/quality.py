@@ -12,7 +12,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
-from kif.hsm.emv import verify_arqc
+from kif.hsm.emv import issuer_authentication, verify_cryptogram
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
@@ -30,7 +30,10 @@ class Quality:
     desk: Desk
     _checked: dict[JobRef, Script] = field(default_factory=dict)
     """The scripts of cards that are being checked."""
+    _asked: dict[JobRef, tuple[bytes, bytes]] = field(default_factory=dict)
+    """ATC and ARQC of a card whose ARQC verified."""
     _verified: set[JobRef] = field(default_factory=set)
+    """Cards that gave a TC on the issuer's answer to it."""
     _domains: dict[JobRef, Domain] = field(default_factory=dict)
     _secured: set[JobRef] = field(default_factory=set)
 
@@ -42,9 +45,23 @@ class Quality:
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
-        script = self._script(job)
+        self._verify(job, atc, data, arqc)
+        self._asked[job] = (atc, arqc)
+
+    def answer_arqc(self, job: JobRef) -> bytes:
+        """Return issuer authentication data for the ARQC that verified, made in the HSM."""
+        if job not in self._asked:
+            raise _not_verified(job)
+        script, (atc, arqc) = self._script(job), self._asked[job]
         master = self.desk.master(job.batch, _cryptogram_key(script))
-        verify_arqc(master, bytes.fromhex(script.diversification), atc, data, arqc)
+        card = bytes.fromhex(script.diversification)
+        return issuer_authentication(master, card, atc, arqc, script.arpc_method)
+
+    def verify_tc(self, job: JobRef, data: bytes, tc: bytes) -> None:
+        """Verify the TC of the same transaction. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
+        if job not in self._asked:
+            raise _not_verified(job)
+        self._verify(job, self._asked[job][0], data, tc)
         self._verified.add(job)
 
     def open_domain(self, job: JobRef) -> tuple[bytes, ...]:
@@ -72,7 +89,7 @@ class Quality:
         self._secured.add(job)
 
     def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
-        """Declare the card good, by these checks. Its ARQC verified here, and it is SECURED."""
+        """Declare the card good, by these checks. Its ARQC and TC verified, and it is SECURED."""
         if job not in self._verified:
             raise _not_verified(job)
         if job not in self._secured:
@@ -85,6 +102,11 @@ class Quality:
         """Declare the card suspect: it is never tried again."""
         self._forget(job)
         return self.desk.suspect(job, control, sentence)
+
+    def _verify(self, job: JobRef, atc: bytes, data: bytes, cryptogram: bytes) -> None:
+        script = self._script(job)
+        master = self.desk.master(job.batch, _cryptogram_key(script))
+        verify_cryptogram(master, bytes.fromhex(script.diversification), atc, data, cryptogram)
 
     def _script(self, job: JobRef) -> Script:
         if job not in self._checked:
@@ -102,6 +124,7 @@ class Quality:
             domain.close()
 
     def _forget(self, job: JobRef) -> None:
+        self._asked.pop(job, None)
         self._verified.discard(job)
         self._secured.discard(job)
         self._checked.pop(job, None)
@@ -111,7 +134,7 @@ class Quality:
 def _not_verified(job: JobRef) -> Refused:
     return Refused(
         Control.CHIP_CRYPTOGRAM,
-        f"{job} has no verified ARQC; a card is good only with one. Check it again.",
+        f"{job} has no verified cryptograms; a card is good only with them. Check it again.",
     )
 
 

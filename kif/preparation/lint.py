@@ -35,7 +35,8 @@ _SIZES = {
 }
 """The data element that a field is, by whose length it is measured."""
 _STATIC, _DYNAMIC, _CARDHOLDER, _COMBINED = 0x40, 0x20, 0x10, 0x01
-_AIP_RESERVED = 0x80
+_AIP_RESERVED, _ISSUER = 0x80, 0x04
+_AUTHENTICATION, _RESPONSE_SIZES = 0x91, {1: 10, 2: 8}
 _CVM_CODES = frozenset(range(6)) | {0x1E, 0x1F}
 _OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
 _CVM_CONDITIONS = frozenset(range(10))
@@ -165,6 +166,25 @@ def _profile_bits(product: Product) -> Told:
         yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
 
 
+def _response(product: Product) -> Told:
+    """Yield where the issuer's response has no way to the card, or two, or a wrong length."""
+    try:
+        first, second = (
+            dict(read_dol(bytes.fromhex(each))) for each in (product.cdol1, product.cdol2)
+        )
+    except BadInput:
+        return  # told already
+    left = ", ".join(f"{tag:X}" for tag in first if tag not in second)
+    if left:
+        yield "cdol2", f"cryptograms are over the same data, and {left} of cdol1 is not in it"
+    by_command = len(product.aip) == 4 and bool(int(product.aip[:2], 16) & _ISSUER)
+    if by_command == (_AUTHENTICATION in second):
+        yield "aip", "the issuer's response comes by EXTERNAL AUTHENTICATE (bit 3) or in cdol2 (91)"
+    size = _RESPONSE_SIZES[product.arpc_method]
+    if second.get(_AUTHENTICATION, size) != size:
+        yield "cdol2", f"91 has {size} bytes by ARPC method {product.arpc_method}"
+
+
 def _methods(product: Product) -> Told:
     raw = bytes.fromhex(product.cvm_list)
     amounts, rules = raw[:_AMOUNTS], raw[_AMOUNTS:]
@@ -201,6 +221,7 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _lengths,
     _object_lists,
     _profile_bits,
+    _response,
     _methods,
     _usage,
 )

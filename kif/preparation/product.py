@@ -61,6 +61,8 @@ class Product(BaseModel):
     """Empty when the card asks the terminal for nothing."""
     aip: Hex
     issuer_application_data: Hex
+    arpc_method: Literal[1, 2]
+    """Of the issuer's response (EMV Book 2, 8.2), as the cryptogram version has it."""
     country: Hex
     currency: Hex
     usage_control: Hex

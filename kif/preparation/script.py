@@ -47,6 +47,7 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         security_level=product.security_level,
         personalization=product.personalization,
         largest_command=product.largest_command,
+        arpc_method=product.arpc_method,
         groups=groups,
         artwork=_artwork(product, card),
     )

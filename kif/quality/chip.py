@@ -13,11 +13,14 @@ from kif.formats.script import Script
 from kif.formats.tlv import find, read_all, read_dol, tlv
 from kif.oracle.interface import JobRef, JobView, QualityOracle
 
-CHECKS = ("selection", "processing options", "records", "arqc", "keys", "secured")
-_ARQC = 0x80
+CHECKS = ("selection", "processing options", "records", "arqc", "arpc", "keys", "secured")
+_ARQC, _TC = 0x80, 0x40
 _FORMAT_1, _FORMAT_2 = 0x80, 0x77
 _UNPREDICTABLE_NUMBER = 0x9F37
-_GENERATE_AC = Command(0x80, 0xAE, _ARQC, 0x00, le=256)
+_BY_COMMAND = 0x04
+"""AIP: the issuer's response comes by EXTERNAL AUTHENTICATE, and else in the second CDOL."""
+_RESPONSE_CODE, _AUTHENTICATION = 0x8A, 0x91
+_KINDS = {_ARQC: "ARQC", _TC: "TC"}
 Entropy = Callable[[int], bytes]
 
 
@@ -32,15 +35,16 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
     """Check the card in the reader against its script: GOOD or SUSPECT.
 
     1. SELECT: the file control information; 2. GET PROCESSING OPTIONS; 3. every record of the AFL,
-    byte for byte; 4. an ARQC that the HSM verifies; 5. the vendor's keys open it no more, and the
-    issuer's do; 6. it becomes SECURED. ``entropy`` gives the terminal's unpredictable number.
+    byte for byte; 4. an ARQC that the HSM verifies; 5. a TC on the issuer's response, which it
+    verifies too; 6. the vendor's keys open it no more, and the issuer's do; 7. it becomes SECURED.
+    ``entropy`` gives the terminal's unpredictable number.
     """
     script = Script.decode(oracle.script(job))
     try:
         _check_selection(link, script)
         _check_options(link, script)
         _check_records(link, script)
-        _check_cryptogram(job, link, script, oracle, entropy)
+        _check_transaction(job, link, script, oracle, entropy)
         _secure(job, link, oracle)
     except (CheckFailed, DeviceFailed, BadInput) as fault:
         if fault.control in (Control.TOKEN_CALL, Control.TOKEN_PRESENT):
@@ -79,20 +83,40 @@ def _check_records(link: CardLink, script: Script) -> None:
         _compare(f"record {number} of SFI {sfi}", answer, prepared)
 
 
-def _check_cryptogram(
+def _check_transaction(
     job: JobRef, link: CardLink, script: Script, oracle: QualityOracle, entropy: Entropy
 ) -> None:
-    terminal = _terminal_data(_cdol1(script), entropy)
-    answer = _ask(link, _GENERATE_AC.with_data(terminal))
-    fields = _cryptogram_fields(answer)
-    cid, atc, arqc = (fields.get(tag, b"") for tag in (0x9F27, 0x9F36, 0x9F26))
-    if cid != bytes((_ARQC,)) or len(atc) != 2 or len(arqc) != 8:
+    """Make a transaction of no amount: ARQC, issuer's response, TC (Book 3, 10.8 to 10.11)."""
+    terminal = _terminal_data(_list(script, 0x8C), entropy, {})
+    atc, data, arqc = _generate_ac(link, script, _ARQC, terminal)
+    oracle.verify_arqc(job, atc, data, arqc)
+    response = oracle.answer_arqc(job)
+    if (find(_prepared(script, "9104"), 0x82) or b"")[0] & _BY_COMMAND:
+        _ask(link, Command(0x00, 0x82, 0x00, 0x00, response))
+    told = {**terminal, _RESPONSE_CODE: b"00", _AUTHENTICATION: response}
+    _, data, tc = _generate_ac(
+        link, script, _TC, _terminal_data(_list(script, 0x8D), entropy, told)
+    )
+    oracle.verify_tc(job, data, tc)
+
+
+def _generate_ac(
+    link: CardLink, script: Script, kind: int, terminal: dict[int, bytes]
+) -> tuple[bytes, bytes, bytes]:
+    """Return ATC, what the card MACed, and the cryptogram, of the kind that was asked for."""
+    command = Command(0x80, 0xAE, kind, 0x00, b"".join(terminal.values()), 256)
+    fields = _cryptogram_fields(_ask(link, command))
+    cid, atc, cryptogram = (fields.get(tag, b"") for tag in (0x9F27, 0x9F36, 0x9F26))
+    if cid != bytes((kind,)) or len(atc) != 2 or len(cryptogram) != 8:
         raise CheckFailed(
-            Control.CHIP_CRYPTOGRAM, "The chip gave no ARQC when it was asked for one."
+            Control.CHIP_CRYPTOGRAM,
+            f"The chip gave no {_KINDS[kind]} when it was asked for one.",
         )
-    aip = find(_prepared(script, "9104"), 0x82) or b""
     _compare("issuer application data", fields.get(0x9F10), find(_prepared(script, "9200"), 0x9F10))
-    oracle.verify_arqc(job, atc, terminal + aip + atc + fields[0x9F10], arqc)
+    told = (_RESPONSE_CODE, _AUTHENTICATION)
+    seen = b"".join(value for tag, value in terminal.items() if tag not in told)
+    aip = find(_prepared(script, "9104"), 0x82) or b""
+    return atc, seen + aip + atc + fields[0x9F10], cryptogram
 
 
 def _secure(job: JobRef, link: CardLink, oracle: QualityOracle) -> None:
@@ -110,17 +134,20 @@ def _cryptogram_fields(answer: bytes) -> dict[int, bytes]:
     return {0x9F27: joined[:1], 0x9F36: joined[1:3], 0x9F26: joined[3:11], 0x9F10: joined[11:]}
 
 
-def _terminal_data(cdol: bytes, entropy: Entropy) -> bytes:
-    """Return the terminal's answer to a CDOL: a zero-amount test, with a fresh number in it."""
-    return b"".join(
-        entropy(size) if tag == _UNPREDICTABLE_NUMBER else bytes(size)
-        for tag, size in read_dol(cdol)
-    )
+def _terminal_data(dol: bytes, entropy: Entropy, known: dict[int, bytes]) -> dict[int, bytes]:
+    """Return the terminal's answer to a CDOL by tag: what is known, a fresh number, and zeros."""
+
+    def value(tag: int, size: int) -> bytes:
+        if tag in known:
+            return known[tag]
+        return entropy(size) if tag == _UNPREDICTABLE_NUMBER else bytes(size)
+
+    return {tag: value(tag, size) for tag, size in read_dol(dol)}
 
 
-def _cdol1(script: Script) -> bytes:
-    records = (bytes.fromhex(group.data or "") for group in script.groups)
-    found = (find(each, 0x8C) for each in records)
+def _list(script: Script, tag: int) -> bytes:
+    records = (bytes.fromhex(group.data or "") for group in script.groups if not group.keys)
+    found = (find(each, tag) for each in records if each[:1] == b"\x70")
     return next(value for value in found if value is not None)
 
 

@@ -1,25 +1,19 @@
 """The card's EMV application: personalised by CPS data groupings, read by terminals.
 
-The CVR in the issuer application data stays as it was personalised; card risk management and PIN
-verification are not simulated. The application cryptogram is over terminal data, AIP, ATC and
-issuer application data, in this order.
+Card risk management and PIN verification are not simulated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-
-from kif.formats import emv
 from kif.formats.apdu import Command, Response
-from kif.formats.cmac import xor
 from kif.formats.dgi import Dgi
 from kif.formats.error import BadInput
 from kif.formats.tlv import find, read_dol, tlv
 from kif.simulator.securechannel import decrypted
+from kif.simulator.transaction import Stage, Transaction, des3
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
@@ -27,8 +21,15 @@ _KNOWN = _MANDATORY | {0x9102}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
-_ARQC, _AAC = 0x80, 0x00
-_NEEDED_INSIDE = {0x9104: (0x82, 0x94), 0x9200: (0x9F10,)}
+_INTERINDUSTRY = frozenset({0xB2, 0x82})
+_EXTERNAL_AUTHENTICATE = 0x82
+_RECORDS = 0x1F00
+"""Below it a grouping is a record."""
+_NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
+    0x9104: {0x82: (2,), 0x94: range(4, 253, 4)},
+    0x9200: {0x9F10: range(1, 33)},
+}
+"""What a grouping has to have inside, and of how many bytes."""
 _PIN_TRIES = b"\x03"
 
 
@@ -39,8 +40,8 @@ class EmvApplication:
         self.dek = dek
         self._groups: dict[int, bytes] = {}
         self._keys: list[bytes] = []
-        self._atc = 0
-        self._started = False
+        self._atc = self._last_online = 0
+        self._transaction: Transaction | None = None
         self.personalised = False
         self.wrong_arqc = False
         self._commands: dict[int, Callable[[Command], Response]] = {
@@ -48,6 +49,7 @@ class EmvApplication:
             _READ_RECORD: self._read_record,
             0xCA: self._get_data,
             0xAE: self._generate_ac,
+            _EXTERNAL_AUTHENTICATE: self._external_authenticate,
         }
 
     @classmethod
@@ -56,7 +58,8 @@ class EmvApplication:
         made = cls(dek)
         made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
-        made._atc, made.personalised = int(memory["atc"]), bool(memory["personalised"])
+        made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
+        made.personalised = bool(memory["personalised"])
         return made
 
     def memory(self) -> dict[str, Any]:
@@ -65,12 +68,13 @@ class EmvApplication:
             "dgi": {f"{name:04X}": data.hex() for name, data in self._groups.items()},
             "keys": [key.hex() for key in self._keys],
             "atc": self._atc,
+            "last_online": self._last_online,
             "personalised": self.personalised,
         }
 
     def select(self) -> Response:
         """Return the FCI (EMV Book 1, 11.3)."""
-        self._started = False
+        self._transaction = None
         proprietary = self._groups.get(0x9102, _DEFAULT_FCI)
         return Response(tlv(0x6F, tlv(0x84, APPLICATION_AID) + tlv(0xA5, proprietary)), 0x9000)
 
@@ -90,9 +94,10 @@ class EmvApplication:
 
     def complete(self) -> int:
         """End personalisation; return the status word (6A80 when something is missing)."""
-        records = [each for each in self._groups if each < 0x1F00]
+        records = [each for each in self._groups if each < _RECORDS]
         have = self._groups.keys() | ({0x8000} if self._keys else set())
-        if not have >= _MANDATORY or not records:
+        lists = [self._in_records(tag) for tag in (0x8C, 0x8D)]
+        if not have >= _MANDATORY or not records or not all(map(_is_list, lists)):
             return 0x6A80
         if self._groups[0x9000] != b"".join(_check_value(key) for key in self._keys):
             return 0x6982
@@ -104,7 +109,7 @@ class EmvApplication:
         handler = self._commands.get(command.ins)
         if handler is None:
             return Response(b"", 0x6D00)
-        if command.cla != (0x00 if command.ins == _READ_RECORD else 0x80):
+        if command.cla != (0x00 if command.ins in _INTERINDUSTRY else 0x80):
             return Response(b"", 0x6E00)
         if not self.personalised:
             return Response(b"", 0x6985)
@@ -125,7 +130,15 @@ class EmvApplication:
         if self._atc == 0xFFFF:
             return Response(b"", 0x6985)
         self._atc += 1
-        self._started = True
+        self._transaction = Transaction(
+            self._keys[0],
+            self._atc.to_bytes(2, "big"),
+            find(self._groups[0x9104], 0x82) or b"",
+            find(self._groups[0x9200], 0x9F10) or b"",
+            self._in_records(0x8C) or b"",
+            self._in_records(0x8D) or b"",
+            self.wrong_arqc,
+        )
         return Response(tlv(0x77, self._groups[0x9104]), 0x9000)
 
     def _read_record(self, command: Command) -> Response:
@@ -135,52 +148,55 @@ class EmvApplication:
         return Response(record, 0x9000)
 
     def _get_data(self, command: Command) -> Response:
-        values = {0x9F36: self._atc.to_bytes(2, "big"), 0x9F17: _PIN_TRIES}
+        values = {
+            0x9F36: self._atc.to_bytes(2, "big"),
+            0x9F13: self._last_online.to_bytes(2, "big"),
+            0x9F17: _PIN_TRIES,
+        }
         tag = command.p1 << 8 | command.p2
         if tag not in values:
             return Response(b"", 0x6A88)
         return Response(tlv(tag, values[tag]), 0x9000)
 
     def _generate_ac(self, command: Command) -> Response:
-        kind = command.p1 & 0xC0
-        if not self._started or kind not in (_ARQC, _AAC):
+        transaction = self._transaction
+        if transaction is None:
             return Response(b"", 0x6985)
-        self._started = False
-        atc = self._atc.to_bytes(2, "big")
-        issuer_data = find(self._groups[0x9200], 0x9F10) or b""
-        aip = find(self._groups[0x9104], 0x82) or b""
-        cryptogram = _cryptogram(self._keys[0], atc, command.data + aip + atc + issuer_data)
-        if self.wrong_arqc:
-            cryptogram = xor(cryptogram, bytes(7) + b"\x01")
-        answer = tlv(0x9F27, bytes((kind,))) + tlv(0x9F36, atc)
-        return Response(
-            tlv(0x77, answer + tlv(0x9F26, cryptogram) + tlv(0x9F10, issuer_data)), 0x9000
-        )
+        answer = transaction.generate_ac(command)
+        if transaction.stage is Stage.ENDED and transaction.authenticated:
+            self._last_online = self._atc
+        return answer
+
+    def _external_authenticate(self, command: Command) -> Response:
+        if self._transaction is None:
+            return Response(b"", 0x6985)
+        return self._transaction.external_authenticate(command)
+
+    def _in_records(self, tag: int) -> bytes | None:
+        """Return a data object of a record, or None."""
+        records = (data for name, data in self._groups.items() if name < _RECORDS)
+        return next((value for each in records if (value := find(each, tag)) is not None), None)
 
 
 def _whole(dgi: Dgi) -> bool:
     """Whether a grouping that commands read from later has the data objects they need."""
+    needed = _NEEDED_INSIDE.get(dgi.identifier, {})
     try:
-        return all(
-            find(dgi.data, tag) is not None for tag in _NEEDED_INSIDE.get(dgi.identifier, ())
-        )
+        if dgi.identifier < _RECORDS:
+            find(dgi.data, 0)  # so that all of it is read
+        found = {tag: len(find(dgi.data, tag) or b"") for tag in needed}
+    except BadInput:
+        return False
+    return all(found[tag] in sizes for tag, sizes in needed.items())
+
+
+def _is_list(raw: bytes | None) -> bool:
+    """Whether there is a data object list, and it can be read."""
+    try:
+        return raw is not None and read_dol(raw) is not None
     except BadInput:
         return False
 
 
-def _cryptogram(master: bytes, atc: bytes, data: bytes) -> bytes:
-    """Return the application cryptogram: common session key, ISO/IEC 9797-1 algorithm 3."""
-    session = _des3(master, emv.session_key_data(atc + bytes(6)))
-    left = session[:8] * 2
-    padded, chain = emv.mac_padded(data), bytes(8)
-    for at in range(0, len(padded) - 8, 8):
-        chain = _des3(left, xor(chain, padded[at : at + 8]))
-    return _des3(session, xor(chain, padded[-8:]))
-
-
 def _check_value(key: bytes) -> bytes:
-    return _des3(key, bytes(8))[:_KCV]
-
-
-def _des3(key: bytes, blocks: bytes) -> bytes:
-    return Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor().update(blocks)  # noqa: S305
+    return des3(key, bytes(8))[:_KCV]

@@ -34,7 +34,7 @@ from kif.hsm.crypt import encrypt_blocks, mac_of
 from kif.hsm.data import protect, reveal
 from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
 from kif.hsm.derive import derive_2tdea
-from kif.hsm.emv import verify_arqc
+from kif.hsm.emv import verify_cryptogram
 from kif.hsm.key import Algorithm, Key, generate, released
 from kif.hsm.keypair import generate_log_signer
 from kif.hsm.library import softhsm_library
@@ -155,7 +155,7 @@ class Card:
         self._log()  # printed
         self._open()
         self._open()
-        verify_arqc(self.issuer[0], self.data, b"\x00\x01", bytes(38), self.arqc)
+        verify_cryptogram(self.issuer[0], self.data, b"\x00\x01", bytes(38), self.arqc)
         self._log()  # verified
 
     def _open(self) -> None:

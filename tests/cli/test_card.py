@@ -42,7 +42,7 @@ def test_a_finished_card_is_read_in_a_reader(tmp_path: Path) -> None:
     assert found["5F20"]["value"] == b"TEST/CARD".hex().upper()
     assert (found["82"]["name"], found["82"]["value"]) == (
         "Application Interchange Profile",
-        "1800",
+        "1C00",
     )
     assert table.stdout.startswith("Application A0000000999999\n")
     assert "Cardholder Name" in table.stdout

@@ -29,6 +29,7 @@ SCRIPTS = st.builds(
     security_level=st.sampled_from([0x01, 0x03, 0x11, 0x13, 0x33]),
     personalization=st.sampled_from(Personalization),
     largest_command=st.integers(255, 65535),
+    arpc_method=st.sampled_from([1, 2]),
     groups=st.lists(GROUPS, max_size=6).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),
 )

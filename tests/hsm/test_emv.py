@@ -11,7 +11,7 @@ from kif.formats import emv
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.hsm.derive import derive_2tdea
-from kif.hsm.emv import application_cryptogram, verify_arqc
+from kif.hsm.emv import application_cryptogram, verify_cryptogram
 from kif.hsm.key import Algorithm, Key, released
 from kif.hsm.mac import derived_mac_key
 from kif.hsm.token import Token
@@ -54,7 +54,7 @@ def cvn18() -> dict[str, Any]:
 def test_the_published_arqc_verifies(token: Token) -> None:
     key = master(token, CVN18["inputs"]["iss_mk_ac"])
     with released(key), nothing_left(token):
-        verify_arqc(key, *cvn18().values())
+        verify_cryptogram(key, *cvn18().values())
 
 
 @pytest.mark.control("KIF-QC-02")
@@ -63,7 +63,7 @@ def test_an_arqc_over_anything_else_is_refused(token: Token, change: dict[str, A
     key = master(token, CVN18["inputs"]["iss_mk_ac"])
     refusal = pytest.raises(CheckFailed, match="The card is not good")
     with released(key), nothing_left(token), refusal as caught:
-        verify_arqc(key, *(cvn18() | change).values())
+        verify_cryptogram(key, *(cvn18() | change).values())
     assert caught.value.control is Control.CHIP_CRYPTOGRAM
     assert "7A788EA6" not in str(caught.value).upper()
 
@@ -72,7 +72,7 @@ def test_an_arqc_over_anything_else_is_refused(token: Token, change: dict[str, A
 def test_an_arqc_under_another_master_is_refused(token: Token) -> None:
     key = master(token, CVN18["inputs"]["iss_mk_smi"])
     with released(key), nothing_left(token), pytest.raises(CheckFailed):
-        verify_arqc(key, *cvn18().values())
+        verify_cryptogram(key, *cvn18().values())
 
 
 def cryptogram(icc_master: Key, vector: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from kif.hsm import key as key_module
 from kif.hsm.calls import Calls
 from kif.hsm.component import Combination
 from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
-from kif.hsm.emv import verify_arqc
+from kif.hsm.emv import verify_cryptogram
 from kif.hsm.form import generate_master
 from kif.hsm.key import Algorithm, released
 from kif.hsm.scp03 import Channel, static_keys
@@ -37,7 +37,7 @@ def channel(token: Token) -> None:
 def arqc(token: Token) -> None:
     master = imported(token, Usage.MASTER_DERIVATION, Algorithm.TDES_2, bytes(range(16)))
     with released(master):
-        verify_arqc(master, DATA, bytes(2), bytes(40), bytes(8))
+        verify_cryptogram(master, DATA, bytes(2), bytes(40), bytes(8))
 
 
 def delivery(token: Token) -> None:

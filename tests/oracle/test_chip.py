@@ -199,7 +199,7 @@ def test_a_wrong_arqc_makes_a_suspect(oracle: LocalOracle, batch: BatchView) -> 
 def test_no_card_is_good_without_a_verified_arqc(oracle: LocalOracle, batch: BatchView) -> None:
     job = make(oracle, batch, card()).view
     oracle.graphics.printed(job.id)
-    with pytest.raises(Refused, match="no verified ARQC"):
+    with pytest.raises(Refused, match="no verified cryptograms"):
         oracle.quality.accept(job.id, ["hope"])
 
 

@@ -111,7 +111,7 @@ def test_nothing_is_secured_before_it_was_checked_nor_good_before_it_is_secured(
     oracle: LocalOracle, batch: BatchView
 ) -> None:
     job, quality = printed(oracle, batch, card()), oracle.quality
-    with pytest.raises(Refused, match="no verified ARQC"):
+    with pytest.raises(Refused, match="no verified cryptograms"):
         quality.secure(job, [])
     with pytest.raises(Refused, match="was not asked yet"):
         quality.require_secured(job, [])
@@ -120,7 +120,7 @@ def test_nothing_is_secured_before_it_was_checked_nor_good_before_it_is_secured(
     answers = [wire.transmit(each) for each in quality.open_domain(job)]
     with pytest.raises(CheckFailed, match="Nothing was asked"):
         quality.require_secured(job, [])
-    with pytest.raises(Refused, match="no verified ARQC"):
+    with pytest.raises(Refused, match="no verified cryptograms"):
         quality.secure(job, answers)
     assert chip.registry.state is CardState.OP_READY
     quality._verified.add(job)
@@ -136,7 +136,7 @@ def test_nothing_is_secured_before_it_was_checked_nor_good_before_it_is_secured(
     assert quality.accept(job, ["tried"]).state is JobState.GOOD
 
 
-OPENING, SCRIPT, CHECK = 2, 11, 14
+OPENING, SCRIPT, CHECK = 2, 11, 16
 """How many commands a card has before any key leaves, in its script, and when it is checked."""
 
 

@@ -35,6 +35,7 @@ def test_nothing_is_wrong_with_what_is_shipped(name: str) -> None:
     assert check_profile(SHIPPED[name]) == []
 
 
+CDOL1 = "9F02069F03069F1A0295055F2A029A039C019F3704"
 WRONG = {
     "a short AIP": ("aip", '"18"', "Application Interchange Profile has 2 bytes, not 1"),
     "a long country": ("country", '"000978"', "Issuer Country Code has 2 bytes, not 3"),
@@ -55,6 +56,9 @@ WRONG = {
     "a reserved bit": ("aip", '"9800"', "bit 8 of its first byte is reserved"),
     "no verification by the AIP": ("aip", '"0800"', "and cvm_list do not agree"),
     "no verification by the list": ("cvm_list", '"0000000000000000"', "has 10 to 252 bytes, not 8"),
+    "no way for the response": ("aip", '"1800"', "the issuer's response comes by"),
+    "two ways for it": ("cdol2", "8A02910A" + CDOL1, "91 has 8 bytes by ARPC method 2"),
+    "half of the data": ("cdol2", "8A029F3704", "9F02, 9F03, 9F1A, 95, 5F2A, 9A, 9C of"),
     "half a rule": ("cvm_list", "000000000000000042031F", "a rule has two bytes"),
     "an unknown method": ("cvm_list", '"00000000000000000603"', "there is no method 06"),
     "an unknown condition": ("cvm_list", "00000000000000001F0A", "there is no condition 0A"),

@@ -19,6 +19,8 @@ SCRIPT = script()
 IAD = find(data(SCRIPT, "9200"), 0x9F10) or b""
 AIP, AFL = (find(data(SCRIPT, "9104"), tag) or b"" for tag in (0x82, 0x94))
 Answer = Callable[[Command], Response]
+RESPONSE = b"responds"
+"""The issuer's, as the oracle gives it."""
 DOMAIN = [b"domain", b"update", b"auth", b"secured"]
 """What is relayed in the last session; a card answers with the same bytes."""
 
@@ -30,6 +32,7 @@ class Chip:
         self.changed = changed or {}
         self.gone = gone
         self.asked: list[str] = []
+        self.given: dict[str, bytes] = {}
 
     def transmit(self, raw: bytes) -> bytes:
         if len(self.asked) == self.gone:
@@ -38,9 +41,12 @@ class Chip:
             self.asked.append(raw.decode())
             return self.changed.get(raw.decode(), Response(raw, 0x9000)).encode()
         command = Command.decode(raw)
-        name = {0xA4: "select", 0xA8: "options", 0xAE: "ac"}.get(
+        name = {0xA4: "select", 0xA8: "options", 0x82: "response"}.get(
             command.ins, f"{command.p2 >> 3:02X}{command.p1:02X}"
         )
+        if command.ins == 0xAE:
+            name = {0x80: "ac", 0x40: "tc"}[command.p1]
+        self.given[name] = command.data
         self.asked.append(name)
         return self.changed.get(name, self.answer(name)).encode()
 
@@ -49,7 +55,11 @@ class Chip:
             return selected()
         if name == "options":
             return Response(tlv(0x77, data(SCRIPT, "9104")), 0x9000)
-        return cryptogram() if name == "ac" else Response(data(SCRIPT, name), 0x9000)
+        if name == "response":
+            return Response(b"", 0x9000)
+        if name in ("ac", "tc"):
+            return cryptogram(0x80 if name == "ac" else 0x40)
+        return Response(data(SCRIPT, name), 0x9000)
 
 
 def selected(label: bytes = data(SCRIPT, "9102"), name: str = SCRIPT.application) -> Response:
@@ -64,8 +74,8 @@ def cryptogram(cid: int = 0x80, iad: bytes = IAD, arqc: bytes = bytes(8)) -> Res
 class Desk:
     """Quality's desk."""
 
-    def __init__(self, failing: Exception | None = None) -> None:
-        self.failing = failing
+    def __init__(self, failing: Exception | None = None, *, refused_tc: bool = False) -> None:
+        self.failing, self.refused_tc = failing, refused_tc
         self.verified: list[bytes] = []
         self.told: list[object] = []
 
@@ -76,6 +86,14 @@ class Desk:
         self.verified.append(data)
         if self.failing:
             raise self.failing
+
+    def answer_arqc(self, job: JobRef) -> bytes:
+        return RESPONSE
+
+    def verify_tc(self, job: JobRef, data: bytes, tc: bytes) -> None:
+        self.verified.append(data)
+        if self.refused_tc:
+            raise CheckFailed(Control.CHIP_CRYPTOGRAM, "Wrong TC.")
 
     def open_domain(self, job: JobRef) -> Sequence[bytes]:
         return DOMAIN[:2]
@@ -108,17 +126,21 @@ def test_a_good_chip_passes_every_check() -> None:
     chip, desk = Chip(), Desk()
     assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
     assert chip.asked == [
-        *("select", "options", "0101", "0201", "0202", "ac"),
+        *("select", "options", "0101", "0201", "0202", "ac", "response", "tc"),
         *("domain", "update", "auth", "secured"),
     ]
     assert desk.told == [CHECKS]
-    (maced,) = desk.verified
-    assert maced.endswith(b"\xab" * 4 + b"\x18\x00" + b"\x00\x01" + IAD)
+    first, second = desk.verified
+    assert first == second  # what the terminal said, without 8A and 91
+    assert first.endswith(b"\xab" * 4 + b"\x1c\x00" + b"\x00\x01" + IAD)
+    assert chip.given["response"] == RESPONSE
+    assert chip.given["tc"].startswith(b"00")
 
 
 def test_format_1_is_read_as_well() -> None:
     ac = Response(tlv(0x80, b"\x80\x00\x01" + bytes(8) + IAD), 0x9000)
-    chip = Chip({"options": Response(tlv(0x80, AIP + AFL), 0x9000), "ac": ac})
+    tc = Response(tlv(0x80, b"\x40\x00\x01" + bytes(8) + IAD), 0x9000)
+    chip = Chip({"options": Response(tlv(0x80, AIP + AFL), 0x9000), "ac": ac, "tc": tc})
     desk = Desk()
     assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
     assert desk.verified[0].endswith(b"\x00\x01" + IAD)
@@ -149,6 +171,9 @@ DIFFERENT = {
     "no cryptogram": ({"ac": Response(tlv(0x77, b""), 0x9000)}, "KIF-QC-02"),
     "a short cryptogram": ({"ac": cryptogram(arqc=bytes(7))}, "KIF-QC-02"),
     "other issuer data": ({"ac": cryptogram(iad=bytes(7))}, "KIF-QC-01"),
+    "a response that is refused": ({"response": Response(b"", 0x6300)}, "KIF-QC-01"),
+    "a decline after it": ({"tc": cryptogram(cid=0)}, "KIF-QC-02"),
+    "other issuer data after it": ({"tc": cryptogram(0x40, bytes(7))}, "KIF-QC-01"),
     "not secured": ({"secured": Response(b"", 0x6985)}, "KIF-QC-03"),
     "no BER": ({"options": Response(b"\x77\x05\x00", 0x9000)}, "KIF-FMT-01"),
 }
@@ -164,7 +189,7 @@ def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
     assert RECORD["pan"] not in str(desk.told)
 
 
-@pytest.mark.parametrize("answers", range(10))
+@pytest.mark.parametrize("answers", range(12))
 def test_a_card_that_vanishes_is_suspect(answers: int) -> None:
     desk = Desk()
     assert check_chip(JOB, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT
@@ -175,6 +200,12 @@ def test_an_arqc_that_does_not_verify_is_suspect() -> None:
     desk = Desk(CheckFailed(Control.CHIP_CRYPTOGRAM, "Wrong."))
     assert check_chip(JOB, Chip(), desk, numbers).state is JobState.SUSPECT
     assert desk.told == ["KIF-QC-02", "Wrong."]
+
+
+def test_a_tc_that_does_not_verify_is_suspect() -> None:
+    desk = Desk(refused_tc=True)
+    assert check_chip(JOB, Chip(), desk, numbers).state is JobState.SUSPECT
+    assert desk.told == ["KIF-QC-02", "Wrong TC."]
 
 
 def test_an_hsm_that_fails_is_not_the_chips_fault() -> None:

@@ -42,7 +42,7 @@ def test_a_simulated_card_is_read_whole() -> None:
     assert reading.application == APPLICATION_AID
     shown = {each.tag: (each.where, each.shown(clear=False)) for each in reading.objects}
     assert shown[0x50] == ("selection", "54455354")
-    assert shown[0x82] == ("processing options", "1800")
+    assert shown[0x82] == ("processing options", "1C00")
     assert shown[0x5F20] == ("SFI 1 record 1", b"TEST/CARD".hex().upper())
     assert shown[0x9F36] == ("data", "0001")
     assert shown[0x9F17] == ("data", "03")

@@ -17,8 +17,11 @@ from tests.simulator.host import Host, cbc
 
 KEYS = bytes(range(48))
 INSTALL = Command(0x80, 0xE6, 0x20, 0, b"\x00\x00\x07" + APPLICATION_AID + bytes(3))
-RECORD = tlv(0x70, tlv(0x5F20, b"TEST/CARD") + tlv(0x9F1F, bytes(300)))
-AIP, ISSUER_DATA = b"\x18\x00", bytes.fromhex("06011203A00000")
+CDOL1 = bytes.fromhex("9F02069F03069F1A0295055F2A029A039C019F3704")
+CDOL2 = bytes.fromhex("8A02") + CDOL1
+LISTS = tlv(0x8C, CDOL1) + tlv(0x8D, CDOL2)
+RECORD = tlv(0x70, tlv(0x5F20, b"TEST/CARD") + LISTS + tlv(0x9F1F, bytes(200)))
+AIP, ISSUER_DATA = b"\x1c\x00", bytes.fromhex("06011203A00000")
 TERMINAL_DATA = bytes(range(29))
 
 

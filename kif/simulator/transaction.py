@@ -1,0 +1,148 @@
+"""A transaction on the simulated card: from GET PROCESSING OPTIONS to its last cryptogram.
+
+EMV Book 3, 6.5.4 and 6.5.5, 9.3; Book 2, 8. The card is online only: it answers a request for a TC
+with an ARQC, and gives a TC when the issuer's response was right. Cryptograms are over the terminal
+data of both CDOLs (without 8A and 91), AIP, ATC and issuer application data, in this order. The CVR
+in the issuer application data stays as it was personalised.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from enum import Enum
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+from kif.formats import emv
+from kif.formats.apdu import Command, Response
+from kif.formats.cmac import xor
+from kif.formats.tlv import read_dol, tlv
+
+_ARQC, _TC, _AAC, _COMBINED = 0x80, 0x40, 0x00, 0x10
+_RESPONSE_CODE, _AUTHENTICATION = 0x8A, 0x91
+_BY_COMMAND = 0x04
+"""AIP: issuer authentication is supported, by EXTERNAL AUTHENTICATE."""
+_METHOD_2 = frozenset({0x12, 0x22})
+"""Cryptogram versions whose response is by ARPC method 2; all others have method 1."""
+_APPROVED = 0x80
+
+
+class Stage(Enum):
+    """How far it came."""
+
+    BEGUN = "begun"
+    ONLINE = "an ARQC was given"
+    ENDED = "the last cryptogram was given"
+
+
+@dataclass
+class Transaction:
+    """One transaction; ``master`` is the card's key for cryptograms, 16 bytes."""
+
+    master: bytes
+    atc: bytes
+    aip: bytes
+    issuer_data: bytes
+    cdol1: bytes
+    cdol2: bytes
+    wrong: bool = False
+    """Whether its cryptograms are spoilt on purpose."""
+    stage: Stage = Stage.BEGUN
+    arqc: bytes = b""
+    authenticated: bool | None = None
+    """Whether the issuer's response was right; None before there is one."""
+
+    def external_authenticate(self, command: Command) -> Response:
+        """EXTERNAL AUTHENTICATE of the issuer (6.5.4), once for each ARQC."""
+        able = self.aip[0] & _BY_COMMAND
+        if self.stage is not Stage.ONLINE or not able or self.authenticated is not None:
+            return Response(b"", 0x6985)
+        if (command.p1, command.p2) != (0, 0):
+            return Response(b"", 0x6A86)
+        if not 8 <= len(command.data) <= 16:
+            return Response(b"", 0x6700)
+        self.authenticated = self._is_issuers(command.data)
+        return Response(b"", 0x9000 if self.authenticated else 0x6300)
+
+    def generate_ac(self, command: Command) -> Response:
+        """GENERATE AC, the first or the second (6.5.5)."""
+        if self.stage is Stage.ENDED:
+            return Response(b"", 0x6985)
+        kind = command.p1 & 0xC0
+        if command.p1 & ~0xC0 or command.p2 or kind == _ARQC | _TC:
+            return Response(b"", 0x6A86)  # a signature with it (CDA) is not personalised
+        first = self.stage is Stage.BEGUN
+        given = _given(self.cdol1 if first else self.cdol2, command.data)
+        if given is None:
+            return Response(b"", 0x6700)
+        if not first and kind == _ARQC:
+            return Response(b"", 0x6985)
+        made = _first(kind) if first else self._second(kind, given)
+        self.stage = Stage.ONLINE if made == _ARQC else Stage.ENDED
+        return self._cryptogram(made, given)
+
+    def _second(self, kind: int, given: dict[int, bytes]) -> int:
+        """Decide on the second request: a TC only after the issuer's right response."""
+        if _AUTHENTICATION in given and self.authenticated is None:
+            self.authenticated = self._is_issuers(given[_AUTHENTICATION])
+        return kind if self.authenticated else _AAC
+
+    def _cryptogram(self, kind: int, given: dict[int, bytes]) -> Response:
+        told = (_RESPONSE_CODE, _AUTHENTICATION)
+        terminal = b"".join(value for tag, value in given.items() if tag not in told)
+        data = terminal + self.aip + self.atc + self.issuer_data
+        made = _mac(self._session_key(), data)
+        self.arqc = made if kind == _ARQC else self.arqc
+        if self.wrong:
+            made = xor(made, bytes(7) + b"\x01")
+        answer = tlv(0x9F27, bytes((kind,))) + tlv(0x9F36, self.atc) + tlv(0x9F26, made)
+        return Response(tlv(0x77, answer + tlv(0x9F10, self.issuer_data)), 0x9000)
+
+    def _is_issuers(self, data: bytes) -> bool:
+        """Return whether issuer authentication data is right and approves (Book 2, 8.2)."""
+        if len(data) < 8:
+            return False
+        if self.issuer_data[2:3] and self.issuer_data[2] in _METHOD_2:
+            arpc, update = data[:4], data[4:]
+            expected = _mac(self._session_key(), self.arqc + update)[:4]
+            approved = bool(update[1] & _APPROVED)
+        else:
+            arpc, code = data[:8], data[8:10]
+            block = xor(self.arqc, code.ljust(8, b"\x00"))
+            expected, approved = des3(self._session_key(), block), code == b"00"
+        return hmac.compare_digest(arpc, expected) and approved
+
+    def _session_key(self) -> bytes:
+        return des3(self.master, emv.session_key_data(emv.of_atc(self.atc)))
+
+
+def des3(key: bytes, blocks: bytes) -> bytes:
+    """Encrypt blocks of 8 bytes by 2TDEA."""
+    return Cipher(TripleDES(key + key[:8]), modes.ECB()).encryptor().update(blocks)  # noqa: S305
+
+
+def _first(kind: int) -> int:
+    return _AAC if kind == _AAC else _ARQC
+
+
+def _given(dol: bytes, data: bytes) -> dict[int, bytes] | None:
+    """Return what the terminal gave by tag, or None when it has another length than asked for."""
+    wanted = read_dol(dol)
+    if len(data) != sum(size for _, size in wanted):
+        return None
+    found, at = {}, 0
+    for tag, size in wanted:
+        found[tag] = data[at : at + size]
+        at += size
+    return found
+
+
+def _mac(session: bytes, data: bytes) -> bytes:
+    """Return the MAC by ISO/IEC 9797-1 algorithm 3."""
+    left = session[:8] * 2
+    padded, chain = emv.mac_padded(data), bytes(8)
+    for at in range(0, len(padded) - 8, 8):
+        chain = des3(left, xor(chain, padded[at : at + 8]))
+    return des3(session, xor(chain, padded[-8:]))
