@@ -20,6 +20,13 @@ def locator(places: Sequence[Place]) -> bytes:
     return located
 
 
+def signed(afl: bytes) -> list[Place]:
+    """Return the place of each record that offline data authentication covers (10.3)."""
+    return [
+        place for at in range(0, len(afl), 4) for place in located(afl[at : at + 4])[: afl[at + 3]]
+    ]
+
+
 def located(afl: bytes) -> list[Place]:
     """Return the place of each record. Raises ``BadInput`` (BYTES) for what is no AFL."""
     places = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kif.formats.afl import located
+from kif.formats.afl import located, signed
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.elements import name_of
@@ -24,6 +24,8 @@ _DATA = (0x9F36, 0x9F13, 0x9F17, 0x9F4F)
 _ACCOUNT = frozenset({0x56, 0x57, 0x5A, 0x9F6B})
 """Data that has the account number in it."""
 _MOST_RECORDS = 31
+_OF_EMV = 10
+"""The last SFI whose records are templates 70."""
 
 
 @dataclass(frozen=True)
@@ -56,37 +58,48 @@ class Reading:
 
     application: bytes
     objects: list[Object] = field(default_factory=list)
+    static: list[bytes] = field(default_factory=list)
+    """What the AFL says is signed of the records (Book 3, 10.3)."""
 
     def __repr__(self) -> str:
         return f"Reading({self.application.hex().upper()}, {len(self.objects)} objects)"
 
+    def value(self, tag: int) -> bytes | None:
+        """Return the value of the first object with this tag, or None."""
+        return next((each.value for each in self.objects if each.tag == tag), None)
 
-def read_card(link: CardLink, known: Sequence[bytes]) -> list[Reading]:
-    """Read every application that the card's directories name, or that it has of ``known``.
+
+def read_card(link: CardLink, known: Sequence[bytes]) -> Iterator[Reading]:
+    """Yield every application that the card's directories name, or that it has of ``known``.
+
+    It is selected still when it is yielded.
 
     Raises ``CheckFailed`` (CHIP_DATA) when it has none, and ``BadInput`` for what is no BER.
     """
     named = [aid for directory in _DIRECTORIES for aid in _in_directory(link, directory)]
-    found = [_read(link, aid) for aid in dict.fromkeys([*named, *known])]
-    readings = [each for each in found if each is not None]
-    if not readings:
+    found = False
+    for aid in dict.fromkeys([*named, *known]):
+        reading = _read(link, aid)
+        if reading is not None:
+            found = True
+            yield reading
+    if not found:
         raise CheckFailed(
             Control.CHIP_DATA,
             "The card has no payment system directory, and none of the applications that the "
             "products have.",
         )
-    return readings
 
 
 def _in_directory(link: CardLink, name: bytes) -> Iterator[bytes]:
     """Yield the AIDs that a directory names: in its FCI (PPSE), or in its records (PSE)."""
-    answer = _asked(link, Command(0x00, 0xA4, 0x04, 0x00, name, 256))
+    answer = asked(link, Command(0x00, 0xA4, 0x04, 0x00, name, 256))
     if answer is None:
         return
     yield from _applications(answer)
     sfi = find(answer, 0x88) or b""
     for number in range(1, _MOST_RECORDS if sfi else 0):
-        record = _asked(link, Command(0x00, 0xB2, number, sfi[0] << 3 | 0x04, le=256))
+        record = asked(link, Command(0x00, 0xB2, number, sfi[0] << 3 | 0x04, le=256))
         if record is None:
             return
         yield from _applications(record)
@@ -102,28 +115,35 @@ def _applications(raw: bytes) -> Iterator[bytes]:
 
 def _read(link: CardLink, aid: bytes) -> Reading | None:
     """Select an application and read it as far as it lets a terminal."""
-    selected = _asked(link, Command(0x00, 0xA4, 0x04, 0x00, aid, 256))
+    selected = asked(link, Command(0x00, 0xA4, 0x04, 0x00, aid, 256))
     if selected is None:
         return None
     reading = Reading(find(selected, 0x84) or aid)
     reading.objects.extend(_primitive("selection", selected))
     pdol = find(selected, 0x9F38) or b""
     wanted = tlv(0x83, bytes(sum(size for _, size in read_dol(pdol))))
-    options = _asked(link, Command(0x80, 0xA8, 0x00, 0x00, wanted, 256))
+    options = asked(link, Command(0x80, 0xA8, 0x00, 0x00, wanted, 256))
     if options is not None:
         afl = _options(reading, options)
         for sfi, number in located(afl):
-            record = _asked(link, Command(0x00, 0xB2, number, sfi << 3 | 0x04, le=256))
+            record = asked(link, Command(0x00, 0xB2, number, sfi << 3 | 0x04, le=256))
             if record is None:
                 raise CheckFailed(
                     Control.CHIP_DATA, f"Record {number} of SFI {sfi} is located, and not there."
                 )
             reading.objects.extend(_primitive(f"SFI {sfi} record {number}", record))
+            if (sfi, number) in signed(afl):
+                reading.static.append(_of_record(sfi, record))
     for tag in _DATA:
-        value = _asked(link, Command(0x80, 0xCA, tag >> 8, tag & 0xFF, le=256))
+        value = asked(link, Command(0x80, 0xCA, tag >> 8, tag & 0xFF, le=256))
         if value is not None:
             reading.objects.extend(_primitive("data", value))
     return reading
+
+
+def _of_record(sfi: int, record: bytes) -> bytes:
+    """Return what of a record is signed: not its template, in files of EMV's own (10.3)."""
+    return find(record, 0x70) or b"" if sfi <= _OF_EMV else record
 
 
 def _options(reading: Reading, answer: bytes) -> bytes:
@@ -150,7 +170,7 @@ def _account(text: str) -> str:
     return text.split("D")[0].rstrip("F")
 
 
-def _asked(link: CardLink, command: Command) -> bytes | None:
+def asked(link: CardLink, command: Command) -> bytes | None:
     """Return the answer's data, or None where the card refuses."""
     response = Response.decode(link.transmit(command.encode()))
     return response.data if response.ok else None

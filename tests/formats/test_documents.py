@@ -1,4 +1,4 @@
-"""Travel documents and card certificates: MRZ, EF.SOD, curves, signatures with recovery."""
+"""Travel documents: MRZ, EF.SOD, curves, signatures with recovery."""
 
 import hashlib
 
@@ -15,7 +15,6 @@ from tests.vectors import load
 CURVES = [(BRAINPOOL_P256R1, ec.BrainpoolP256R1()), (NIST_P256, ec.SECP256R1())]
 TD3 = next(each for each in load("ICAO-LDS") if each["id"] == "DG1-3")["inputs"]["mrz"]
 SOD = next(each for each in load("ICAO-LDS") if each["id"] == "SOD-1")["inputs"]
-ISSUER = next(each for each in load("EMV-RSA") if each["id"] == "EMV-RSA-ISS")["inputs"]
 
 
 @pytest.mark.parametrize(("curve", "named"), CURVES)
@@ -93,38 +92,7 @@ def test_another_data_group_is_not_the_one_that_was_signed() -> None:
         sod.read(bytes.fromhex(SOD["dg1"]))
 
 
-def issuer(**changed: str) -> recovery.PublicKeyCertificate:
-    values = {**ISSUER, **changed}
-    return recovery.issuer_certificate(
-        bytes.fromhex(values["tag90"]),
-        b"",
-        bytes.fromhex(values["tag9F32"]),
-        bytes.fromhex(values["capk_modulus"]),
-        b"\x03",
-    )
-
-
-@pytest.mark.control("KIF-QC-01")
-def test_a_certificate_of_another_key_or_exponent_is_refused() -> None:
-    assert issuer().serial.hex() == "03da0a"
-    with pytest.raises(CheckFailed, match="recovers to no block"):
-        issuer(tag90=ISSUER["tag90"][:-1] + "D")
-    with pytest.raises(CheckFailed, match="recovers to no block"):
-        issuer(tag90=ISSUER["tag90"][:-2])
-    with pytest.raises(CheckFailed, match="hash in a public key certificate"):
-        issuer(tag9F32="010001")
-    with pytest.raises(BadInput, match="no certificate of format 04"):
-        recovery.icc_certificate(
-            bytes.fromhex(ISSUER["tag90"]), b"", bytes.fromhex(ISSUER["capk_modulus"]), b"\x03"
-        )
-    with pytest.raises(BadInput, match="are not one modulus"):
-        recovery.issuer_certificate(
-            bytes.fromhex(ISSUER["tag90"]), b"\x00", b"\x03",
-            bytes.fromhex(ISSUER["capk_modulus"]), b"\x03",
-        )  # fmt: skip
-
-
 def test_the_message_of_active_authentication_hashes_the_challenge() -> None:
-    block = recovery.message(b"\x01" * 106, b"\x02" * 8)
+    block = recovery.block(b"\x01" * 106, b"\x02" * 8)
     digest = hashlib.sha1(b"\x01" * 106 + b"\x02" * 8, usedforsecurity=False).digest()
     assert block == b"\x6a" + b"\x01" * 106 + digest + b"\xbc"

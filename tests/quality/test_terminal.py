@@ -63,6 +63,9 @@ APPLICATION = {
 }
 
 
+SHORT = {"C80A8000083020000": tlv(0x80, bytes(5))}
+
+
 @pytest.mark.parametrize("directory", [PSE, PPSE])
 def test_applications_are_found_by_the_cards_own_directories(directory: dict[str, bytes]) -> None:
     (reading,) = read_card(Scripted(**directory, **APPLICATION), [])
@@ -96,12 +99,14 @@ def test_an_account_number_is_masked_wherever_it_is(tag: int, value: bytes) -> N
 @pytest.mark.control("KIF-QC-01")
 def test_what_can_not_be_read_is_told() -> None:
     with pytest.raises(CheckFailed, match="no payment system directory"):
-        read_card(Scripted(), [OTHER])
+        list(read_card(Scripted(), [OTHER]))
     missing = {name: data for name, data in APPLICATION.items() if name != "C00B20114"}
     with pytest.raises(CheckFailed, match="Record 1 of SFI 2 is located, and not there"):
-        read_card(Scripted(**missing), [OTHER])
+        list(read_card(Scripted(**missing), [OTHER]))
     with pytest.raises(BadInput, match="An AFL"):
-        read_card(Scripted(**APPLICATION | {"C80A8000083020000": tlv(0x80, bytes(5))}), [OTHER])
+        list(
+            read_card(Scripted(**APPLICATION | {"C80A8000083020000": tlv(0x80, bytes(5))}), [OTHER])
+        )
     refused = {name: data for name, data in APPLICATION.items() if not name.startswith("C80A8")}
     (reading,) = read_card(Scripted(**refused), [OTHER])
     assert [each.tag for each in reading.objects] == [0x84, 0x9F38]

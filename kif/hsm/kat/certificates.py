@@ -1,37 +1,43 @@
 """EMV-RSA: public key certificates of cards, recovered."""
 
-from kif.formats import recovery
+from kif.formats import offline
 from kif.hsm.kat.outcome import Outputs
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Vector
 
-_CA_EXPONENT = b"\x03"
+_CA_EXPONENT = "03"
 """Of scheme keys where a vector names none."""
 
 
 def recovered(stand: Stand, vector: Vector) -> Outputs:
     """Recover an issuer certificate (tag 90), or an ICC certificate (9F46)."""
     if "tag90" in vector.inputs:
-        issuer = recovery.issuer_certificate(
-            vector.hex("tag90"),
-            bytes.fromhex(vector.inputs.get("tag92", "")),
-            vector.hex("tag9F32"),
-            vector.hex("capk_modulus"),
-            bytes.fromhex(vector.inputs.get("capk_exponent", _CA_EXPONENT.hex())),
+        scheme = _key(vector, "capk")
+        issuer = offline.issuer_certificate(
+            vector.hex("tag90"), _optional(vector, "tag92"), vector.hex("tag9F32"), scheme
         )
         return {
             "issuer_id": issuer.subject.hex(),
-            "issuer_modulus": issuer.modulus.hex(),
+            "issuer_modulus": issuer.key.modulus.hex(),
             **_dates(issuer),
         }
-    icc = recovery.icc_certificate(
+    icc = offline.unverified_icc_certificate(
         vector.hex("tag9F46"),
-        bytes.fromhex(vector.inputs.get("tag9F48", "")),
-        vector.hex("issuer_modulus"),
-        bytes.fromhex(vector.inputs.get("issuer_exponent", _CA_EXPONENT.hex())),
+        _optional(vector, "tag9F48"),
+        _optional(vector, "tag9F47"),
+        _key(vector, "issuer"),
     )
-    return {"pan": icc.subject.hex(), "icc_modulus": icc.modulus.hex(), **_dates(icc)}
+    return {"pan": icc.subject.hex(), "icc_modulus": icc.key.modulus.hex(), **_dates(icc)}
 
 
-def _dates(certificate: recovery.PublicKeyCertificate) -> dict[str, str]:
+def _key(vector: Vector, of: str) -> offline.PublicKey:
+    exponent = vector.inputs.get(f"{of}_exponent", _CA_EXPONENT)
+    return offline.PublicKey(vector.hex(f"{of}_modulus"), bytes.fromhex(exponent))
+
+
+def _optional(vector: Vector, name: str) -> bytes:
+    return bytes.fromhex(vector.inputs.get(name, ""))
+
+
+def _dates(certificate: offline.Certificate) -> dict[str, str]:
     return {"expiry_MMYY": certificate.expiry.hex(), "serial": certificate.serial.hex()}

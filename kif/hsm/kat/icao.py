@@ -47,7 +47,7 @@ def pace(stand: Stand, vector: Vector) -> Outputs:
 
 def active_authentication(stand: Stand, vector: Vector) -> Outputs:
     """Make the block that a chip signs."""
-    block = recovery.message(vector.hex("M1"), vector.hex("rnd_ifd"))
+    block = recovery.block(vector.hex("M1"), vector.hex("rnd_ifd"))
     return {"F": block.hex(), "H": block[-21:-1].hex()}
 
 
