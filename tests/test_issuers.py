@@ -119,9 +119,9 @@ def printed_and_checked(oracle: LocalOracle, job: JobView, wire: Wire) -> JobVie
     return check_chip(job.id, wire, oracle.quality, bytes)
 
 
-DIRECT = (2, 9, 2, 2, 15)
-"""Commands of a card whose application is selected: to open and fill it, to open the domain and
-replace its keys, to check it."""
+DIRECT = (2, 9, 2, 3, 2, 2, 17)
+"""Commands of a card whose applications are selected: to open and fill each of the two, to open the
+domain and replace its keys, to check it."""
 
 
 @pytest.mark.control("KIF-CHIP-03", "KIF-CHIP-08")

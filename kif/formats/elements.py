@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+PAYMENT_SYSTEM_ENVIRONMENT = b"1PAY.SYS.DDF01"
+"""The name of a contact card's directory (PSE; EMV Book 1, 12.2.2)."""
+PROXIMITY_ENVIRONMENT = b"2PAY.SYS.DDF01"
+"""That of a contactless one (PPSE)."""
+
 
 class Element(NamedTuple):
     """A data element: its name, and the fewest and most bytes of its value."""

@@ -93,6 +93,8 @@ class Script:
     arpc_method: int
     """How the issuer answers an ARQC: by ARPC method 1 or 2 (EMV Book 2, 8.2)."""
     groups: tuple[Group, ...]
+    directory: tuple[Group, ...]
+    """Those of the card's payment system environment (EMV Book 1, 12.2)."""
     artwork: Artwork
 
     def __repr__(self) -> str:
@@ -113,9 +115,12 @@ class Script:
         fields: dict[str, Any] = canonical.decode(raw.reveal())
         fields["recipe"] = Recipe(fields["recipe"])
         fields["personalization"] = Personalization(fields["personalization"])
-        groups = tuple(
-            Group(g["dgi"], g["data"], tuple(g["keys"]), tuple(g["check_values"]))
-            for g in fields.pop("groups")
+        groups, directory = (
+            tuple(
+                Group(g["dgi"], g["data"], tuple(g["keys"]), tuple(g["check_values"]))
+                for g in fields.pop(name)
+            )
+            for name in ("groups", "directory")
         )
         artwork = Artwork(fields.pop("artwork")["fields"])
-        return cls(groups=groups, artwork=artwork, **fields)
+        return cls(groups=groups, directory=directory, artwork=artwork, **fields)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from kif.formats import scp03
 from kif.formats.apdu import Command
 from kif.formats.dgi import Dgi, store_data
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
 from kif.formats.script import Group, Personalization, Script
@@ -59,13 +61,20 @@ def sessions(script: Script) -> tuple[Session, ...]:
     """Return the sessions by which a script is executed, in their order."""
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
+    parts = ((application, script.groups), (PAYMENT_SYSTEM_ENVIRONMENT, script.directory))
     if script.personalization is Personalization.SELECT:
-        return (
-            Session(application, lambda card: card.stored()),
-            Session(domain, lambda card: (card.put_key(),)),
-        )
-    install = Instruction(_install(application))
-    return (Session(domain, lambda card: (install, *card.stored(), card.put_key())),)
+        direct = (_storing(aid, groups) for aid, groups in parts)
+        return (*direct, Session(domain, lambda card: (card.put_key(),)))
+
+    def whole(card: Material) -> tuple[Instruction, ...]:
+        installed = ((Instruction(_install(aid)), *card.stored(groups)) for aid, groups in parts)
+        return (*chain.from_iterable(installed), card.put_key())
+
+    return (Session(domain, whole),)
+
+
+def _storing(aid: bytes, groups: Sequence[Group]) -> Session:
+    return Session(aid, lambda card: card.stored(groups))
 
 
 @dataclass(frozen=True)
@@ -82,10 +91,10 @@ class Material:
     domain: CmacMaster
     serial: bytes
 
-    def stored(self) -> tuple[Instruction, ...]:
-        """Return every STORE DATA, in their order."""
+    def stored(self, groups: Sequence[Group]) -> tuple[Instruction, ...]:
+        """Return STORE DATA of one application's groups, in their order."""
         script, size = self.script, scp03.Options(self.script.options).size
-        groupings = [self._grouping(group) for group in script.groups]
+        groupings = [self._grouping(group) for group in groups]
         block = scp03.most_plain_data(script.security_level, size, script.largest_command)
         return tuple(map(Instruction, store_data(groupings, block)))
 

@@ -101,6 +101,12 @@ def processing_options(product: Product, places: list[tuple[int, int]]) -> bytes
     return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, locator(places))
 
 
+def directory_record(product: Product) -> bytes:
+    """Return the record of the payment system environment (EMV Book 1, tables 46 and 47)."""
+    entry = tlv(0x4F, bytes.fromhex(product.application)) + tlv(0x50, product.label.encode())
+    return tlv(_RECORD, tlv(0x61, entry + tlv(0x87, bytes.fromhex(product.priority))))
+
+
 def control_information(product: Product) -> bytes:
     """Return the content of the FCI's proprietary template A5 (DGI 9102)."""
     pdol = bytes.fromhex(product.pdol)

@@ -12,7 +12,13 @@ from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.script import Artwork, Group, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
-from kif.preparation.emv import CardData, control_information, processing_options, records
+from kif.preparation.emv import (
+    CardData,
+    control_information,
+    directory_record,
+    processing_options,
+    records,
+)
 from kif.preparation.product import Product
 
 
@@ -49,7 +55,16 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         largest_command=product.largest_command,
         arpc_method=product.arpc_method,
         groups=groups,
+        directory=_directory(product),
         artwork=_artwork(product, card),
+    )
+
+
+def _directory(product: Product) -> tuple[Group, ...]:
+    """Return the payment system environment: its FCI names file 1, which has one record."""
+    return (
+        Group("9102", data=_hex(tlv(0x88, b"\x01"))),
+        Group("0101", data=_hex(directory_record(product))),
     )
 
 

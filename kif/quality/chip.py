@@ -8,12 +8,22 @@ from typing import Protocol
 from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.formats.tlv import find, read_all, read_dol, tlv
 from kif.oracle.interface import JobRef, JobView, QualityOracle
 
-CHECKS = ("selection", "processing options", "records", "arqc", "arpc", "keys", "secured")
+CHECKS = (
+    "directory",
+    "selection",
+    "processing options",
+    "records",
+    "arqc",
+    "arpc",
+    "keys",
+    "secured",
+)
 _ARQC, _TC = 0x80, 0x40
 _FORMAT_1, _FORMAT_2 = 0x80, 0x77
 _UNPREDICTABLE_NUMBER = 0x9F37
@@ -34,13 +44,15 @@ class CardLink(Protocol):
 def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entropy) -> JobView:
     """Check the card in the reader against its script: GOOD or SUSPECT.
 
-    1. SELECT: the file control information; 2. GET PROCESSING OPTIONS; 3. every record of the AFL,
-    byte for byte; 4. an ARQC that the HSM verifies; 5. a TC on the issuer's response, which it
-    verifies too; 6. the vendor's keys open it no more, and the issuer's do; 7. it becomes SECURED.
-    ``entropy`` gives the terminal's unpredictable number.
+    1. The directory names the application; 2. SELECT: the file control information; 3. GET
+    PROCESSING OPTIONS; 4. every record of the AFL, byte for byte; 5. an ARQC that the HSM verifies;
+    6. a TC on the issuer's response, which it verifies too; 7. the vendor's keys open it no more,
+    and the issuer's do; 8. it becomes SECURED. ``entropy`` gives the terminal's unpredictable
+    number.
     """
     script = Script.decode(oracle.script(job))
     try:
+        _check_directory(link, script)
         _check_selection(link, script)
         _check_options(link, script)
         _check_records(link, script)
@@ -51,6 +63,15 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
             raise
         return oracle.suspect(job, fault.control, fault.sentence)
     return oracle.accept(job, CHECKS)
+
+
+def _check_directory(link: CardLink, script: Script) -> None:
+    """Compare the payment system environment: its FCI and its record (Book 1, 12.2.3)."""
+    prepared = {group.dgi: bytes.fromhex(group.data or "") for group in script.directory}
+    select = Command(0x00, 0xA4, 0x04, 0x00, PAYMENT_SYSTEM_ENVIRONMENT, 256)
+    _compare("directory", find(_ask(link, select), 0xA5), prepared["9102"])
+    record = Command(0x00, 0xB2, 0x01, 0x01 << 3 | 0x04, le=256)
+    _compare("directory's record", _ask(link, record), prepared["0101"])
 
 
 def _check_selection(link: CardLink, script: Script) -> None:

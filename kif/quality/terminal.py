@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from kif.formats.afl import located, signed
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
-from kif.formats.elements import name_of
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT, name_of
 from kif.formats.error import CheckFailed
 from kif.formats.pan import masked
 from kif.formats.tlv import find, read_all, read_dol, tlv
 from kif.quality.chip import CardLink
 
-_DIRECTORIES = (b"1PAY.SYS.DDF01", b"2PAY.SYS.DDF01")
+_DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
 _FORMAT_1 = 0x80
 _DATA = (0x9F36, 0x9F13, 0x9F17, 0x9F4F)
 """What GET DATA is asked for: counters, and the format of a transaction log (Book 3, 6.5.7)."""

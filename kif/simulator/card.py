@@ -12,12 +12,14 @@ from collections.abc import Callable
 
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.putkey import put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.data import domain_data
+from kif.simulator.directory import Directory
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
 from kif.simulator.registry import Registry
@@ -68,11 +70,12 @@ class Card:
             *(vendor.static_key(which, self.serial, version) for which in StaticKey)
         )
         self.application = EmvApplication(self.keys.dek)
+        self.directory = Directory()
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc
         self.key_version = _KEY_VERSION
         self.sequence = 0
-        self.registry = Registry(DOMAIN_AID, APPLICATION_AID)
+        self.registry = Registry(DOMAIN_AID, [APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT])
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
@@ -94,8 +97,8 @@ class Card:
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
         self._channel: CardChannel | None = None
-        direct = self.vendor.direct and self._selected == APPLICATION_AID
-        self._target = self.application if direct else None
+        direct = self._application(self._selected) if self.vendor.direct else None
+        self._target: EmvApplication | Directory | None = direct
         self._block, self._buffer = 0, b""
 
     def apdu(self, raw: bytes) -> bytes:
@@ -120,15 +123,22 @@ class Card:
             return Response(b"", 0x6985)
         if command.ins == _SELECT:
             return self._select(command)
-        if self._selected == APPLICATION_AID and not self._takes_data(command):
-            return self.application.process(command)
+        selected = self._application(self._selected)
+        if selected is not None and not self._takes_data(command, selected):
+            return selected.process(command)
         if self._channel is not None and self._channel.protected and not _begins(command):
             return self._secured(command, self._channel)
         return self._in_domain(command)
 
-    def _takes_data(self, command: Command) -> bool:
+    def _application(self, aid: bytes) -> EmvApplication | Directory | None:
+        """Return what has this name, unless it was deleted."""
+        if aid not in self.registry.applications:
+            return None
+        return self.application if aid == APPLICATION_AID else self.directory
+
+    def _takes_data(self, command: Command, selected: EmvApplication | Directory) -> bool:
         """Whether a command is for the channel of an application that is personalised directly."""
-        direct = self.vendor.direct and not self.application.personalised
+        direct = self.vendor.direct and not selected.personalised
         return direct and (command.ins in _DIRECT or self._channel is not None)
 
     def _secured(self, command: Command, channel: CardChannel) -> Response:
@@ -176,13 +186,14 @@ class Card:
             return Response(b"", 0x6A86)
         known = {b"", DOMAIN_AID}
         if self.registry.working:
-            known.add(self.registry.application or b"")
+            known.update(self.registry.applications)
         if command.data not in known or self._faults.foreign:
             return Response(b"", 0x6A82)
-        self._selected = APPLICATION_AID if command.data == APPLICATION_AID else DOMAIN_AID
+        self._selected = command.data or DOMAIN_AID
         self._end_session()
-        if self._selected == APPLICATION_AID:
-            return self.application.select()
+        selected = self._application(self._selected)
+        if selected is not None:
+            return selected.select()
         status = 0x9000 if self.registry.working else _LOCKED_WARNING
         return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), status)
 
@@ -231,12 +242,14 @@ class Card:
         """INSTALL [for personalization] (11.5.2.3.6); nothing else is delivered on this card."""
         if self.vendor.direct:
             return Response(b"", 0x6985)
-        expected = bytes((0, 0, len(APPLICATION_AID))) + APPLICATION_AID + bytes(3)
+        size = int.from_bytes(command.data[2:3], "big")
+        aid = command.data[3 : 3 + size]
+        target = self._application(aid)
         if (command.p1, command.p2) != (0x20, 0x00):
             return Response(b"", 0x6A86)
-        if command.data != expected or self.registry.application is None:
+        if command.data != bytes((0, 0, size)) + aid + bytes(3) or target is None:
             return Response(b"", 0x6A80)
-        self._target, self._block, self._buffer = self.application, 0, b""
+        self._target, self._block, self._buffer = target, 0, b""
         return Response(b"\x00", 0x9000)
 
     def _get_data(self, command: Command) -> Response:

@@ -13,6 +13,7 @@ from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.scp03 import Options
 from kif.simulator.card import Card
+from kif.simulator.directory import Directory
 from kif.simulator.emv import EmvApplication
 from kif.simulator.securechannel import CardKeys
 from kif.simulator.vendor import VENDORS
@@ -31,7 +32,9 @@ def keep(card: Card, path: Path) -> None:
         "key_version": card.key_version,
         "options": card.options.i,
         "life_cycle": card.registry.state.name,
-        "application": card.application.memory() if card.registry.application else None,
+        "applications": [aid.hex() for aid in card.registry.applications],
+        "application": card.application.memory(),
+        "directory": card.directory.memory(),
     }
     partial = path.with_suffix(".partial")
     partial.touch(0o600)
@@ -49,10 +52,9 @@ def take(path: Path) -> Card:
         card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])
         card.key_version = int(fields["key_version"])
         card.registry.state = CardState[fields["life_cycle"]]
-        if fields["application"] is None:
-            card.registry.application = None
-        else:
-            card.application = EmvApplication.of(card.keys.dek, fields["application"])
+        card.registry.applications = [bytes.fromhex(aid) for aid in fields["applications"]]
+        card.application = EmvApplication.of(card.keys.dek, fields["application"])
+        card.directory = Directory.of(fields["directory"])
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(
             Control.BYTES, f"{path} is not a card that 'kif simulate --keep' has kept."

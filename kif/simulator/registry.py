@@ -1,4 +1,4 @@
-"""A card's registry: its life cycle, and its one application (GPC 2.3.1, 5, 11.2, 11.4, 11.10)."""
+"""A card's registry: its life cycle and its applications (GPC 2.3.1, 5, 11.2, 11.4, 11.10)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ class Registry:
     """What the card knows of itself; ``state`` stays without power."""
 
     domain: bytes
-    application: bytes | None
-    """None when it was deleted."""
+    applications: list[bytes]
     state: CardState = CardState.OP_READY
 
     @property
@@ -62,23 +61,22 @@ class Registry:
         return Response(b"".join(found), 0x9000 if found else 0x6A88)
 
     def delete(self, command: Command) -> Response:
-        """DELETE of the application (11.2)."""
+        """DELETE of an application (11.2)."""
         if (command.p1, command.p2) != (0x00, 0x00):
             return Response(b"", 0x6A86)
         aid = _sought(command.data)
         if aid is None:
             return Response(b"", 0x6A80)
-        if self.application is None or aid != self.application:
+        if aid not in self.applications:
             return Response(b"", 0x6A88)
-        self.application = None
+        self.applications.remove(aid)
         return Response(b"\x00", 0x9000)
 
     def _entries(self, scope: int) -> list[tuple[bytes, bytes]]:
         if scope == _CARD:
             return [(self.domain, _entry(self.domain, self.state, _DOMAIN_PRIVILEGES))]
-        if scope == _APPLICATIONS and self.application is not None:
-            told = _entry(self.application, _SELECTABLE, _NO_PRIVILEGES)
-            return [(self.application, told)]
+        if scope == _APPLICATIONS:
+            return [(aid, _entry(aid, _SELECTABLE, _NO_PRIVILEGES)) for aid in self.applications]
         return []  # its code is in ROM, and no load file is listed
 
 

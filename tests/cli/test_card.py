@@ -97,7 +97,7 @@ def test_signed_static_data_is_verified_from_the_schemes_key(tmp_path: Path) -> 
 @pytest.mark.control("KIF-QC-01")
 def test_a_blank_shows_no_application_data(tmp_path: Path) -> None:
     card = Card()
-    card.registry.application = None
+    card.registry.applications.clear()
     keep(card, tmp_path / "card.json")
     with Machine(inserted=tmp_path / "card.json") as machine:
         ((name, _),) = machine.readers

@@ -31,6 +31,7 @@ SCRIPTS = st.builds(
     largest_command=st.integers(255, 65535),
     arpc_method=st.sampled_from([1, 2]),
     groups=st.lists(GROUPS, max_size=6).map(tuple),
+    directory=st.lists(GROUPS, max_size=2).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),
 )
 

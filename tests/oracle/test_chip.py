@@ -128,8 +128,8 @@ REJECTED = {
 SUSPECT = {
     "bad-rmac@1": ("KIF-CHIP-05", "R-MAC"),
     "refuse@1:3": ("KIF-CHIP-04", "Command 1 of"),
-    "refuse@1:12": ("KIF-CHIP-04", "Command 10 of 11"),
-    "refuse@1:13": ("KIF-CHIP-04", "Command 11 of 11"),
+    "refuse@1:12": ("KIF-CHIP-04", "Command 10 of 14"),
+    "refuse@1:16": ("KIF-CHIP-04", "Command 14 of 14"),
 }
 
 
@@ -336,7 +336,7 @@ def test_a_segment_whose_entry_could_not_be_written_is_asked_for_again(
     assert done.view.state is JobState.PERSONALISED
 
 
-@pytest.mark.parametrize("missing", [1, 5, 11])
+@pytest.mark.parametrize("missing", [1, 5, 14])
 @pytest.mark.control("KIF-CHIP-03")
 def test_missing_answers_make_no_good_card(
     oracle: LocalOracle, batch: BatchView, missing: int
@@ -346,7 +346,7 @@ def test_missing_answers_make_no_good_card(
     done = oracle.chip.next(claim.lease, 2, relay(chip, segment.commands)[:-missing])
     assert isinstance(done, Done)
     assert done.view.state is JobState.SUSPECT
-    assert f"answered {11 - missing} of 11" in (done.view.reason or "")
+    assert f"answered {14 - missing} of 14" in (done.view.reason or "")
 
 
 @pytest.mark.control("KIF-CHIP-03")

@@ -136,7 +136,7 @@ def test_nothing_is_secured_before_it_was_checked_nor_good_before_it_is_secured(
     assert quality.accept(job, ["tried"]).state is JobState.GOOD
 
 
-OPENING, SCRIPT, CHECK = 2, 11, 16
+OPENING, SCRIPT, CHECK = 2, 14, 18
 """How many commands a card has before any key leaves, in its script, and when it is checked."""
 
 

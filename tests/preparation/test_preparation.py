@@ -61,6 +61,18 @@ def test_the_keys_come_before_what_is_checked_with_them() -> None:
     assert made.named_keys() == frozenset(KEYS.values())
 
 
+def test_the_directory_names_the_application() -> None:
+    """EMV Book 1, tables 45 to 47: file 1, whose record has an entry with name and label."""
+    (fci, record) = script().directory
+    assert (fci.dgi, fci.data, record.dgi) == ("9102", "880101", "0101")
+    entry = find(bytes.fromhex(record.data or ""), 0x61) or b""
+    assert [(each.tag, each.value) for each in read_all(entry)] == [
+        (0x4F, bytes.fromhex("A0000000999999")),
+        (0x50, b"TEST DEBIT"),
+        (0x87, b"\x01"),
+    ]
+
+
 def test_the_records_hold_the_card() -> None:
     made = script()
     assert Track2.decode(find(data(made, "0101"), 0x57) or b"") == Track2(

@@ -6,6 +6,7 @@ import pytest
 
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.formats.secret import Secret
@@ -18,6 +19,7 @@ from tests.preparation.test_preparation import RECORD, data, script
 SCRIPT = script()
 IAD = find(data(SCRIPT, "9200"), 0x9F10) or b""
 AIP, AFL = (find(data(SCRIPT, "9104"), tag) or b"" for tag in (0x82, 0x94))
+ENTRY = bytes.fromhex(SCRIPT.directory[1].data or "")
 Answer = Callable[[Command], Response]
 RESPONSE = b"responds"
 """The issuer's, as the oracle gives it."""
@@ -44,6 +46,10 @@ class Chip:
         name = {0xA4: "select", 0xA8: "options", 0x82: "response"}.get(
             command.ins, f"{command.p2 >> 3:02X}{command.p1:02X}"
         )
+        if PAYMENT_SYSTEM_ENVIRONMENT in command.data:
+            name = "directory"
+        elif self.asked[-1:] == ["directory"]:
+            name = "entry"
         if command.ins == 0xAE:
             name = {0x80: "ac", 0x40: "tc"}[command.p1]
         self.given[name] = command.data
@@ -53,6 +59,10 @@ class Chip:
     def answer(self, name: str) -> Response:
         if name == "select":
             return selected()
+        if name == "directory":
+            return Response(tlv(0x6F, tlv(0xA5, tlv(0x88, b"\x01"))), 0x9000)
+        if name == "entry":
+            return Response(ENTRY, 0x9000)
         if name == "options":
             return Response(tlv(0x77, data(SCRIPT, "9104")), 0x9000)
         if name == "response":
@@ -126,7 +136,18 @@ def test_a_good_chip_passes_every_check() -> None:
     chip, desk = Chip(), Desk()
     assert check_chip(JOB, chip, desk, numbers).state is JobState.GOOD
     assert chip.asked == [
-        *("select", "options", "0101", "0201", "0202", "ac", "response", "tc"),
+        *(
+            "directory",
+            "entry",
+            "select",
+            "options",
+            "0101",
+            "0201",
+            "0202",
+            "ac",
+            "response",
+            "tc",
+        ),
         *("domain", "update", "auth", "secured"),
     ]
     assert desk.told == [CHECKS]
@@ -148,6 +169,9 @@ def test_format_1_is_read_as_well() -> None:
 
 DIFFERENT = {
     "no application": ({"select": Response(b"", 0x6A82)}, "KIF-QC-01"),
+    "no directory": ({"directory": Response(b"", 0x6A82)}, "KIF-QC-01"),
+    "a directory without a file": ({"directory": Response(b"\x6f\x00", 0x9000)}, "KIF-QC-01"),
+    "another entry": ({"entry": Response(ENTRY[:-1] + b"\x02", 0x9000)}, "KIF-QC-01"),
     "a bare 9000": ({"select": Response(b"", 0x9000)}, "KIF-QC-01"),
     "another label": ({"select": selected(tlv(0x50, b"OTHER") + tlv(0x87, b"\x01"))}, "KIF-QC-01"),
     "another priority": (
@@ -189,7 +213,7 @@ def test_a_chip_that_differs_is_suspect_and_no_value_is_told(case: str) -> None:
     assert RECORD["pan"] not in str(desk.told)
 
 
-@pytest.mark.parametrize("answers", range(12))
+@pytest.mark.parametrize("answers", range(14))
 def test_a_card_that_vanishes_is_suspect(answers: int) -> None:
     desk = Desk()
     assert check_chip(JOB, Chip(gone=answers), desk, numbers).state is JobState.SUSPECT

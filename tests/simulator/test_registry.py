@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kif.formats.apdu import Command, Response
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.simulator.card import DOMAIN_AID, Card
 from kif.simulator.emv import APPLICATION_AID
@@ -56,7 +57,7 @@ def test_no_other_state_is_taken(p2: int) -> None:
 def test_without_a_session_nothing_is_told_or_changed(command: Command) -> None:
     card = Card()
     assert card.apdu(command.encode()) == b"\x69\x82"
-    assert (card.registry.state, card.registry.application) == (OP_READY, APPLICATION_AID)
+    assert (card.registry.state, APPLICATION_AID in card.registry.applications) == (OP_READY, True)
 
 
 def test_the_card_tells_its_state_and_what_is_on_it() -> None:
@@ -65,12 +66,15 @@ def test_the_card_tells_its_state_and_what_is_on_it() -> None:
     assert life_cycle(card.data) == OP_READY
     assert card.data.hex().upper() == "E3134F08A0000001510000009F700101C5039EDE80"
     application = opened.secured(get_status(0x40))
-    assert application.data.hex().upper() == "E3124F07A00000009999999F700107C503000000"
+    listed = "E3124F07A00000009999999F700107C503000000"
+    directory = PAYMENT_SYSTEM_ENVIRONMENT.hex().upper()
+    listed += f"E3194F0E{directory}9F700107C503000000"
+    assert application.data.hex().upper() == listed
     for scope in (0x20, 0x30):
         assert opened.secured(get_status(scope)).sw == 0x6A88
     assert opened.secured(get_status(0x90)).sw == 0x6A86
     begins = Command(0x80, 0xF2, 0x40, 0x02, bytes.fromhex("4F05A000000099"), 256)
-    assert opened.secured(begins) == application
+    assert opened.secured(begins).data.hex().upper() == listed[:40]
     other = Command(0x80, 0xF2, 0x40, 0x02, bytes.fromhex("4F05A000000151"), 256)
     assert opened.secured(other).sw == 0x6A88
     assert opened.secured(Command(0x80, 0xF2, 0x80, 0x00, b"\x4f\x00", 256)).sw == 0x6A86
@@ -82,7 +86,7 @@ def test_an_application_that_was_deleted_is_gone() -> None:
     card, opened = host()
     assert opened.secured(DELETE) == Response(b"\x00", 0x9000)
     assert opened.secured(DELETE).sw == 0x6A88
-    assert opened.secured(get_status(0x40)).sw == 0x6A88
+    assert APPLICATION_AID not in opened.secured(get_status(0x40)).data
     assert opened.secured(INSTALL).sw == 0x6A80
     assert card.apdu(SELECT_APPLICATION.encode()) == b"\x6a\x82"
     for wrong in (Command(0x80, 0xE4, 0, 0x80, DELETE.data), Command(0x80, 0xE4, 0, 0, b"\x4f")):
