@@ -42,6 +42,7 @@ _OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
 _CVM_CONDITIONS = frozenset(range(10))
 _GO_ON, _CVM_RESERVED = 0x40, 0x80
 _AMOUNTS = 8
+_NO_COUNTRY = "0900"
 _EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
 _UNPREDICTABLE_NUMBER, _RESPONSE_CODE = 0x9F37, 0x8A
 
@@ -130,6 +131,8 @@ def _lengths(product: Product) -> Told:
     for field in ("country", "currency"):
         if not getattr(product, field).isdigit():
             yield field, "a numeric code of ISO 3166-1 or ISO 4217 has digits alone"
+    if product.country >= _NO_COUNTRY:
+        yield "country", f"{product.country} is no country: ISO 3166-1 assigns none from 900 on"
 
 
 def _object_lists(product: Product) -> Told:

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable
 
 from kif.formats.apdu import Command, Response
-from kif.formats.dgi import Dgi, dgi_size, read_dgis
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
@@ -22,6 +21,7 @@ from kif.simulator.data import domain_data
 from kif.simulator.directory import Directory
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
+from kif.simulator.loading import Loading
 from kif.simulator.registry import Registry
 from kif.simulator.securechannel import (
     FULL,
@@ -37,7 +37,6 @@ from kif.simulator.vendor import TEST_VENDOR, Vendor, check_value
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
-_LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2, 0xD8, 0xF0, 0xF2, 0xE4})
 _CONTENT = frozenset({0xE6, 0xE2, 0xD8, 0xE4})
@@ -98,8 +97,7 @@ class Card:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
         self._channel: CardChannel | None = None
         direct = self._application(self._selected) if self.vendor.direct else None
-        self._target: EmvApplication | Directory | None = direct
-        self._block, self._buffer = 0, b""
+        self._loading = None if direct is None else Loading(direct)
 
     def apdu(self, raw: bytes) -> bytes:
         """Answer one command. Raises ``CardGone`` when a fault makes the card disappear."""
@@ -249,7 +247,7 @@ class Card:
             return Response(b"", 0x6A86)
         if command.data != bytes((0, 0, size)) + aid + bytes(3) or target is None:
             return Response(b"", 0x6A80)
-        self._target, self._block, self._buffer = target, 0, b""
+        self._loading = Loading(target)
         return Response(b"\x00", 0x9000)
 
     def _get_data(self, command: Command) -> Response:
@@ -285,37 +283,14 @@ class Card:
         return Response(put_key_answer(version, fields), 0x9000)
 
     def _store_data(self, command: Command) -> Response:
-        """STORE DATA (11.11): blocks counted from 00, groupings put together, the last one ends."""
-        if self._target is None:
+        """STORE DATA (11.11), to whatever is being personalised."""
+        loading = self._loading
+        if loading is None:
             return Response(b"", 0x6985)
-        kind = command.p1 & ~_LAST
-        if command.p2 != self._block or kind not in (_DGI_FORMAT, _DGI_FORMAT | _ENCRYPTED):
-            return Response(b"", 0x6A86)
-        self._block = (self._block + 1) & 0xFF
-        self._buffer += command.data
-        status = self._store_whole(bool(command.p1 & _ENCRYPTED))
-        if command.p1 & _LAST:
-            if status == 0x9000:
-                status = 0x6A80 if self._buffer else self._target.complete()
-            self._target = None
-        return Response(b"", status)
-
-    def _store_whole(self, encrypted: bool) -> int:
-        """Hand over every grouping that has arrived whole."""
-        size = dgi_size(self._buffer)
-        while size is not None and size <= len(self._buffer):
-            (dgi,) = read_dgis(self._buffer[:size])
-            self._buffer = self._buffer[size:]
-            status = self._store_one(dgi, encrypted)
-            if status != 0x9000:
-                return status
-            size = dgi_size(self._buffer)
-        return 0x9000
-
-    def _store_one(self, dgi: Dgi, encrypted: bool) -> int:
-        if self._target is None or encrypted != (dgi.identifier == 0x8000):
-            return 0x6A80
-        return self._target.store(dgi)
+        answer = loading.store_data(command)
+        if loading.ended:
+            self._loading = None
+        return answer
 
 
 def _begins(command: Command) -> bool:

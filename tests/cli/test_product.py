@@ -35,7 +35,7 @@ def test_products_are_listed_and_shown_with_their_digests(tmp_path: Path) -> Non
 def test_a_profile_is_checked_by_name_or_file(tmp_path: Path) -> None:
     right = kif(tmp_path / "home", "product", "check", "test-debit")
     assert (right.code, right.out) == (0, f"{product_files()['test-debit']}: nothing is wrong.\n")
-    wrong = kif(tmp_path / "home", "product", "check", written(tmp_path, aip='"3800"', label="Ü"))
+    wrong = kif(tmp_path / "home", "product", "check", written(tmp_path, aip='"3C00"', label="Ü"))
     assert wrong.code == 1
     assert [line.split(": ")[1:3] for line in wrong.out.splitlines()] == [
         [f"line {line_of('label')}", "label"],

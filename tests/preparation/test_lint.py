@@ -40,6 +40,7 @@ WRONG = {
     "a short AIP": ("aip", '"18"', "Application Interchange Profile has 2 bytes, not 1"),
     "a long country": ("country", '"000978"', "Issuer Country Code has 2 bytes, not 3"),
     "a country of letters": ("country", '"0DEA"', "has digits alone"),
+    "a currency for a country": ("country", '"0978"', "0978 is no country"),
     "a short AID": ("application", "A0000000", "has 5 to 16 bytes, not 4"),
     "too much issuer data": (
         "issuer_application_data",

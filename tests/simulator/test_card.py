@@ -116,6 +116,22 @@ def test_each_transaction_begins_with_its_processing_options(host: Host) -> None
     assert host.plain(Command(0x80, 0xCA, 0x9F, 0x36, le=256)).data[-2:] == b"\x00\x02"
 
 
+UNKNOWN_GROUP = Dgi(0x9999, b"\x00").encode()
+
+
+@pytest.mark.parametrize(
+    ("block", "data", "status"), [(5, b"", 0x6A86), (1, UNKNOWN_GROUP, 0x6A88)]
+)
+def test_a_refusal_has_the_blocks_counted_from_the_beginning(
+    host: Host, block: int, data: bytes, status: int
+) -> None:
+    first, *_ = groups(host, x8000=None)
+    assert host.secured(Command(0x80, 0xE2, 0x08, 0, first.encode())).ok
+    assert host.secured(Command(0x80, 0xE2, 0x08, block, data)).sw == status
+    assert host.secured(Command(0x80, 0xE2, 0x08, 2, first.encode())).sw == 0x6A86
+    assert host.secured(Command(0x80, 0xE2, 0x08, 0, first.encode())).ok
+
+
 def test_a_decline_is_an_aac(host: Host) -> None:
     store(host, groups(host))
     host.plain(SELECT_APPLICATION)

@@ -1,0 +1,64 @@
+"""A personalization session of a card: STORE DATA until the block that is the last (GPC 11.11)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kif.formats.apdu import Command, Response
+from kif.formats.dgi import Dgi, dgi_size, read_dgis
+
+_LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
+
+
+class Application(Protocol):
+    """What is personalised."""
+
+    def store(self, dgi: Dgi) -> int:
+        """Take a data grouping; return the status word."""
+
+    def complete(self) -> int:
+        """End personalisation; return the status word."""
+
+
+class Loading:
+    """One session: blocks counted from 00, groupings put together; ``ended`` after the last."""
+
+    def __init__(self, target: Application) -> None:
+        self._target = target
+        self._block, self._buffer = 0, b""
+        self.ended = False
+
+    def store_data(self, command: Command) -> Response:
+        """STORE DATA; a refusal has the blocks counted from 00 again."""
+        status = self._stored(command)
+        if status != 0x9000:
+            self._block, self._buffer = 0, b""
+        return Response(b"", status)
+
+    def _stored(self, command: Command) -> int:
+        """Take a block; what cards are free to take out of order is refused."""
+        kind = command.p1 & ~_LAST
+        if command.p2 != self._block or kind not in (_DGI_FORMAT, _DGI_FORMAT | _ENCRYPTED):
+            return 0x6A86
+        self._block = (self._block + 1) & 0xFF
+        self._buffer += command.data
+        status = self._store_whole(bool(command.p1 & _ENCRYPTED))
+        if command.p1 & _LAST:
+            if status == 0x9000:
+                status = 0x6A80 if self._buffer else self._target.complete()
+            self.ended = True
+        return status
+
+    def _store_whole(self, encrypted: bool) -> int:
+        """Hand over every grouping that has arrived whole."""
+        size = dgi_size(self._buffer)
+        while size is not None and size <= len(self._buffer):
+            (dgi,) = read_dgis(self._buffer[:size])
+            self._buffer = self._buffer[size:]
+            if encrypted != (dgi.identifier == 0x8000):
+                return 0x6A80
+            status = self._target.store(dgi)
+            if status != 0x9000:
+                return status
+            size = dgi_size(self._buffer)
+        return 0x9000
