@@ -123,11 +123,11 @@ UNKNOWN_GROUP = Dgi(0x9999, b"\x00").encode()
     ("block", "data", "status"), [(5, b"", 0x6A86), (1, UNKNOWN_GROUP, 0x6A88)]
 )
 def test_a_refusal_has_the_blocks_counted_from_the_beginning(
-    host: Host, block: int, data: bytes, status: int
+    host: Host, block: int, data: bytes, sw: int
 ) -> None:
     first, *_ = groups(host, x8000=None)
     assert host.secured(Command(0x80, 0xE2, 0x08, 0, first.encode())).ok
-    assert host.secured(Command(0x80, 0xE2, 0x08, block, data)).sw == status
+    assert host.secured(Command(0x80, 0xE2, 0x08, block, data)).sw == sw
     assert host.secured(Command(0x80, 0xE2, 0x08, 2, first.encode())).sw == 0x6A86
     assert host.secured(Command(0x80, 0xE2, 0x08, 0, first.encode())).ok
 
