@@ -119,9 +119,7 @@ def test_each_transaction_begins_with_its_processing_options(host: Host) -> None
 UNKNOWN_GROUP = Dgi(0x9999, b"\x00").encode()
 
 
-@pytest.mark.parametrize(
-    ("block", "data", "status"), [(5, b"", 0x6A86), (1, UNKNOWN_GROUP, 0x6A88)]
-)
+@pytest.mark.parametrize(("block", "data", "sw"), [(5, b"", 0x6A86), (1, UNKNOWN_GROUP, 0x6A88)])
 def test_a_refusal_has_the_blocks_counted_from_the_beginning(
     host: Host, block: int, data: bytes, sw: int
 ) -> None:
