@@ -32,9 +32,9 @@ from kif.hsm import softhsm
 from kif.hsm.cmac import CmacMaster, CmacPair, key_of_messages, session_keys
 from kif.hsm.crypt import encrypt_blocks, mac_of
 from kif.hsm.data import protect, reveal
-from kif.hsm.deliver import icc_check_values, wrapped_icc_keys
+from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
 from kif.hsm.derive import derive_2tdea
-from kif.hsm.emv import verify_cryptogram
+from kif.hsm.emv import issuer_authentication, verify_cryptogram
 from kif.hsm.key import Algorithm, Key, generate, released
 from kif.hsm.keypair import generate_log_signer
 from kif.hsm.library import softhsm_library
@@ -45,7 +45,8 @@ from kif.hsm.scp03 import Channel, static_keys
 from kif.hsm.token import Token, TokenPlace
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import wrap_cbc
-from kif.simulator.securechannel import CardChannel, CardKeys
+from kif.simulator.card import DOMAIN_AID
+from kif.simulator.securechannel import CardChannel, CardKeys, card_challenge
 from kif.simulator.vendor import cmac
 from tests.bench.floor import Floor, compiled_floor
 from tests.hsm.objects import imported
@@ -62,6 +63,12 @@ PIN = Secret(b"TEST-USER-PIN-0001")
 PAN, PSN = "5413330000000019", "01"
 MANAGER = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
 CARD, CHALLENGE, OF_CARD = bytes(range(10)), bytes(range(8)), bytes(range(8, 16))
+STATIC = CardKeys(
+    *(
+        b"".join(cmac(MANAGER, message) for message in scp03.kdf3_messages(which, CARD, 128))
+        for which in scp03.StaticKey
+    )
+)
 Operation = Callable[[], object]
 
 
@@ -130,8 +137,12 @@ class Card:
         self.signer = generate_log_signer(token, label, "bench")
         self.memory = LogMemory.create(token)
         self.data = emv.option_a(PAN, PSN)
-        self.commands = [Command(0x80, 0xE2, 0, number, bytes(90)) for number in range(9)]
-        self.answer, self.answers = self._spoken()
+        self.commands = [Command(0x80, 0xE2, 0, number, bytes(90)) for number in range(13)]
+        self.challenge = card_challenge(STATIC, 1, DOMAIN_AID, 8)
+        self.given = [b""] * (len(self.commands) - 1) + [bytes(10)]
+        self.answer, self.answers = self._spoken(self.commands, self.given)
+        self.last = [Command(0x80, 0xF2, 0x80, number, bytes(90)) for number in range(4)]
+        self.secured = self._spoken(self.last, [bytes(38), b"", b"", bytes(25)])[1]
         self.arqc = self._arqc()
 
     def made(self) -> None:
@@ -139,24 +150,41 @@ class Card:
         self.token.random(8)
         self._open()
         self._log()  # claimed
-        static = static_keys(self.manager, CARD)
-        channel = Channel.open(static, CHALLENGE, self.answer)
-        wrapped_icc_keys(channel.dek, self.issuer, self.data)
-        icc_check_values(self.issuer, self.data)
-        channel.external_authenticate(0x33)
-        for command in self.commands:
-            channel.protect(command)
-        self._log()  # authorised
-        for number, response in enumerate(self.answers):
-            channel.check(number, response)
-        channel.close()
+        with self._channel() as channel:
+            wrapped_icc_keys(channel.dek, self.issuer, self.data)
+            icc_check_values(self.issuer, self.data)
+            domain_keys(channel.dek, self.manager, CARD)
+            channel.external_authenticate(0x33)
+            for command in self.commands:
+                channel.protect(command)
+            self._log()  # authorised
+            for number, response in enumerate(self.answers):
+                channel.check(number, response)
         self._log()  # done
         self._open()
         self._log()  # printed
         self._open()
-        self._open()
-        verify_cryptogram(self.issuer[0], self.data, b"\x00\x01", bytes(38), self.arqc)
+        master, atc = self.issuer[0], b"\x00\x01"
+        verify_cryptogram(master, self.data, atc, bytes(38), self.arqc)
+        issuer_authentication(master, self.data, atc, self.arqc, 2)
+        verify_cryptogram(master, self.data, atc, bytes(38), self.arqc)  # the TC, over the same
+        self.token.random(8)
+        with self._channel() as channel:
+            channel.external_authenticate(0x33)
+            for command in self.last:
+                channel.protect(command)
+            for number, response in enumerate(self.secured):
+                channel.check(number, response)
         self._log()  # verified
+
+    @contextmanager
+    def _channel(self) -> Iterator[Channel]:
+        static = static_keys(self.manager, CARD)
+        channel = Channel.open(static, CHALLENGE, self.answer, DOMAIN_AID)
+        try:
+            yield channel
+        finally:
+            channel.close()
 
     def _open(self) -> None:
         reveal(self.batch, self.sealed, b"card")
@@ -165,19 +193,20 @@ class Card:
         self.signer.sign(bytes(100))
         self.memory.remember(Head(1, bytes(32)))
 
-    def _spoken(self) -> tuple[InitializeUpdateResponse, list[Response]]:
-        static = [
-            b"".join(cmac(MANAGER, message) for message in scp03.kdf3_messages(which, CARD, 128))
-            for which in (scp03.StaticKey.ENC, scp03.StaticKey.MAC, scp03.StaticKey.DEK)
-        ]
-        chip = CardChannel(CardKeys(*static), CHALLENGE, OF_CARD)
-        answer = InitializeUpdateResponse(CARD, 1, 0x70, OF_CARD, chip.card_cryptogram, None)
-        channel = Channel.open(static_keys(self.manager, CARD), CHALLENGE, answer)
+    def _spoken(
+        self, commands: list[Command], given: list[bytes]
+    ) -> tuple[InitializeUpdateResponse, list[Response]]:
+        """Return what the card says in a session: to INITIALIZE UPDATE, and to the commands."""
+        chip = CardChannel(STATIC, CHALLENGE, self.challenge)
+        answer = InitializeUpdateResponse(
+            CARD, 1, 0x70, self.challenge, chip.card_cryptogram, b"\x00\x00\x01"
+        )
+        channel = Channel.open(static_keys(self.manager, CARD), CHALLENGE, answer, DOMAIN_AID)
         assert chip.authenticate(Command.decode(channel.external_authenticate(0x33)))
         answers = []
-        for command in self.commands:
+        for command, data in zip(commands, given, strict=True):
             chip.unwrap(Command.decode(channel.protect(command)))
-            answers.append(chip.wrap(Response(b"", 0x9000)))
+            answers.append(chip.wrap(Response(data, 0x9000)))
         channel.close()
         return answer, answers
 
