@@ -11,7 +11,7 @@ from kif.console.table import show
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.preparation.lint import check_profile
-from kif.preparation.product import product_files, profile_digest
+from kif.preparation.product import product_files, read_product
 
 
 @click.group()
@@ -26,7 +26,7 @@ def list_products(app: App, form: str) -> None:
     """List the products, each with the SHA-256 of its profile, which a release names."""
     rows = []
     for name, path in product_files(app.home.products).items():
-        profile = app.product(name)
+        profile, digest = read_product(name, app.home.products)
         rows.append(
             {
                 "name": name,
@@ -35,7 +35,7 @@ def list_products(app: App, form: str) -> None:
                 "author": profile.author,
                 "approver": profile.approver,
                 "where": "home" if path.parent == app.home.products else "shipped",
-                "digest": profile_digest(name, app.home.products),
+                "digest": digest,
             }
         )
     show(rows, form, "There is no product.")
@@ -47,9 +47,8 @@ def list_products(app: App, form: str) -> None:
 @pass_app
 def show_product(app: App, name: str, form: str) -> None:
     """Show each field of the profile of the product NAME."""
-    profile = app.product(name)
-    fields = {"digest": profile_digest(name, app.home.products)}
-    fields |= profile.model_dump(mode="json")
+    profile, digest = read_product(name, app.home.products)
+    fields = {"digest": digest} | profile.model_dump(mode="json")
     show([{"field": field, "value": value} for field, value in fields.items()], form, "")
 
 

@@ -41,7 +41,7 @@ class Command:
     def _lc(self, extended: bool) -> bytes:
         if not self.data:
             return b""
-        return b"\x00" + len(self.data).to_bytes(2, "big") if extended else encode_lc(self.data)
+        return encode_lc(len(self.data), extended=extended)
 
     def _le(self, extended: bool) -> bytes:
         if self.le is None:
@@ -63,9 +63,9 @@ class Command:
         return cls(raw[0], raw[1], raw[2], raw[3], data, le)
 
 
-def encode_lc(data: bytes) -> bytes:
-    """Return the length field of data: one byte up to 255, else three."""
-    return bytes((len(data),)) if len(data) < 256 else b"\x00" + len(data).to_bytes(2, "big")
+def encode_lc(size: int, *, extended: bool = False) -> bytes:
+    """Return the length field of so many bytes of data: one byte up to 255, else three."""
+    return b"\x00" + size.to_bytes(2, "big") if extended or size > 255 else bytes((size,))
 
 
 def _short_body(body: bytes) -> tuple[bytes, int | None]:

@@ -8,7 +8,7 @@ the chaining value of its own command.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kif.formats import scp03
 from kif.formats.apdu import Command, Response, encode_lc
@@ -136,10 +136,12 @@ class Channel:
         return mac_of(self._mac, message)[: self._mac_size]
 
     def _authenticated(self, command: Command) -> bytes:
-        secured = replace(command, cla=command.cla | 0x04)
-        length = encode_lc(command.data + bytes(self._mac_size))
-        self._chaining = mac_of(self._mac, self._chaining + secured.header + length + command.data)
-        return secured.with_data(command.data + self._chaining[: self._mac_size]).encode()
+        cla, data = command.cla | 0x04, command.data
+        head = bytes((cla, command.ins, command.p1, command.p2))
+        head += encode_lc(len(data) + self._mac_size)
+        self._chaining = mac_of(self._mac, self._chaining + head + data)
+        data += self._chaining[: self._mac_size]
+        return Command(cla, command.ins, command.p1, command.p2, data, command.le).encode()
 
     def _encrypted(self, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))

@@ -131,7 +131,7 @@ class Chip:
                 )
             if run.channel is None:
                 return self._open(run, answers)
-            return self._go_on(run, answers)
+            return self._go_on(run, run.channel, answers)
 
     def give_up(self, lease: Lease, control: Control, sentence: str) -> Done:
         """Say that the card, or the reader, gave no answer: SUSPECT once a key has left.
@@ -196,12 +196,10 @@ class Chip:
 
         self.desk.record.write(work)
 
-    def _go_on(self, run: Run, answers: tuple[bytes, ...]) -> Segment | Done:
+    def _go_on(self, run: Run, channel: Channel, answers: tuple[bytes, ...]) -> Segment | Done:
         """Check every answer of a session and its R-MAC: the next one, PERSONALISED, or SUSPECT."""
-        if run.channel is None:
-            raise Refused(Control.JOB_STATE, f"{run.lease.job} has no segment to be answered.")
         try:
-            check_all(run.channel, run.sent, answers)
+            check_all(channel, run.sent, answers)
         except (DeviceFailed, BadInput) as fault:
             if fault.control not in _CARD_FAULTS:
                 raise

@@ -20,6 +20,8 @@ from kif.oracle.recipe import Instruction, key_list, selection
 from kif.oracle.run import check_all
 
 _NOT_FOUND = 0x6A88
+_SELECTING = 3
+"""How many commands a selection has."""
 _STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
 
 
@@ -77,10 +79,10 @@ class Domain:
             self._channel = None
 
     def _opened(self, answers: Sequence[bytes]) -> scp03.InitializeUpdateResponse:
-        if len(answers) != len(self.selection()):
+        if len(answers) != _SELECTING:
             raise DeviceFailed(
                 Control.CARD_PRESENT,
-                f"The security domain answered {len(answers)} of {len(self.selection())} commands.",
+                f"The security domain answered {len(answers)} of {_SELECTING} commands.",
             )
         selected, vendors, ours = map(Response.decode, answers)
         if not selected.ok:

@@ -23,61 +23,73 @@ from kif.oracle.rows import moved
 _PURPOSE = "emv-ac"
 
 
+@dataclass
+class Checking:
+    """A card that is being checked, and how far it came."""
+
+    script: Script
+    asked: tuple[bytes, bytes] | None = None
+    """ATC and ARQC, once the ARQC verified."""
+    verified: bool = False
+    """Whether it gave a TC on the issuer's answer to it."""
+    domain: Domain | None = None
+    secured: bool = False
+
+    def end(self) -> None:
+        """Destroy the keys of its last session."""
+        if self.domain is not None:
+            self.domain.close()
+
+
 @dataclass(frozen=True)
 class Quality:
     """Implements :class:`kif.oracle.interface.QualityOracle`."""
 
     desk: Desk
-    _checked: dict[JobRef, Script] = field(default_factory=dict)
-    """The scripts of cards that are being checked."""
-    _asked: dict[JobRef, tuple[bytes, bytes]] = field(default_factory=dict)
-    """ATC and ARQC of a card whose ARQC verified."""
-    _verified: set[JobRef] = field(default_factory=set)
-    """Cards that gave a TC on the issuer's answer to it."""
-    _domains: dict[JobRef, Domain] = field(default_factory=dict)
-    _secured: set[JobRef] = field(default_factory=set)
+    _checks: dict[JobRef, Checking] = field(default_factory=dict)
 
     def script(self, job: JobRef) -> Secret:
-        """Return the prepared personalisation script (JSON) of a card that was printed."""
+        """Return the prepared personalisation script (JSON) of a card that was printed.
+
+        Its checks begin with that: nothing of an earlier try counts.
+        """
         clear = self.desk.script(job, JobState.PRINTED)
-        self._checked[job] = Script.decode(clear)
+        self._forget(job)
+        self._checks[job] = Checking(Script.decode(clear))
         return clear
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
-        self._verify(job, atc, data, arqc)
-        self._asked[job] = (atc, arqc)
+        check = self._check(job)
+        self._verify(job, check.script, atc, data, arqc)
+        check.asked = (atc, arqc)
 
     def answer_arqc(self, job: JobRef) -> bytes:
         """Return issuer authentication data for the ARQC that verified, made in the HSM."""
-        if job not in self._asked:
-            raise _not_verified(job)
-        script, (atc, arqc) = self._script(job), self._asked[job]
+        script, (atc, arqc) = self._asked(job)
         master = self.desk.master(job.batch, _cryptogram_key(script))
         card = bytes.fromhex(script.diversification)
         return issuer_authentication(master, card, atc, arqc, script.arpc_method)
 
     def verify_tc(self, job: JobRef, data: bytes, tc: bytes) -> None:
         """Verify the TC of the same transaction. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""
-        if job not in self._asked:
-            raise _not_verified(job)
-        self._verify(job, self._asked[job][0], data, tc)
-        self._verified.add(job)
+        script, (atc, _) = self._asked(job)
+        self._verify(job, script, atc, data, tc)
+        self._checks[job].verified = True
 
     def open_domain(self, job: JobRef) -> tuple[bytes, ...]:
         """Return the commands that ask the security domain whose keys it has."""
-        script = self._script(job)
-        self._end_domain(job)
-        self._domains[job] = Domain(script, self.desk.challenge(script))
-        return self._domains[job].selection()
+        check = self._check(job)
+        check.end()
+        check.domain = Domain(check.script, self.desk.challenge(check.script))
+        return check.domain.selection()
 
     def secure(self, job: JobRef, answers: Sequence[bytes]) -> tuple[bytes, ...]:
         """Judge the answers; return the commands by which the card becomes SECURED.
 
         Raises ``Refused`` (CHIP_CRYPTOGRAM) before its other checks were passed.
         """
-        if job not in self._verified:
-            raise _not_verified(job)
+        self._require_verified(job)
         domain = self._domain(job)
         key = KeyRef.parse(domain.script.domain_key)
         master, chip = self.desk.cmac_master(job.batch, key), self.desk.chip(job)
@@ -86,13 +98,11 @@ class Quality:
     def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
         """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""
         self._domain(job).require_secured(answers)
-        self._secured.add(job)
+        self._checks[job].secured = True
 
     def accept(self, job: JobRef, checks: Sequence[str]) -> JobView:
         """Declare the card good, by these checks. Its ARQC and TC verified, and it is SECURED."""
-        if job not in self._verified:
-            raise _not_verified(job)
-        if job not in self._secured:
+        if not self._require_verified(job).secured:
             raise Refused(Control.CARD_SECURED, f"{job} is not SECURED. Check it again.")
         view = self.desk.record.write(partial(_good, job, tuple(checks)))
         self._forget(job)
@@ -103,32 +113,39 @@ class Quality:
         self._forget(job)
         return self.desk.suspect(job, control, sentence)
 
-    def _verify(self, job: JobRef, atc: bytes, data: bytes, cryptogram: bytes) -> None:
-        script = self._script(job)
+    def _verify(
+        self, job: JobRef, script: Script, atc: bytes, data: bytes, cryptogram: bytes
+    ) -> None:
         master = self.desk.master(job.batch, _cryptogram_key(script))
         verify_cryptogram(master, bytes.fromhex(script.diversification), atc, data, cryptogram)
 
-    def _script(self, job: JobRef) -> Script:
-        if job not in self._checked:
+    def _check(self, job: JobRef) -> Checking:
+        if job not in self._checks:
             self.script(job)
-        return self._checked[job]
+        return self._checks[job]
+
+    def _asked(self, job: JobRef) -> tuple[Script, tuple[bytes, bytes]]:
+        check = self._checks.get(job)
+        if check is None or check.asked is None:
+            raise _not_verified(job)
+        return check.script, check.asked
+
+    def _require_verified(self, job: JobRef) -> Checking:
+        check = self._checks.get(job)
+        if check is None or not check.verified:
+            raise _not_verified(job)
+        return check
 
     def _domain(self, job: JobRef) -> Domain:
-        if job not in self._domains:
+        check = self._checks.get(job)
+        if check is None or check.domain is None:
             raise Refused(Control.JOB_STATE, f"The security domain of {job} was not asked yet.")
-        return self._domains[job]
-
-    def _end_domain(self, job: JobRef) -> None:
-        domain = self._domains.pop(job, None)
-        if domain is not None:
-            domain.close()
+        return check.domain
 
     def _forget(self, job: JobRef) -> None:
-        self._asked.pop(job, None)
-        self._verified.discard(job)
-        self._secured.discard(job)
-        self._checked.pop(job, None)
-        self._end_domain(job)
+        check = self._checks.pop(job, None)
+        if check is not None:
+            check.end()
 
 
 def _not_verified(job: JobRef) -> Refused:

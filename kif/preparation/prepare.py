@@ -9,7 +9,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
 from kif.oracle.interface import BatchView, JobRef, PreparationOracle
-from kif.preparation.product import load_product, profile_digest
+from kif.preparation.product import read_product
 from kif.preparation.script import build_script
 
 
@@ -31,7 +31,7 @@ def prepare_batch(
     ``BadInput`` (PRODUCT) for a product without a profile, and for what does not fit its card.
     """
     name = oracle.batch(batch).product
-    product, profile = load_product(name, products), profile_digest(name, products)
+    product, profile = read_product(name, products)
     keys = oracle.resolve(batch, product.wanted, chosen)
 
     def scripts() -> Iterator[tuple[JobRef, Secret]]:

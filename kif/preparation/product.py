@@ -103,19 +103,20 @@ def load_product(name: str, folder: Path | None = None) -> Product:
 
     Raises ``BadInput`` (PRODUCT) naming the products there are, or what is wrong with this one.
     """
+    return read_product(name, folder)[0]
+
+
+def read_product(name: str, folder: Path | None = None) -> tuple[Product, str]:
+    """Return the profile as well, and SHA-256 (hex) of the very bytes that it was read from."""
     path = _file(name, folder)
     try:
-        return Product.model_validate(yaml.safe_load(path.read_text()))
+        raw = path.read_bytes()
+        return Product.model_validate(yaml.safe_load(raw)), hashlib.sha256(raw).hexdigest()
     except (ValidationError, yaml.YAMLError, OSError, UnicodeDecodeError):
         raise BadInput(
             Control.PRODUCT,
             f"The profile {path} is not right. 'kif product check {path}' says what is wrong.",
         ) from None
-
-
-def profile_digest(name: str, folder: Path | None = None) -> str:
-    """Return SHA-256 (hex) of a product's profile, as it stands in its reviewed file."""
-    return hashlib.sha256(_file(name, folder).read_bytes()).hexdigest()
 
 
 def product_files(folder: Path | None = None) -> dict[str, Path]:

@@ -125,6 +125,7 @@ def _read(link: CardLink, aid: bytes) -> Reading | None:
     options = asked(link, Command(0x80, 0xA8, 0x00, 0x00, wanted, 256))
     if options is not None:
         afl = _options(reading, options)
+        covered = signed(afl)
         for sfi, number in located(afl):
             record = asked(link, Command(0x00, 0xB2, number, sfi << 3 | 0x04, le=256))
             if record is None:
@@ -132,7 +133,7 @@ def _read(link: CardLink, aid: bytes) -> Reading | None:
                     Control.CHIP_DATA, f"Record {number} of SFI {sfi} is located, and not there."
                 )
             reading.objects.extend(_primitive(f"SFI {sfi} record {number}", record))
-            if (sfi, number) in signed(afl):
+            if (sfi, number) in covered:
                 reading.static.append(_of_record(sfi, record))
     for tag in _DATA:
         value = asked(link, Command(0x80, 0xCA, tag >> 8, tag & 0xFF, le=256))

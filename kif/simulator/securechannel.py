@@ -105,7 +105,7 @@ class CardChannel:
         if not command.cla & 0x04 or len(command.data) < self._size:
             raise SecurityError
         data, mac = command.data[: -self._size], command.data[-self._size :]
-        header = command.header + encode_lc(command.data)
+        header = command.header + encode_lc(len(command.data))
         chaining = cmac(self._mac, self._chaining + header + data)
         if not hmac.compare_digest(chaining[: self._size], mac):
             raise SecurityError

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from kif.formats.error import BadInput
 from kif.preparation.lint import check_profile
-from kif.preparation.product import load_product, product_files, profile_digest
+from kif.preparation.product import load_product, product_files, read_product
 
 SHIPPED = product_files()
 TEXT = SHIPPED["test-debit"].read_text()
@@ -127,7 +128,7 @@ def test_what_is_no_profile_is_a_sentence(text: str, told: str, tmp_path: Path) 
 def test_a_profile_of_the_homes_own_is_found_and_replaces_none(tmp_path: Path) -> None:
     path = written(tmp_path)
     assert load_product("test-gold", tmp_path).label == "TEST DEBIT"
-    assert len(profile_digest("test-gold", tmp_path)) == 64
+    assert read_product("test-gold", tmp_path)[1] == hashlib.sha256(path.read_bytes()).hexdigest()
     path.rename(tmp_path / "test-debit.yaml")
     with pytest.raises(BadInput, match="'test-debit' is shipped with kif"):
         load_product("test-debit", tmp_path)
