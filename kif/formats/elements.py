@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import NamedTuple
 
 PAYMENT_SYSTEM_ENVIRONMENT = b"1PAY.SYS.DDF01"
 """The name of a contact card's directory (PSE; EMV Book 1, 12.2.2)."""
 PROXIMITY_ENVIRONMENT = b"2PAY.SYS.DDF01"
 """That of a contactless one (PPSE)."""
+
+
+RESPONSE_CODE, ISSUER_AUTHENTICATION = 0x8A, 0x91
+"""What the issuer answers, of which no cryptogram is made."""
+
+
+class Aip(IntFlag):
+    """The first byte of the application interchange profile (Book 3, annex C1)."""
+
+    COMBINED = 0x01
+    ISSUER_AUTHENTICATION = 0x04
+    """By EXTERNAL AUTHENTICATE."""
+    CARDHOLDER_VERIFICATION = 0x10
+    DYNAMIC = 0x20
+    STATIC = 0x40
+    RESERVED = 0x80
 
 
 class Element(NamedTuple):

@@ -14,7 +14,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kif.formats.control import Control
-from kif.formats.elements import ELEMENTS, name_of
+from kif.formats.elements import (
+    ELEMENTS,
+    ISSUER_AUTHENTICATION,
+    RESPONSE_CODE,
+    Aip,
+    name_of,
+)
 from kif.formats.error import BadInput
 from kif.formats.tlv import read_dol
 from kif.preparation.product import Product
@@ -34,9 +40,7 @@ _SIZES = {
     "security_domain": 0x4F,
 }
 """The data element that a field is, by whose length it is measured."""
-_STATIC, _DYNAMIC, _CARDHOLDER, _COMBINED = 0x40, 0x20, 0x10, 0x01
-_AIP_RESERVED, _ISSUER = 0x80, 0x04
-_AUTHENTICATION, _RESPONSE_SIZES = 0x91, {1: 10, 2: 8}
+_RESPONSE_SIZES = {1: 10, 2: 8}
 _CVM_CODES = frozenset(range(6)) | {0x1E, 0x1F}
 _OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
 _CVM_CONDITIONS = frozenset(range(10))
@@ -44,7 +48,7 @@ _GO_ON, _CVM_RESERVED = 0x40, 0x80
 _AMOUNTS = 8
 _NO_COUNTRY = "0900"
 _EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
-_UNPREDICTABLE_NUMBER, _RESPONSE_CODE = 0x9F37, 0x8A
+_UNPREDICTABLE_NUMBER = 0x9F37
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def _object_lists(product: Product) -> Told:
         tags = {tag for tag, _ in wanted}
         if field != "pdol" and _UNPREDICTABLE_NUMBER not in tags:
             yield field, f"without 9F37 ({name_of(0x9F37)}) a cryptogram can be played back"
-        if field == "cdol2" and _RESPONSE_CODE not in tags:
+        if field == "cdol2" and RESPONSE_CODE not in tags:
             yield field, f"without 8A ({name_of(0x8A)}) the card is not told what was decided"
 
 
@@ -160,12 +164,12 @@ def _profile_bits(product: Product) -> Told:
     if len(product.aip) != 4:
         return
     first = int(product.aip[:2], 16)
-    if first & (_STATIC | _DYNAMIC | _COMBINED):
+    if first & (Aip.STATIC | Aip.DYNAMIC | Aip.COMBINED):
         yield "aip", "it says offline data authentication, for which the profile has no data"
-    if first & _AIP_RESERVED:
+    if first & Aip.RESERVED:
         yield "aip", "bit 8 of its first byte is reserved"
     methods = product.cvm_list[2 * _AMOUNTS :]
-    if bool(first & _CARDHOLDER) != bool(methods):
+    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods):
         yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
 
 
@@ -180,11 +184,13 @@ def _response(product: Product) -> Told:
     left = ", ".join(f"{tag:X}" for tag in first if tag not in second)
     if left:
         yield "cdol2", f"cryptograms are over the same data, and {left} of cdol1 is not in it"
-    by_command = len(product.aip) == 4 and bool(int(product.aip[:2], 16) & _ISSUER)
-    if by_command == (_AUTHENTICATION in second):
+    by_command = len(product.aip) == 4 and bool(
+        int(product.aip[:2], 16) & Aip.ISSUER_AUTHENTICATION
+    )
+    if by_command == (ISSUER_AUTHENTICATION in second):
         yield "aip", "the issuer's response comes by EXTERNAL AUTHENTICATE (bit 3) or in cdol2 (91)"
     size = _RESPONSE_SIZES[product.arpc_method]
-    if second.get(_AUTHENTICATION, size) != size:
+    if second.get(ISSUER_AUTHENTICATION, size) != size:
         yield "cdol2", f"91 has {size} bytes by ARPC method {product.arpc_method}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kif.formats.apdu import Command
 from kif.formats.control import Control
+from kif.formats.elements import Aip
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.offline import (
     Certificate,
@@ -23,7 +24,6 @@ from kif.formats.tlv import find, read_dol
 from kif.quality.chip import CardLink
 from kif.quality.terminal import Reading, asked
 
-_STATIC, _DYNAMIC, _COMBINED = 0x40, 0x20, 0x01
 _RID = 5
 _FORMAT_1, _SIGNED_DYNAMIC = 0x80, 0x9F4B
 _DEFAULT_DDOL = bytes.fromhex("9F3704")
@@ -75,7 +75,7 @@ def _checks(
     link: CardLink, reading: Reading, keys: SchemeKeys, today: date, entropy: Callable[[int], bytes]
 ) -> Iterator[Check]:
     aip = (reading.value(0x82) or b"\x00")[0]
-    if not aip & (_STATIC | _DYNAMIC | _COMBINED):
+    if not aip & (Aip.STATIC | Aip.DYNAMIC | Aip.COMBINED):
         yield Check("offline data authentication", None, "the card has none")
         return
     place = (reading.application[:_RID], (reading.value(0x8F) or b"\x00")[0])
@@ -89,10 +89,10 @@ def _checks(
     if (signature := reading.value(0x93)) is not None:
         code = require_static(signature, issuer.key, static)
         yield Check("static data", True, f"data authentication code {code.hex().upper()}")
-    if aip & (_DYNAMIC | _COMBINED):
+    if aip & (Aip.DYNAMIC | Aip.COMBINED):
         card = _card(reading, issuer.key, static)
         yield _dated("card certificate", card, today)
-        if aip & _DYNAMIC:
+        if aip & Aip.DYNAMIC:
             yield _dynamic(link, reading, card.key, entropy)
 
 

@@ -8,7 +8,12 @@ from typing import Protocol
 from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
-from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
+from kif.formats.elements import (
+    ISSUER_AUTHENTICATION,
+    PAYMENT_SYSTEM_ENVIRONMENT,
+    RESPONSE_CODE,
+    Aip,
+)
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.formats.tlv import find, read_all, read_dol, tlv
@@ -27,9 +32,6 @@ CHECKS = (
 _ARQC, _TC = 0x80, 0x40
 _FORMAT_1, _FORMAT_2 = 0x80, 0x77
 _UNPREDICTABLE_NUMBER = 0x9F37
-_BY_COMMAND = 0x04
-"""AIP: the issuer's response comes by EXTERNAL AUTHENTICATE, and else in the second CDOL."""
-_RESPONSE_CODE, _AUTHENTICATION = 0x8A, 0x91
 _KINDS = {_ARQC: "ARQC", _TC: "TC"}
 Entropy = Callable[[int], bytes]
 
@@ -112,9 +114,9 @@ def _check_transaction(
     atc, data, arqc = _generate_ac(link, script, _ARQC, terminal)
     oracle.verify_arqc(job, atc, data, arqc)
     response = oracle.answer_arqc(job)
-    if (find(_prepared(script, "9104"), 0x82) or b"")[0] & _BY_COMMAND:
+    if (find(_prepared(script, "9104"), 0x82) or b"")[0] & Aip.ISSUER_AUTHENTICATION:
         _ask(link, Command(0x00, 0x82, 0x00, 0x00, response))
-    told = {**terminal, _RESPONSE_CODE: b"00", _AUTHENTICATION: response}
+    told = {**terminal, RESPONSE_CODE: b"00", ISSUER_AUTHENTICATION: response}
     _, data, tc = _generate_ac(
         link, script, _TC, _terminal_data(_list(script, 0x8D), entropy, told)
     )
@@ -134,7 +136,7 @@ def _generate_ac(
             f"The chip gave no {_KINDS[kind]} when it was asked for one.",
         )
     _compare("issuer application data", fields.get(0x9F10), find(_prepared(script, "9200"), 0x9F10))
-    told = (_RESPONSE_CODE, _AUTHENTICATION)
+    told = (RESPONSE_CODE, ISSUER_AUTHENTICATION)
     seen = b"".join(value for tag, value in terminal.items() if tag not in told)
     aip = find(_prepared(script, "9104"), 0x82) or b""
     return atc, seen + aip + atc + fields[0x9F10], cryptogram

@@ -18,12 +18,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from kif.formats import emv
 from kif.formats.apdu import Command, Response
 from kif.formats.cmac import xor
+from kif.formats.elements import ISSUER_AUTHENTICATION, RESPONSE_CODE, Aip
 from kif.formats.tlv import read_dol, tlv
 
 _ARQC, _TC, _AAC, _COMBINED = 0x80, 0x40, 0x00, 0x10
-_RESPONSE_CODE, _AUTHENTICATION = 0x8A, 0x91
-_BY_COMMAND = 0x04
-"""AIP: issuer authentication is supported, by EXTERNAL AUTHENTICATE."""
 _METHOD_2 = frozenset({0x12, 0x22})
 """Cryptogram versions whose response is by ARPC method 2; all others have method 1."""
 _APPROVED = 0x80
@@ -56,7 +54,7 @@ class Transaction:
 
     def external_authenticate(self, command: Command) -> Response:
         """EXTERNAL AUTHENTICATE of the issuer (6.5.4), once for each ARQC."""
-        able = self.aip[0] & _BY_COMMAND
+        able = self.aip[0] & Aip.ISSUER_AUTHENTICATION
         if self.stage is not Stage.ONLINE or not able or self.authenticated is not None:
             return Response(b"", 0x6985)
         if (command.p1, command.p2) != (0, 0):
@@ -85,12 +83,12 @@ class Transaction:
 
     def _second(self, kind: int, given: dict[int, bytes]) -> int:
         """Decide on the second request: a TC only after the issuer's right response."""
-        if _AUTHENTICATION in given and self.authenticated is None:
-            self.authenticated = self._is_issuers(given[_AUTHENTICATION])
+        if ISSUER_AUTHENTICATION in given and self.authenticated is None:
+            self.authenticated = self._is_issuers(given[ISSUER_AUTHENTICATION])
         return kind if self.authenticated else _AAC
 
     def _cryptogram(self, kind: int, given: dict[int, bytes]) -> Response:
-        told = (_RESPONSE_CODE, _AUTHENTICATION)
+        told = (RESPONSE_CODE, ISSUER_AUTHENTICATION)
         terminal = b"".join(value for tag, value in given.items() if tag not in told)
         data = terminal + self.aip + self.atc + self.issuer_data
         made = _mac(self._session_key(), data)
