@@ -36,6 +36,7 @@ from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, Receiv
 from kif.oracle.local import LocalOracle, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.issuer import TestIssuer
+from kif.simulator.scheme import Scheme
 from kif.simulator.sheets import test_sheets
 from kif.simulator.vendor import TEST_VENDOR
 
@@ -96,7 +97,12 @@ def require_lives_told(site: TestSite) -> None:
 
 def rehearsing_people(folder: Path) -> RehearsalPeople:
     """Return people with TEST component sheets, who listen in silence."""
-    return RehearsalPeople(folder / "people", components, lambda text: None)
+    return RehearsalPeople(folder / "people", components, lambda text: None, scheme=certified)
+
+
+def certified(request: str) -> str:
+    """Return the TEST scheme's answer to a request for an issuer's certificate."""
+    return shared_scheme().answer(request, date.today())
 
 
 def components(key: KeyRef) -> list[Component]:
@@ -155,6 +161,8 @@ def furnished(site: TestSite) -> TestSite:
         site.load_keys(oracle, "vendor-keys", TEST_VENDOR.name)
         site.load_keys(oracle, "issuer-keys", ISSUER)
         site.load_keys(oracle, "issuer-domain-key", ISSUER)
+        (pair,) = site.load_keys(oracle, "issuer-pair", ISSUER)
+        hold(oracle.ceremonies, shipped("issuer-certificate"), ISSUER, site.people, pair)
         hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
     return site
 
@@ -180,18 +188,26 @@ def claimed(oracle: LocalOracle, batch: str, station: str = "station-1") -> Clai
 
 
 @cache
+def shared_scheme() -> Scheme:
+    """Return the TEST scheme of this process."""
+    return Scheme.at(_folder())
+
+
+@cache
 def shared_issuer() -> TestIssuer:
     """Return the TEST issuer of this process, whose certificate every site has registered."""
     return TestIssuer(_folder(), ISSUER)
 
 
-def received_file(reference: str, count: int, first: int = 1) -> ReceivedFile:
+def received_file(
+    reference: str, count: int, first: int = 1, product: str = "test-debit"
+) -> ReceivedFile:
     """Return a valid file of TEST cards, as the gateway hands it over."""
     pans = [with_check_digit(f"99999900{number:07}") for number in range(first, first + count)]
     return ReceivedFile(
         issuer=ISSUER,
         reference=reference,
-        product="test-debit",
+        product=product,
         content_digest=Secret(hashlib.sha256(reference.encode()).digest()),
         file_digest=hashlib.sha256(b"file " + reference.encode()).hexdigest(),
         cards=[_card(pan) for pan in pans],
@@ -212,10 +228,15 @@ def _card(pan: str) -> ReceivedCard:
 
 
 def released_batch(
-    site: TestSite, oracle: LocalOracle, reference: str, count: int, first: int = 1
+    site: TestSite,
+    oracle: LocalOracle,
+    reference: str,
+    count: int,
+    first: int = 1,
+    product: str = "test-debit",
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
-    view = oracle.gateway.admit(received_file(reference, count, first), again=True)
+    view = oracle.gateway.admit(received_file(reference, count, first, product), again=True)
     prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
     for person in OPERATORS:
         view = site.approve(oracle, view.id, person)

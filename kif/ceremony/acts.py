@@ -11,7 +11,12 @@ from functools import partial
 
 from kif.ceremony.approving import have_approved
 from kif.ceremony.ending import Ending
-from kif.ceremony.exchanging import export_block, export_wrapped, import_block
+from kif.ceremony.exchanging import (
+    export_block,
+    export_wrapped,
+    import_block,
+    take_certificate,
+)
 from kif.ceremony.keeping import change_key, declare_compromise, destroy, erase_window, supersede
 from kif.ceremony.packing import bag, unbag
 from kif.ceremony.people import until_right
@@ -77,9 +82,10 @@ def _of_components(scene: Scene, take: Callable[[str, int], None]) -> Kcv:
 
 
 def _generate_key(scene: Scene) -> None:
-    key, algorithm = _new_key(scene)
-    kcv = scene.desk.generate(key, algorithm, scene.step.values["years"])
-    scene.people.tell(f"Key {key}: {algorithm.value}, generated, check value {kcv}.")
+    values = scene.step.values
+    key, algorithm = scene.running.key(values["key"]), values["algorithm"]
+    kcv = scene.desk.generate(key, algorithm, values["years"])
+    scene.people.tell(f"Key {key}: {algorithm}, generated, check value {kcv}.")
 
 
 def _open_officer(scene: Scene) -> None:
@@ -134,6 +140,7 @@ ACTS: dict[str, Act] = {
     "import-block": import_block,
     "export-block": export_block,
     "export-wrapped": export_wrapped,
+    "take-certificate": take_certificate,
     "bag": bag,
     "unbag": unbag,
     "close": _close,

@@ -1,4 +1,4 @@
-"""A key comes in a block, or leaves in one, or wrapped to a public key that everyone compares."""
+"""A key comes in a block or leaves; a scheme certifies one. Whose key it is, everyone compares."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from kif.ceremony.people import until_right
 from kif.ceremony.scene import Scene
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.purpose import ZONE_MASTER
 from kif.formats.words import aloud
 from kif.hsm.boundary import permitting
 from kif.hsm.key import Algorithm
 from kif.ledger.events.ceremony import Role
+from kif.ledger.schemes import ends
 from kif.oracle.exchange import fingerprint_of
 
 _LEAST_BITS = 2048
@@ -62,6 +64,26 @@ def export_wrapped(scene: Scene) -> None:
 
     first = scene.running.of_role(Role.CUSTODIAN)[0]
     until_right(scene.people, leave, partial(scene.desk.miss, first), (BadInput,))
+
+
+def take_certificate(scene: Scene) -> None:
+    """Have the scheme's certificate of the key that was named read, and its key compared."""
+    key, desk = scene.running.named, scene.desk.exchange
+
+    def take() -> None:
+        given = IssuerCertificate.decode(scene.people.issuer_certificate(key))
+        found, scheme = desk.judge_certificate(key, given), given.scheme
+        scene.people.tell(
+            f"The certificate is by the key {scheme.index:02X} of {scheme.rid.hex().upper()}, "
+            f"whose check sum (SHA-1) is {scheme.checksum}."
+        )
+        scene.people.agree("Is it the check sum that the scheme has published?")
+        desk.take_certificate(key, given)
+        issuer = found.subject.hex().upper().rstrip("F")
+        scene.people.tell(f"{key} is certified for {issuer}, until {ends(found)}.")
+
+    first = scene.running.of_role(Role.CUSTODIAN)[0]
+    until_right(scene.people, take, partial(scene.desk.miss, first), (BadInput,))
 
 
 @contextmanager

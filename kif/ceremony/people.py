@@ -65,6 +65,9 @@ class People(Protocol):
     def recipient(self, key: KeyRef) -> str:
         """Ask for the file with the public key, or certificate (PEM), that a key leaves to."""
 
+    def issuer_certificate(self, key: KeyRef) -> str:
+        """Ask for the file with a scheme's certificate of an issuer's key; return it."""
+
     def agree(self, question: str) -> None:
         """Ask everyone; go on when they agree. Raises ``Refused`` (CEREMONY) when they don't."""
 

@@ -19,9 +19,9 @@ from kif.ceremony.restoring import restore_site
 from kif.ceremony.seal import holders, unseal
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
-from kif.formats.purpose import BACKUP_KEK, RETENTION, ZONE_MASTER
+from kif.formats.purpose import BACKUP_KEK, EMV_ISSUER, RETENTION, ZONE_MASTER
 from kif.formats.secret import Secret
-from kif.ledger.action import FORMED
+from kif.ledger.action import FORMED, PARTNERS
 from kif.ledger.events.ceremony import Role
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import About, Plan
@@ -37,6 +37,7 @@ def rehearse(
     plan: Plan,
     load: Callable[[str], Plan],
     certificate: Callable[[str], str],
+    scheme: Callable[[str], str],
     folder: Path,
     listener: Callable[[str], None],
 ) -> Home:
@@ -44,14 +45,14 @@ def rehearse(
 
     The folder is empty, or has a new site of ``found``. ``load`` gives a shipped plan by its name,
     for what has to stand before; ``certificate`` the TEST certificate (PEM) of an issuer by its
-    name.
+    name, and ``scheme`` certifies the key of one.
     """
     home = Home(folder)
-    people = RehearsalPeople(folder / "people", drawn_sheets(plan), listener)
     if plan.founds:
         return found(plan, folder, listener)
     if not home.exists:
         found(load("genesis"), folder, _silent)
+    people = RehearsalPeople(folder / "people", drawn_sheets(plan), listener, scheme=scheme)
     silent = replace(people, listener=_silent)
     with home.alone():
         named = _Before(home, load, certificate, silent).of(plan)
@@ -90,7 +91,9 @@ class _Before:
         of_vendor = plan.about in (About.SITE, About.VENDOR)
         actions = {step.action for step in plan.steps}
         made: tuple[KeyRef, ...] = ()
-        if plan.named == FORMED or actions & {"import-block", "supersede"}:
+        if plan.named == EMV_ISSUER:
+            made = self._make("issuer-pair")
+        elif plan.named in (FORMED, PARTNERS) or actions & {"import-block", "supersede"}:
             made = self._make("vendor-keys" if of_vendor else "issuer-keys")
         partner = About.VENDOR if of_vendor else About.ISSUER
         for name, needed in {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kif.ceremony.credential import sign
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.share import read_share, write_share
+from kif.formats.control import Control
+from kif.formats.error import Refused
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
@@ -33,6 +35,11 @@ _MOST_SHEETS = 9
 _TEST_BITS = 2048
 
 
+def _no_scheme(request: str) -> str:
+    """Certify nothing."""
+    raise Refused(Control.ISSUER_CERTIFICATE, "There is no TEST scheme here.")
+
+
 @dataclass(frozen=True)
 class RehearsalPeople:
     """Implements :class:`kif.ceremony.people.People` for names like ``custodian-1``."""
@@ -41,6 +48,8 @@ class RehearsalPeople:
     sheets: Callable[[KeyRef], Sequence[Component]]
     """Gives the components of a key in the order of the custodians."""
     listener: Callable[[str], None]
+    scheme: Callable[[str], str] = field(default=_no_scheme, kw_only=True)
+    """Certifies an issuer's key by its request (PKCS#10, PEM), as a scheme does."""
 
     def appoint(self, role: str, number: int) -> Appointment:
         """Make the person's TEST key if it is not there yet."""
@@ -84,14 +93,23 @@ class RehearsalPeople:
 
     def key_block(self, key: KeyRef) -> str:
         """Give the block in which an older version of the key left."""
-        left = self.folder.parent / "exchange"
-        blocks = [left / f"{key.owner}-{key.purpose}-{v}.tr31" for v in range(key.version)]
+        blocks = [self._left / f"{key.owner}-{key.purpose}-{v}.tr31" for v in range(key.version)]
         return next(each for each in blocks if each.is_file()).read_text()
 
     def recipient(self, key: KeyRef) -> str:
         """Make the TEST public key of a recipient."""
         public = rsa.generate_private_key(65537, _TEST_BITS).public_key()
         return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def issuer_certificate(self, key: KeyRef) -> str:
+        """Have the TEST scheme answer the request that the key's ceremony left."""
+        request = self._left / f"{key.owner}-{key.purpose}-{key.version}.csr"
+        return self.scheme(request.read_text())
+
+    @property
+    def _left(self) -> Path:
+        """Where the home has what left in ceremonies."""
+        return self.folder.parent / "exchange"
 
     def agree(self, question: str) -> None:
         """Agree."""

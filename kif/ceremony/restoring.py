@@ -221,8 +221,8 @@ def _restore(home: Home, room: Room) -> None:
     gone = [str(each) for each in lost if each.purpose not in GENESIS_KEYS]
     if gone:
         room.people.tell(
-            f"Lost with the token: {', '.join(gone)}. Masters among them are formed anew; issuers "
-            "send anew what was not made."
+            f"Lost with the token: {', '.join(gone)}. Masters and pairs among them are made anew; "
+            "issuers send anew what was not made."
         )
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from kif.preparation.product import Product
 
 from kif.ceremony.destination import Destination
 from kif.console.terminal import OpenedPin, ask_pin
@@ -18,7 +22,6 @@ from kif.oracle.home import Home
 from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, Officer, open_oracle
 from kif.oracle.views import batch_named, issuer_names, key_views, operator_names
-from kif.preparation.product import Product, load_product
 from kif.store.engine import Store, read_store
 
 
@@ -62,6 +65,8 @@ class App:
 
     def product(self, name: str) -> Product:
         """Return the profile of a product. Raises ``BadInput`` (PRODUCT)."""
+        from kif.preparation.product import load_product  # with its library: few need it
+
         return load_product(name, self.home.products)
 
     def require_issuer(self, name: str, *, withdrawn: bool = False) -> None:

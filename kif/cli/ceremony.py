@@ -33,7 +33,9 @@ from kif.formats.words import aloud
 from kif.ledger.form import write_time
 from kif.ledger.plan import About, Plan
 from kif.oracle.audit import audit, state_of
+from kif.oracle.local import now
 from kif.simulator.issuer import TestIssuer
+from kif.simulator.scheme import Scheme
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
 _SITE = "kif-site"
@@ -81,6 +83,7 @@ def rehearse(plan: Path) -> None:
             checked,
             lambda name: load_plan(PLANS / f"{name}.yaml"),
             lambda name: TestIssuer(issuers, name).certificate,
+            lambda request: Scheme.at(issuers).answer(request, now().date()),
             home,
             click.echo,
         )

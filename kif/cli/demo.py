@@ -25,7 +25,7 @@ from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import ISSUER_DOMAIN, MASTER_DERIVATION
+from kif.formats.purpose import EMV_ISSUER, ISSUER_DOMAIN, MASTER_DERIVATION
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
@@ -40,21 +40,29 @@ from kif.oracle.local import LocalOracle, now, open_oracle
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import load_product
 from kif.simulator.issuer import TestIssuer
+from kif.simulator.scheme import Scheme
 from kif.simulator.sheets import test_sheets
 from kif.simulator.vendor import TEST_VENDOR
 
 PLANS = Path(__file__).parents[2] / "ceremonies"
 _SITE = "kif-demo"
 _ISSUER = "test-issuer"
-_PRODUCT = "test-debit"
+_PRODUCTS = ("test-debit", "test-credit")
 _OPERATORS = ("operator-1", "operator-2")
 
 
 @click.command()
 @click.option("--cards", default=5, show_default=True, type=click.IntRange(1, 100_000))
+@click.option(
+    "--product",
+    default=_PRODUCTS[0],
+    show_default=True,
+    type=click.Choice(_PRODUCTS),
+    help="What is made; test-credit is authenticated offline, by a key pair of each card.",
+)
 @click.option("--fault", "faults", multiple=True, help="Make a card fail; see 'kif simulate'.")
 @pass_app
-def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
+def demo(app: App, cards: int, product: str, faults: tuple[str, ...]) -> None:
     """Run the whole line on simulated counterparties."""
     started = time.monotonic()
     screen = Screen()
@@ -69,7 +77,7 @@ def demo(app: App, cards: int, faults: tuple[str, ...]) -> None:
         with open_oracle(app.home, pin, _OPERATORS) as oracle:
             _hold_key_ceremonies(app.home, oracle, people)
             _enrol_station(oracle, people)
-            batch = _run(app.home, oracle, people, screen, cards, faults)
+            batch = _run(app.home, oracle, people, screen, (product, cards), faults)
             conclude(app.home, batch, screen, time.monotonic() - started)
 
 
@@ -78,11 +86,11 @@ def _run(
     oracle: LocalOracle,
     people: RehearsalPeople,
     screen: Screen,
-    cards: int,
+    wanted: tuple[str, int],
     faults: tuple[str, ...],
 ) -> str:
     """Take one batch from wherever it stands to its closing; return its id."""
-    view = _unfinished(oracle, screen) or _receive(home, oracle, screen, cards)
+    view = _unfinished(oracle, screen) or _receive(home, oracle, screen, *wanted)
     if view.state is BatchState.RECEIVED:
         with screen.bar("preparing", view.count) as advance:
             view = prepare_batch(
@@ -99,7 +107,10 @@ def _run(
 
 
 def _people(home: Home, screen: Screen) -> RehearsalPeople:
-    return RehearsalPeople(home.path / "people", _sheets, screen.say)
+    def scheme(request: str) -> str:
+        return Scheme.at(home.path / "test-scheme").answer(request, now().date())
+
+    return RehearsalPeople(home.path / "people", _sheets, screen.say, scheme=scheme)
 
 
 def _sheets(key: KeyRef) -> list[Component]:
@@ -127,9 +138,17 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
         if owner not in owners:
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
             hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), owner, people)
-    if ISSUER_DOMAIN not in {each.key.purpose for each in there}:
+    purposes = {each.key.purpose for each in there}
+    if ISSUER_DOMAIN not in purposes:
         people.tell(f"Ceremony for the key of {_ISSUER}'s security domains")
         hold(oracle.ceremonies, load_plan(PLANS / "issuer-domain-key.yaml"), _ISSUER, people)
+    if EMV_ISSUER not in purposes:
+        people.tell(f"Ceremony for the pair that {_ISSUER}'s cards are certified with")
+        hold(oracle.ceremonies, load_plan(PLANS / "issuer-pair.yaml"), _ISSUER, people)
+    if not oracle.custody.certificates():
+        people.tell(f"Ceremony for the TEST scheme's certificate of {_ISSUER}'s pair")
+        plan = load_plan(PLANS / "issuer-certificate.yaml")
+        hold(oracle.ceremonies, plan, _ISSUER, people, KeyRef(_ISSUER, EMV_ISSUER, 1))
 
 
 def _enrol_station(oracle: LocalOracle, people: RehearsalPeople) -> None:
@@ -147,7 +166,9 @@ def _unfinished(oracle: LocalOracle, screen: Screen) -> BatchView | None:
     return None
 
 
-def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> BatchView:
+def _receive(
+    home: Home, oracle: LocalOracle, screen: Screen, product: str, cards: int
+) -> BatchView:
     issuer = TestIssuer(home.path / "test-issuer")
     earlier = oracle.supervision.batches()
     reference = f"TEST-{len(earlier) + 1:06}"
@@ -157,7 +178,7 @@ def _receive(home: Home, oracle: LocalOracle, screen: Screen, cards: int) -> Bat
         path,
         recipient_certificate=oracle.gateway.recipient_certificate(),
         reference=reference,
-        product=_PRODUCT,
+        product=product,
         count=cards,
         first_number=sum(view.count for view in earlier) + 1,
         today=now().date(),

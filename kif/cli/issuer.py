@@ -8,7 +8,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from kif.cli.app import App, form_option, pass_app
 from kif.console.table import show
 from kif.formats.certificate import read_certificate, require_signer
+from kif.formats.issuercertificate import IssuerCertificate
+from kif.formats.keyref import KeyRef
 from kif.formats.purpose import ENVELOPE_RECIPIENT
+from kif.ledger.schemes import ends
 from kif.oracle.audit import state_of
 from kif.oracle.interface import IssuerView
 from kif.oracle.views import issuer_views
@@ -91,3 +94,34 @@ def recipient(app: App, verifier: str | None) -> None:
     """
     genesis = state_of(app.home, verifier).genesis
     click.echo(genesis.certificate(ENVELOPE_RECIPIENT), nl=False)
+
+
+@issuer.command()
+@form_option
+@click.option("--verifier", help="The log's key as you noted it at the genesis: name+id+key.")
+@pass_app
+def schemes(app: App, form: str, verifier: str | None) -> None:
+    """List the issuers' keys that a payment scheme has certified, with the scheme's keys.
+
+    As JSON it is what 'kif card read --scheme-keys' takes.
+    """
+    certificates = state_of(app.home, verifier).schemes.certificates
+    rows = [_certified(key, made, form) for key, made in sorted(certificates.items())]
+    show(rows, form, "No key is certified by a scheme.")
+
+
+def _certified(key: KeyRef, made: IssuerCertificate, form: str) -> dict[str, object]:
+    found, scheme = made.opened(), made.scheme
+    row: dict[str, object] = {
+        "key": str(key),
+        "issuer": found.subject.hex().upper().rstrip("F"),
+        "bits": 8 * found.key.size,
+        "valid_until": ends(found),
+        "rid": scheme.rid.hex().upper(),
+        "index": f"{scheme.index:02X}",
+        "checksum": scheme.checksum,
+    }
+    if form == "json":
+        row["modulus"] = scheme.key.modulus.hex().upper()
+        row["exponent"] = scheme.key.exponent.hex().upper()
+    return row

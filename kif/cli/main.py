@@ -3,35 +3,42 @@
 import contextlib
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from kif.cli.app import App
-from kif.cli.batch import batch
-from kif.cli.card import card
-from kif.cli.ceremony import ceremony
-from kif.cli.completion import completion
-from kif.cli.demo import demo
 from kif.cli.fault import FAULT, write_report
-from kif.cli.form import form
-from kif.cli.hsm import hsm
-from kif.cli.issuer import issuer
-from kif.cli.key import key
-from kif.cli.log import log
-from kif.cli.privacy import privacy
-from kif.cli.product import product
-from kif.cli.simulate import simulate
-from kif.cli.station import station
 from kif.formats.error import KifError, LedgerUnavailable
 from kif.oracle.home import Home, require_path
 
+_COMMANDS = (
+    *("batch", "card", "ceremony", "completion", "demo", "form", "hsm", "issuer", "key", "log"),
+    *("privacy", "product", "simulate", "station"),
+)
+"""Each is in the module of its name."""
 _STOPPED = 130
 """The exit code that shells give to a command that was interrupted."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands; each is imported when it is asked for, since most need little of the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"kif.cli.{cmd_name}"), cmd_name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     envvar="KIF_HOME",
@@ -46,25 +53,6 @@ def kif(context: click.Context, home: Path) -> None:
     """Key management and injection for smart-card personalisation bureaus."""
     require_path(home)
     context.obj = App(Home(home))
-
-
-for group in (
-    batch,
-    card,
-    ceremony,
-    completion,
-    demo,
-    form,
-    hsm,
-    issuer,
-    key,
-    log,
-    privacy,
-    product,
-    simulate,
-    station,
-):
-    kif.add_command(group)
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ from kif.ledger.events.custody import (
 from kif.ledger.events.key import (
     ComponentEntered,
     ComponentGiven,
+    IssuerCertified,
     KeyCompromised,
     KeyExported,
     KeyFormed,
@@ -205,6 +206,8 @@ def in_words(event: Event) -> str:
         case KeyWrapped():
             to = in_groups(event.recipient)
             return f"{event.key} left wrapped to the public key {to} (SHA-256)."
+        case IssuerCertified():
+            return f"{event.key} was certified by the key {event.index} of {event.rid}."
         case KeyStateChanged():
             return f"{event.key} is {event.state.value}: {event.reason or 'the reason is erased'}"
         case WindowErased():

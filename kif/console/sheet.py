@@ -28,6 +28,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from kif.ceremony.written import to_scan
 from kif.console.paper import have_fonts
+from kif.console.writing import digit_rows
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
@@ -149,13 +150,6 @@ class ComponentSheet(_Sheet):
             canvas.setFillColor(black)
             canvas.setFont("Mono", 16)
             canvas.drawString(_LEFT + 12 * mm, height, digits)
-
-
-def digit_rows(component: Secret) -> list[str]:
-    """Return a component as people write it: rows of four groups of four hex digits."""
-    text = component.reveal().hex().upper()
-    groups = [text[at : at + 4] for at in range(0, len(text), 4)]
-    return ["  ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)]
 
 
 def _pattern(canvas: Canvas) -> None:

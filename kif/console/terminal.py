@@ -14,9 +14,9 @@ from kif.ceremony.destination import Destination
 from kif.ceremony.people import Appointment, Component
 from kif.ceremony.seal import SHORTEST, holders, unseal
 from kif.ceremony.share import read_share, write_share
-from kif.console.sheet import ComponentSheet, ShareSheet, digit_rows
 from kif.console.writing import (
     ask_written,
+    digit_rows,
     read_back,
     send_to_printer,
     show_aside,
@@ -109,6 +109,10 @@ class TerminalPeople:
         """Ask for the file."""
         return _read_file(f"\nThe public key that {key} leaves to.", "  file, PEM")
 
+    def issuer_certificate(self, key: KeyRef) -> str:
+        """Ask for the file."""
+        return _read_file(f"\nThe scheme's certificate of {key}.", "  file")
+
     def agree(self, question: str) -> None:
         """Ask for yes or no."""
         if not click.confirm(f"  {question}"):
@@ -141,6 +145,8 @@ class TerminalPeople:
         click.echo(f"\n{person} alone: component {number} of {key}. Everyone else looks away.")
         way = click.prompt("  put it on a sheet by", type=click.Choice(["print", "hand"]))
         if way == "print":
+            from kif.console.sheet import ComponentSheet
+
             send_to_printer(ComponentSheet(person, key, number, kcv).to_pdf(component))
         else:
             show_aside(f"Write this down. Its check value is {kcv}.", digit_rows(component))
@@ -171,6 +177,8 @@ class TerminalPeople:
             click.clear()
             return Medium.FILE
         if way == "print":
+            from kif.console.sheet import ShareSheet  # which takes as long as a short command
+
             send_to_printer(ShareSheet(person, key, number, kcv).to_pdf(share))
         else:
             write_by_hand(share)

@@ -36,6 +36,13 @@ def write_by_hand(share: Secret) -> None:
     )
 
 
+def digit_rows(component: Secret) -> list[str]:
+    """Return a component as people write it: rows of four groups of four hex digits."""
+    text = component.reveal().hex().upper()
+    groups = [text[at : at + 4] for at in range(0, len(text), 4)]
+    return ["  ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)]
+
+
 def show_aside(told: str, rows: Sequence[str]) -> None:
     """Show what is secret on another screen until it is written down. Raises ``BadInput``."""
     if not sys.stdout.isatty():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -11,12 +11,16 @@ Place = tuple[int, int]
 """Short file identifier and record number."""
 
 
-def locator(places: Sequence[Place]) -> bytes:
-    """Return the AFL: SFI, first and last record, none signed; four bytes a file."""
+def locator(places: Sequence[Place], covered: Collection[Place] = ()) -> bytes:
+    """Return the AFL: SFI, first and last record, how many are signed; four bytes a file.
+
+    ``covered`` are those that offline data authentication covers: the first ones of their files.
+    """
     located = b""
     for sfi in dict.fromkeys(sfi for sfi, _ in places):
         numbers = [number for each, number in places if each == sfi]
-        located += bytes((sfi << 3, min(numbers), max(numbers), 0))
+        first = sum((sfi, number) in covered for number in numbers)
+        located += bytes((sfi << 3, min(numbers), max(numbers), first))
     return located
 
 

@@ -34,6 +34,7 @@ class Control(StrEnum):
     KEY_BLOCK = "KIF-HSM-09"
     KEY_WEAK = "KIF-HSM-10"
     QUORUM = "KIF-HSM-11"
+    ISSUER_CERTIFICATE = "KIF-HSM-12"
 
     PLAN = "KIF-CER-01"
     CUSTODIANS = "KIF-CER-02"
@@ -69,6 +70,7 @@ class Control(StrEnum):
     CHIP_DATA = "KIF-QC-01"
     CHIP_CRYPTOGRAM = "KIF-QC-02"
     CARD_SECURED = "KIF-QC-03"
+    CHIP_AUTHENTIC = "KIF-QC-04"
 
     LEDGER_WRITABLE = "KIF-LOG-01"
     LEDGER_INTACT = "KIF-LOG-02"
@@ -110,6 +112,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.KEY_BLOCK: "A key block is taken whole and authentic, for the usage that it names.",
     Control.KEY_WEAK: "No key is formed that is weak, or whose halves are the same.",
     Control.QUORUM: "A quorum's key comes back with M custodians, and with fewer it does not.",
+    Control.ISSUER_CERTIFICATE: "An issuer's key is certified by a scheme's that was compared.",
     Control.PLAN: "A ceremony follows a plan that is complete and possible.",
     Control.CUSTODIANS: "A ceremony has as many different people as its plan asks for.",
     Control.COMPONENT: "A component has its length, and the check value on its sheet.",
@@ -142,6 +145,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CHIP_DATA: "What the chip gives back is what was prepared, tag by tag.",
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
     Control.CARD_SECURED: "A good card is SECURED, once every other check was passed.",
+    Control.CHIP_AUTHENTIC: "A card's certificates and signatures verify from the scheme's key.",
     Control.LEDGER_WRITABLE: "Nothing happens that the ledger can't record.",
     Control.LEDGER_INTACT: "Every entry, the tree over them and each signature verify.",
     Control.LEDGER_RULES: "Every entry is one that the state machine admits where it stands.",

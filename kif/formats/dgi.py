@@ -13,16 +13,21 @@ from kif.formats.error import BadInput
 
 LAST_BLOCK = 0x80
 ENCRYPTED = 0x60
+ANSWERED = 0x01
 FORMAT_DGI = 0x08
 
 
 @dataclass(frozen=True)
 class Dgi:
-    """One data grouping; ``encrypted`` says that its data is a cryptogram under the Key-DEK."""
+    """One data grouping; ``encrypted`` says that its data is a cryptogram under the Key-DEK.
+
+    ``answered`` says that the card answers it with data.
+    """
 
     identifier: int
     data: bytes
     encrypted: bool = False
+    answered: bool = False
 
     def __repr__(self) -> str:
         return f"Dgi({self.identifier:04X}, {len(self.data)} bytes)"
@@ -69,25 +74,33 @@ def _read_head(raw: bytes, at: int) -> tuple[int, int, int]:
     return int.from_bytes(head[:2], "big"), int.from_bytes(head[3:], "big"), at + 5
 
 
-def store_data(dgis: Sequence[Dgi], block: int) -> list[Command]:
+def store_data(
+    dgis: Sequence[Dgi], block: int, first: int = 0, *, more: bool = False
+) -> list[Command]:
     """Return STORE DATA commands: each grouping in blocks of its own, the last with b8 set.
 
     ``block`` is the most bytes of plain data that one command carries under the chosen security
-    level. P2 counts the blocks from 00. Raises ``BadInput`` above 256 blocks.
+    level. P2 counts the blocks, the ``first`` one here from 00; b8 is not set when ``more`` follow.
+    Raises ``BadInput`` above 256 blocks.
     """
     parts = [
-        (dgi.encrypted, encoded[at : at + block])
+        (_p1(dgi, at + block >= len(encoded)), encoded[at : at + block])
         for dgi in dgis
         for encoded in (dgi.encode(),)
         for at in range(0, len(encoded), block)
     ]
-    if len(parts) > 256:
-        raise BadInput(Control.BYTES, f"A script needs {len(parts)} blocks; P2 counts up to 256.")
+    count = first + len(parts)
+    if count > 256:
+        raise BadInput(Control.BYTES, f"A script needs {count} blocks; P2 counts up to 256.")
+    if not more:
+        parts[-1] = (parts[-1][0] | LAST_BLOCK, parts[-1][1])
     return [
-        Command(0x80, 0xE2, _p1(encrypted, number == len(parts) - 1), number, part)
-        for number, (encrypted, part) in enumerate(parts)
+        Command(0x80, 0xE2, p1, first + number, part, 256 if p1 & ANSWERED else None)
+        for number, (p1, part) in enumerate(parts)
     ]
 
 
-def _p1(encrypted: bool, last: bool) -> int:
-    return FORMAT_DGI | (ENCRYPTED if encrypted else 0) | (LAST_BLOCK if last else 0)
+def _p1(dgi: Dgi, last: bool) -> int:
+    """Return what P1 says of a block; the ``last`` one of a grouping is answered (11.11.2.1)."""
+    answered = ANSWERED if dgi.answered and last else 0
+    return FORMAT_DGI | (ENCRYPTED if dgi.encrypted else 0) | answered

@@ -6,10 +6,12 @@
 ``aes-cmac-zero``: first 5 bytes of AES-CMAC over 16 zero bytes (ANSI X9.24-1:2017, annex A).
 ``derived-…``: the same of a key that the HSM derives from the key; a master that may only DERIVE is
 compared by it at any time, where its own check value could be computed at its ceremony alone.
+``modulus``: first 4 bytes of SHA-256 over the modulus of an RSA key pair.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +25,7 @@ class KcvMethod(StrEnum):
     AES_CMAC_ZERO = "aes-cmac-zero"
     DERIVED_DES_ZERO = "derived-des-zero"
     DERIVED_GP_AES_01 = "derived-gp-aes-01"
+    MODULUS = "modulus"
 
     @property
     def block(self) -> bytes:
@@ -59,6 +62,11 @@ class Kcv:
         """Read what ``str`` gave. Raises ``ValueError`` for anything else."""
         method, _, value = text.partition(":")
         return cls(KcvMethod(method), bytes.fromhex(value))
+
+    @classmethod
+    def of_modulus(cls, modulus: bytes) -> Kcv:
+        """Return the check value of an RSA key pair."""
+        return cls(KcvMethod.MODULUS, hashlib.sha256(modulus).digest()[:4])
 
     @classmethod
     def from_cryptogram(cls, method: KcvMethod, cryptogram: bytes) -> Kcv:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.recovery import FRAME, HASH, block, recovered
+from kif.formats.tlv import Tlv
 
 _ISSUER, _STATIC, _ICC, _DYNAMIC = 0x02, 0x03, 0x04, 0x05
 _SHA_1, _RSA, _PAD = b"\x01", b"\x01", b"\xbb"
+SIGNED_DYNAMIC = 0x9F4B
+CRYPTOGRAM = 8
 ISSUER_ID, PAN = 4, 10
 """How many bytes the subject of an issuer's and of a card's certificate has."""
 
@@ -121,6 +125,40 @@ def require_dynamic(signature: bytes, card: PublicKey, terminal: bytes) -> bytes
     if 3 + body[2] > len(body):
         raise BadInput(Control.BYTES, "Signed dynamic data is longer than its signature.")
     return body[3 : 3 + body[2]]
+
+
+@dataclass(frozen=True)
+class Combined:
+    """What a card signs together with its cryptogram (CDA, 6.6): after its dynamic number."""
+
+    information: bytes
+    """Cryptogram information data, one byte."""
+    cryptogram: bytes
+    digest: bytes
+    """Of the transaction's data: see :func:`transaction_digest`."""
+
+    def encode(self) -> bytes:
+        """Return it as it stands in dynamic data."""
+        return self.information + self.cryptogram + self.digest
+
+    @classmethod
+    def read(cls, dynamic: bytes) -> Combined:
+        """Read it from a card's own data. Raises ``BadInput``."""
+        size = dynamic[0] if dynamic else 0
+        told = dynamic[1 + size :]
+        if len(told) != 1 + CRYPTOGRAM + HASH:
+            raise BadInput(Control.BYTES, "Dynamic data has no room for a cryptogram and a hash.")
+        return cls(told[:1], told[1 : 1 + CRYPTOGRAM], told[1 + CRYPTOGRAM :])
+
+
+def transaction_digest(asked: Sequence[bytes], answered: Sequence[Tlv]) -> bytes:
+    """Return SHA-1 over a transaction's data (6.6.1): what the card was given, and its answer.
+
+    ``asked`` has the values for PDOL and each CDOL so far, ``answered`` the answer's data objects
+    in their order, of which the signature is left out.
+    """
+    told = b"".join(each.encode() for each in answered if each.tag != SIGNED_DYNAMIC)
+    return hashlib.sha1(b"".join(asked) + told, usedforsecurity=False).digest()
 
 
 def _certificate_block(

@@ -12,6 +12,7 @@ from kif.formats.keyref import KeyRef
 BACKUP_KEK = "backup-kek"
 CARD_MANAGER = "card-manager"
 DATA_PROTECTION = "data-protection"
+EMV_ISSUER = "emv-issuer"
 ENVELOPE_RECIPIENT = "envelope-recipient"
 ISSUER_DOMAIN = "issuer-domain"
 LOG_SIGNER = "log-signer"
@@ -45,8 +46,14 @@ class Purpose:
         """Whether such a key is formed of components in a ceremony."""
         return Owner.SITE not in self.owners and self.usage == MASTER_DERIVATION
 
+    @property
+    def partners(self) -> bool:
+        """Whether it is a key of an issuer or a vendor that a ceremony makes, a pair included."""
+        return self.formed or self.usage == ISSUER_SIGNER
+
 
 MASTER_DERIVATION = "master-derivation"
+ISSUER_SIGNER = "issuer-signer"
 
 
 def _row(
@@ -56,12 +63,15 @@ def _row(
 
 
 _AES = ("AES-128", "AES-192", "AES-256")
+_RSA = tuple(f"RSA-{bits}" for bits in (1024, 1152, 1280, 1408, 1536, 1792, 1984))
+"""Moduli of issuers: as long as a scheme's at most, which has 1984 bits (EMV Book 2, 5.1)."""
 
 
 PURPOSES: dict[str, Purpose] = {
     "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E0X"),
     "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
+    EMV_ISSUER: _row(Owner.ISSUER, ISSUER_SIGNER, *_RSA),
     ISSUER_DOMAIN: _row(Owner.ISSUER, MASTER_DERIVATION, "AES-128", "AES-256", block="E5X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
     ZONE_MASTER: Purpose(
@@ -83,7 +93,7 @@ GENESIS_KEYS = tuple(
 """What a genesis makes."""
 
 
-PAIRS = (LOG_SIGNER, SITE_CA, ENVELOPE_RECIPIENT)
+PAIRS = (LOG_SIGNER, SITE_CA, ENVELOPE_RECIPIENT, EMV_ISSUER)
 """Whose keys are pairs."""
 
 

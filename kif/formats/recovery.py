@@ -22,13 +22,17 @@ def block(recoverable: bytes, after: bytes) -> bytes:
     return _HEADER + recoverable + digest + _TRAILER
 
 
+def opened(signature: bytes, modulus: bytes, exponent: bytes) -> bytes:
+    """Return a signature under the public key, as long as the modulus (A2.1.3)."""
+    numbers = (int.from_bytes(each, "big") for each in (signature, exponent, modulus))
+    return pow(*numbers).to_bytes(len(modulus), "big")
+
+
 def recovered(signature: bytes, modulus: bytes, exponent: bytes) -> bytes:
     """Return the block that a signature holds. Raises ``CheckFailed`` when it is none."""
-    size, number = len(modulus), int.from_bytes(modulus, "big")
-    if len(signature) != size or size <= FRAME or not number:
+    if len(signature) != len(modulus) or len(modulus) <= FRAME or not any(modulus):
         raise _no_block()
-    made = pow(int.from_bytes(signature, "big"), int.from_bytes(exponent, "big"), number)
-    found = made.to_bytes(size, "big")
+    found = opened(signature, modulus, exponent)
     if found[:1] != _HEADER or found[-1:] != _TRAILER:
         raise _no_block()
     return found

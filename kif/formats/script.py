@@ -17,9 +17,22 @@ from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 
 
+class Made(StrEnum):
+    """What the oracle makes of a grouping when the card is there (EMV Book 2, 5 and 6)."""
+
+    STATIC_SIGNATURE = "static-signature"
+    """A record with the signed static application data."""
+    KEY_PAIR = "key-pair"
+    """The card is asked for a key pair; it answers with the public key."""
+    CARD_CERTIFICATE = "card-certificate"
+    """A record with the issuer's certificate of that."""
+    CARD_KEY = "card-key"
+    """A record with its exponent, and what of its modulus is not in the certificate."""
+
+
 @dataclass(frozen=True)
 class Group:
-    """One DGI, exactly one of: ``data`` (hex), names of ``keys``, or names of keys to check.
+    """One DGI, exactly one of: ``data`` (hex), ``keys`` or keys to check by name, what is ``made``.
 
     ``repr`` shows none of the data.
     """
@@ -28,9 +41,31 @@ class Group:
     data: str | None = None
     keys: tuple[str, ...] = ()
     check_values: tuple[str, ...] = ()
+    made: Made | None = None
 
     def __repr__(self) -> str:
         return f"Group({self.dgi}, redacted)"
+
+
+@dataclass(frozen=True)
+class Offline:
+    """What a card's certificate and signatures are made of; bytes are hex. ``repr`` shows none."""
+
+    signer: str
+    """Reference of the issuer's key pair."""
+    static: str
+    """The static data that is authenticated (Book 3, 10.3)."""
+    code: str
+    """The data authentication code of signed static data, two bytes; empty without."""
+    subject: str
+    """The PAN, padded with F to ten bytes."""
+    expiry: str
+    """MMYY."""
+    card_key_bits: int
+    """Of the modulus of the pair that the card makes; 0 for none."""
+
+    def __repr__(self) -> str:
+        return f"Offline({self.signer}, redacted)"
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,8 @@ class Script:
     """How many bytes of data the card takes in one command: 255, or more in extended length."""
     arpc_method: int
     """How the issuer answers an ARQC: by ARPC method 1 or 2 (EMV Book 2, 8.2)."""
+    offline: Offline | None
+    """Of cards with offline data authentication."""
     groups: tuple[Group, ...]
     directory: tuple[Group, ...]
     """Those of the card's payment system environment (EMV Book 1, 12.2)."""
@@ -106,7 +143,8 @@ class Script:
 
     def named_keys(self) -> frozenset[KeyRef]:
         """Return every key that the script names."""
-        named = (name for group in self.groups for name in (*group.keys, *group.check_values))
+        named = [name for group in self.groups for name in (*group.keys, *group.check_values)]
+        named += [] if self.offline is None else [self.offline.signer]
         return frozenset(map(KeyRef.parse, (self.card_manager, self.domain_key, *named)))
 
     @classmethod
@@ -115,12 +153,21 @@ class Script:
         fields: dict[str, Any] = canonical.decode(raw.reveal())
         fields["recipe"] = Recipe(fields["recipe"])
         fields["personalization"] = Personalization(fields["personalization"])
+        offline = fields.pop("offline")
+        fields["offline"] = None if offline is None else Offline(**offline)
         groups, directory = (
-            tuple(
-                Group(g["dgi"], g["data"], tuple(g["keys"]), tuple(g["check_values"]))
-                for g in fields.pop(name)
-            )
-            for name in ("groups", "directory")
+            tuple(map(_group, fields.pop(name))) for name in ("groups", "directory")
         )
         artwork = Artwork(fields.pop("artwork")["fields"])
         return cls(groups=groups, directory=directory, artwork=artwork, **fields)
+
+
+def _group(fields: dict[str, Any]) -> Group:
+    made = fields["made"]
+    return Group(
+        fields["dgi"],
+        fields["data"],
+        tuple(fields["keys"]),
+        tuple(fields["check_values"]),
+        None if made is None else Made(made),
+    )

@@ -88,7 +88,7 @@ def generate_recipient(
     token: Token, label: str, usage: Usage = Usage.ENVELOPE_RECIPIENT
 ) -> rsa.RSAPublicKey:
     """Generate the RSA key that others wrap keys to; it may UNWRAP and nothing else."""
-    public = _public(label) | {Attribute.WRAP: True, Attribute.TOKEN: RULES[usage].token}
+    public = public_template(label) | {Attribute.WRAP: True, Attribute.TOKEN: RULES[usage].token}
     with calling(f"generating {label}"):
         token.session.generate_keypair(
             KeyType.RSA,
@@ -124,13 +124,14 @@ def _generate_curve(
         )
         domain.generate_keypair(
             mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN if kind is KeyType.EC_EDWARDS else None,
-            public_template=_public(label),
+            public_template=public_template(label),
             private_template=template(usage, label),
         )
     confirm(token.find(label, ObjectClass.PRIVATE_KEY), RULES[usage], label)
 
 
-def _public(label: str) -> dict[Attribute, Any]:
+def public_template(label: str) -> dict[Attribute, Any]:
+    """Return the template of a pair's public half: it may VERIFY."""
     rights = (Attribute.ENCRYPT, Attribute.WRAP)
     attributes = {Attribute.LABEL: label, Attribute.ID: label.encode()}
     return {**_PUBLIC, **dict.fromkeys(rights, False), Attribute.VERIFY: True, **attributes}

@@ -62,6 +62,7 @@ class Usage(StrEnum):
     TRANSPORT_IN = "transport-in"
     ENVELOPE_RECIPIENT = "envelope-recipient"
     SITE_CA = "site-ca"
+    ISSUER_SIGNER = "issuer-signer"
     LOG_SIGNER = "log-signer"
 
 
@@ -153,5 +154,7 @@ RULES: dict[Usage, Rule] = {
     Usage.TRANSPORT_IN: _rule(Attribute.UNWRAP),
     Usage.ENVELOPE_RECIPIENT: _rule(Attribute.UNWRAP, token=True, private=True),
     Usage.SITE_CA: _rule(Attribute.SIGN, token=True, private=True),
+    # Not for backup: a pair that is lost is made anew, and certified by the scheme.
+    Usage.ISSUER_SIGNER: _rule(Attribute.SIGN, token=True, private=True),
     Usage.LOG_SIGNER: _rule(Attribute.SIGN, token=True, private=True),
 }

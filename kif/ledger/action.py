@@ -17,7 +17,9 @@ SIGNATURES, TOKEN = "signatures over the plan", "an open token"
 PEOPLE, SEALED, CERTIFICATES = "people with their keys", "sealed PINs", "the site's certificates"
 SITE, OFFICER = "a site", "the security officer in the session"
 FORMED = "formed"
-"""A key of an issuer or a vendor."""
+"""A master of an issuer or a vendor."""
+PARTNERS = "partners"
+"""A key of an issuer or a vendor, a pair included."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Action:
     uses: str = ""
     """The purpose of a key that stands already, and that it is about; may name a parameter."""
     named: str = ""
-    """Which kind of key is named when it is held, if one is: FORMED or RETENTION."""
+    """Which kind of key is named when it is held, if one is: FORMED, PARTNERS, or a purpose."""
     founding: bool | None = None
     """Whether it is for the plan of a new site alone, or never for it; None: both."""
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from kif.formats.purpose import (
     BACKUP_KEK,
+    EMV_ISSUER,
     ENVELOPE_RECIPIENT,
     GENESIS_KEYS,
     LOG_SIGNER,
@@ -28,6 +29,7 @@ from kif.ledger.action import (
     CERTIFICATES,
     FORMED,
     OFFICER,
+    PARTNERS,
     PEOPLE,
     SEALED,
     SIGNATURES,
@@ -39,6 +41,7 @@ from kif.ledger.events.ceremony import Role
 from kif.ledger.field import Field, list_field, number_field, text_field
 
 ALGORITHMS = ("2TDEA", "3TDEA", "AES-128", "AES-192", "AES-256")
+_MADE = (*ALGORITHMS, *sorted(PURPOSES[EMV_ISSUER].algorithms))
 
 
 def _purpose(owners: set[Owner], what: str) -> Field:
@@ -61,6 +64,9 @@ _NEW_KEY = {
     "key": _KEY,
     "algorithm": _ALGORITHM,
     "years": number_field(1, 30).optional(),
+}
+_GENERATED = _NEW_KEY | {
+    "algorithm": Field(lambda value: value in _MADE, f"one of {', '.join(_MADE)}")
 }
 _ON_HOST = Field(
     lambda value: value == "tr31-on-host", "tr31-on-host: the key is clear on a plain token's host"
@@ -153,9 +159,18 @@ ACTIONS: dict[str, Action] = {
         "custodians",
         "The HSM draws the components and combines them inside; each is on one sheet alone.",
     ),
-    "generate-key": _making(
-        "hsm",
-        "The key is generated inside the token; nobody has a component of it.",
+    "generate-key": replace(
+        _making("hsm", "The key is generated inside the token; nobody has a component of it."),
+        takes=_GENERATED,
+    ),
+    "take-certificate": Action(
+        ("everyone",),
+        "The certificate is verified by the scheme's key, which everyone compares, and of the key.",
+        needs=(SIGNATURES, TOKEN),
+        leaves=("a certificate of the key",),
+        hands=_TWO_CUSTODIANS,
+        named=EMV_ISSUER,
+        founding=False,
     ),
     "import-block": replace(
         _making(
@@ -284,7 +299,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the key {state}",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        named=FORMED,
+        named=PARTNERS,
         founding=False,
     ),
     "destroy": Action(
@@ -293,7 +308,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("the key destroyed",),
         hands=_WITNESSED,
-        named=FORMED,
+        named=PARTNERS,
         founding=False,
     ),
     "erase-window": Action(
@@ -321,7 +336,7 @@ ACTIONS: dict[str, Action] = {
         needs=(SIGNATURES, TOKEN),
         leaves=("a list of what depends on the key",),
         hands=_TWO_CUSTODIANS | _TWO_OPERATORS,
-        named=FORMED,
+        named=PARTNERS,
         founding=False,
     ),
     "bag": Action(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import SITE, KeyRef
-from kif.formats.purpose import BACKUP_KEK, RETENTION, purpose_of
+from kif.formats.purpose import BACKUP_KEK, purpose_of
+from kif.ledger.action import FORMED, PARTNERS
 from kif.ledger.custody import Custody
 from kif.ledger.events.ceremony import CeremonyBegun, Role
 from kif.ledger.issuers import Issuers
@@ -104,10 +105,17 @@ class Beginning:
         require(bool(event.uses), "This plan is about a key: name it.")
         key = event.uses[-1]
         self._keys.require(key)
-        if plan.named == RETENTION:
-            require(key.purpose == RETENTION, f"{key} is no retention key; this plan is for one.")
+        row = purpose_of(key)
+        if plan.named not in (FORMED, PARTNERS):
+            require(
+                key.purpose == plan.named, f"{key} is no {plan.named} key; this plan is for one."
+            )
+        elif plan.named == FORMED:
+            require(
+                row.formed, f"{key} is no master of an issuer or a vendor; this plan is for one."
+            )
         else:
-            require(purpose_of(key).formed, f"{key} is the site's own; this plan is not for it.")
+            require(row.partners, f"{key} is the site's own; this plan is not for it.")
         if event.subject not in (About.SITE, key.owner):
             raise Refused(
                 Control.EXCHANGE,

@@ -62,7 +62,7 @@ class Keys:
         """Enter a key that was generated inside the token."""
         row = purpose_of(event.key)
         of_site = event.key.owner == SITE and Owner.SITE in row.owners and not row.quorum
-        if not (of_site or row.formed):
+        if not (of_site or row.partners):
             raise Refused(Control.KEY_USAGE, f"No key like {event.key} is generated.")
         made = (event.usage, event.algorithm, event.kcv, event.derived, event.public_key)
         entry = KeyEntry(*made, valid_until=event.valid_until)
@@ -179,7 +179,7 @@ class Keys:
 
     def changed(self, key: KeyRef, to: KeyState) -> None:
         """Move a key of an issuer or a vendor along its states."""
-        if not purpose_of(key).formed:
+        if not purpose_of(key).partners:
             raise Refused(
                 Control.KEY_STATE, f"{key} is the site's own; its state is not changed like that."
             )

@@ -97,7 +97,8 @@ def _check_kind(plan: Plan, step: Step, at: int) -> None:
 
 def _check_key(plan: Plan, step: Step, at: int, purpose: str) -> None:
     row, owners = PURPOSES[purpose], _OWNERS.get(plan.about)
-    if owners is None or not owners <= row.owners or not row.formed:
+    suits = row.partners if step.action == "generate-key" else row.formed
+    if owners is None or not owners <= row.owners or not suits:
         whose = f"a plan about {plan.about.value}"
         raise Impossible(
             ("steps", at, "key"), f"{_named(step, at)} makes {purpose}, which is no key of {whose}."

@@ -42,6 +42,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "custody": state.custody.encode(),
             "packages": state.packages.encode(),
             "exchange": state.exchange.encode(),
+            "schemes": state.schemes.encode(),
             "ceremonies": state.ceremonies.encode(),
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
@@ -78,6 +79,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.custody.restore(fields["custody"])
     state.packages.restore(fields["packages"])
     state.exchange.restore(fields["exchange"])
+    state.schemes.restore(fields["schemes"])
     state.ceremonies.restore(fields["ceremonies"])
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])

@@ -55,6 +55,7 @@ from kif.ledger.parts import Parts
 from kif.ledger.people import People
 from kif.ledger.retention import Retention
 from kif.ledger.running import Head
+from kif.ledger.schemes import Schemes
 from kif.ledger.staffing import Staffing
 from kif.ledger.stations import Stations
 from kif.ledger.succession import Succession
@@ -81,6 +82,7 @@ class State:
         )
         self.parts = Parts(self.ceremonies, self.keys, self.custody)
         self.exchange = Exchange(self.journal, self.ceremonies, self.keys)
+        self.schemes = Schemes(self.journal, self.ceremonies, self.keys)
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
@@ -250,6 +252,7 @@ class State:
             of_key.KeyImported: lambda e, _: self.exchange.imported(e),
             of_key.KeyExported: lambda e, _: self.exchange.exported(e),
             of_key.KeyWrapped: lambda e, _: self.exchange.wrapped(e),
+            of_key.IssuerCertified: lambda e, now: self.schemes.certified(e, now),
             of_key.KeyStateChanged: lambda e, _: self._key_changed(e),
             of_key.KeyCompromised: lambda e, _: self._key_compromised(e),
             of_key.KeySuperseded: lambda e, _: self.staffing.superseded(

@@ -37,6 +37,7 @@ ACTIONS_OF: dict[type[Event], tuple[str, ...]] = {
     of_key.KeyImported: ("import-block",),
     of_key.KeyExported: ("export-block",),
     of_key.KeyWrapped: ("export-wrapped",),
+    of_key.IssuerCertified: ("take-certificate",),
     of_custody.ShareGiven: ("make-quorum",),
     of_custody.QuorumMade: ("make-quorum",),
     of_custody.ShareEntered: ("back-up", "drill", "restore"),
@@ -100,6 +101,9 @@ def still_missing(running: Running, step: Step, known: Keys, custody: Custody) -
         case "export-block" | "export-wrapped":
             if not running.carried:
                 yield f"{running.named} has not left"
+        case "take-certificate":
+            if not running.carried:
+                yield f"no certificate of {running.named} was taken"
         case "bag":
             for person in running.of_role(Role.CUSTODIAN):
                 if person not in running.moved:

@@ -14,7 +14,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import purpose_of
+from kif.formats.purpose import PAIRS, purpose_of
 from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
@@ -190,12 +190,14 @@ class Ceremonies:
             combination.close()
         return values.kcv
 
-    def generate(self, key: KeyRef, algorithm: Algorithm, years: int | None) -> Kcv:
+    def generate(self, key: KeyRef, algorithm: str, years: int | None) -> Kcv:
         """Generate a key inside the token; return its check value."""
         token, usage = self.desk.keys.token, purpose_of(key).usage
-        with drawn_master(token, algorithm) as drawn:
+        if key.purpose in PAIRS:
+            return self.exchange.generate_pair(key, algorithm, years)
+        with drawn_master(token, Algorithm(algorithm)) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
-            made = (key, usage, algorithm.value, kcv, derived, None)
+            made = (key, usage, algorithm, kcv, derived, None)
             enter_master(self.desk, key, years, lambda _, until: KeyGenerated(*made, until))
             drawn.form(str(key))
         return drawn.values.kcv

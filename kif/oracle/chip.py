@@ -182,10 +182,12 @@ class Chip:
         batch, script = run.lease.job.batch, run.script
         master = partial(self.desk.master, batch)
         domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
-        card = Material(script, channel.dek, master, domain, serial)
-        run.sent = run.sessions[0].instructions(card)
-        first = channel.external_authenticate(script.security_level)
-        return (first, *(channel.protect(each.command) for each in run.sent))
+        signer = partial(self.desk.signer, batch)
+        run.card = Material(script, channel.dek, master, signer, domain, serial)
+        first, *ahead = run.sessions[0].parts
+        run.sent, run.ahead, run.checked = first(run.card), tuple(ahead), None
+        opening = channel.external_authenticate(script.security_level)
+        return (opening, *(channel.protect(each.command) for each in run.sent))
 
     def _authorise(self, run: Run, serial: str, commands: int) -> None:
         job = run.lease.job
@@ -197,9 +199,11 @@ class Chip:
         self.desk.record.write(work)
 
     def _go_on(self, run: Run, channel: Channel, answers: tuple[bytes, ...]) -> Segment | Done:
-        """Check every answer of a session and its R-MAC: the next one, PERSONALISED, or SUSPECT."""
+        """Check every answer and its R-MAC: what comes next, PERSONALISED, or SUSPECT."""
         try:
-            check_all(channel, run.sent, answers)
+            told = check_all(channel, run.sent, answers, run.checked)
+            if run.card is not None and run.ahead:
+                return self._next_part(run, channel, run.card, answers, told[-1])
         except (DeviceFailed, BadInput) as fault:
             if fault.control not in _CARD_FAULTS:
                 raise
@@ -210,6 +214,22 @@ class Chip:
             return self._next_session(run, answers)
         run.answered = answers
         return self._ended(run, Done(self.desk.record.write(partial(_done, run.lease.job))))
+
+    def _next_part(
+        self,
+        run: Run,
+        channel: Channel,
+        card: Material,
+        answers: tuple[bytes, ...],
+        told: bytes,
+    ) -> Segment:
+        """Make what depends on the card's last answer, and protect it."""
+        part, *ahead = run.ahead
+        card.answered = told
+        sent = part(card)
+        run.checked = (run.checked or 0) + len(run.sent)
+        run.sent, run.ahead = sent, tuple(ahead)
+        return _next(run, answers, tuple(channel.protect(each.command) for each in sent))
 
     def _next_session(self, run: Run, answers: tuple[bytes, ...]) -> Segment:
         challenge = self.desk.challenge(run.script)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.formats.text import for_the_record
@@ -30,6 +31,11 @@ class Custody:
                 KeyView(key, each.usage, each.algorithm, each.kcv, each.state)
                 for key, each in sorted(state.keys.known.items())
             ]
+
+    def certificates(self) -> Mapping[KeyRef, IssuerCertificate]:
+        """Return the certificate that a scheme gave, of each issuer's key that has one."""
+        with self.desk.record.deciding() as state:
+            return dict(sorted(state.schemes.certificates.items()))
 
     def change_state(self, key: KeyRef, to: KeyState, reason: str) -> KeyView:
         """Move a key along its states; a destroyed one leaves the token once that is durable."""

@@ -19,6 +19,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.hsm import data
 from kif.hsm.cmac import CmacMaster
+from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
 from kif.hsm.library import calling
 from kif.ledger.batch import Batch as Known
@@ -89,6 +90,12 @@ class Desk:
         """Return a key that card keys are derived from, and the batch was released with."""
         with self.record.deciding() as state:
             return self.keys.cmac_master(key, self._released_with(state, batch, key))
+
+    def signer(self, batch: str, key: KeyRef) -> IssuerSigner:
+        """Return an issuer's key pair that the batch was released with."""
+        with self.record.deciding() as state:
+            self._released_with(state, batch, key)
+            return self.keys.issuer_signer(key)
 
     def challenge(self, script: Script) -> bytes:
         """Draw a host challenge for the card of a script: 8 or 16 bytes."""

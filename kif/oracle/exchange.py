@@ -5,6 +5,7 @@ comes in a block. What leaves is a file, which is not secret::
 
     HOME/exchange/bank-emv-ac-1.tr31     a block
     HOME/exchange/bank-emv-ac-1.oaep     wrapped by RSA-OAEP (SHA-1, RFC 8017)
+    HOME/exchange/bank-emv-issuer-1.csr  a request for the scheme's certificate of a pair (PKCS#10)
 """
 
 from __future__ import annotations
@@ -18,21 +19,26 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
+from kif.formats.offline import Certificate
 from kif.formats.purpose import purpose_of
 from kif.formats.tr31 import HEADER, Header, KeyBlock, Version
 from kif.hsm.backup import leaving
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.form import master_of
+from kif.hsm.issuersigner import certificate_request
 from kif.hsm.key import Algorithm, Cipher, Key, released
 from kif.hsm.keyblock import CIPHERS, Opened, open_block, wrap_block
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import wrap_oaep
-from kif.ledger.events.key import KeyExported, KeyImported, KeyWrapped
+from kif.ledger.events.ceremony import KeyGenerated
+from kif.ledger.events.key import IssuerCertified, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.desk import Desk
 from kif.oracle.home import put
 from kif.oracle.masters import enter_master
+from kif.oracle.pairs import generate_issuers
 
 _LETTERS = {cipher: letter for letter, cipher in CIPHERS.items()}
 _ANY = "N"
@@ -69,6 +75,29 @@ class Exchange:
         digest, to = hashlib.sha256(blob).hexdigest(), fingerprint_of(recipient)
         self.desk.record.write(lambda step: step.record(KeyWrapped(step.by, key, to, digest)))
         return self._put(key, "oaep", blob)
+
+    def generate_pair(self, key: KeyRef, algorithm: str, years: int | None) -> Kcv:
+        """Generate an issuer's pair, and write the request for its certificate.
+
+        Return its check value.
+        """
+        usage = purpose_of(key).usage
+        signer, kcv = generate_issuers(self.desk.keys.token, key, algorithm)
+        made = (key, usage, algorithm, str(kcv), None, signer.public.modulus.hex())
+        enter_master(self.desk, key, years, lambda _, until: KeyGenerated(*made, until))
+        self._put(key, "csr", certificate_request(signer, key.owner, str(key)).encode())
+        return kcv
+
+    def judge_certificate(self, key: KeyRef, certificate: IssuerCertificate) -> Certificate:
+        """Verify a scheme's certificate of a key; return what it says. Raises ``BadInput``."""
+        with self.desk.record.deciding() as state:
+            return state.schemes.require(key, certificate, self.desk.record.clock())
+
+    def take_certificate(self, key: KeyRef, certificate: IssuerCertificate) -> None:
+        """Record a scheme's certificate of the key that the running ceremony is about."""
+        self.desk.record.write(
+            lambda step: step.record(IssuerCertified.of(step.by, key, certificate))
+        )
 
     def import_block(
         self, key: KeyRef, algorithm: Algorithm, years: int | None, zone: KeyRef, block: str

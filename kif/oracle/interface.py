@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from kif.formats.control import Control
+from kif.formats.issuercertificate import IssuerCertificate, SchemeKey
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
@@ -216,6 +217,9 @@ class PreparationOracle(Protocol):
         ``Refused`` (KEY_FOUND, KEY_STATE).
         """
 
+    def certificate(self, key: KeyRef) -> IssuerCertificate:
+        """Return the scheme's certificate of an issuer's key, or raise ``Refused`` (KEY_FOUND)."""
+
     def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
@@ -278,6 +282,9 @@ class QualityOracle(Protocol):
     def script(self, job: JobRef) -> Secret:
         """Return the prepared personalisation script (JSON) of a card that was printed."""
 
+    def scheme_key(self, job: JobRef) -> SchemeKey:
+        """Return the scheme's key by which the card's certificates verify (``Refused``)."""
+
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM: ATC 2 bytes, data as the card MACed it, ARQC 8 bytes.
 
@@ -327,6 +334,9 @@ class CustodyOracle(Protocol):
 
     def inventory(self) -> Sequence[KeyView]:
         """Return every key, by reference."""
+
+    def certificates(self) -> Mapping[KeyRef, IssuerCertificate]:
+        """Return the certificate that a scheme gave, of each issuer's key that has one."""
 
     def change_state(self, key: KeyRef, to: KeyState, reason: str) -> KeyView:
         """Move a key of an issuer or a vendor along its states (NIST SP 800-57 part 1, 7).

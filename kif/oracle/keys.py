@@ -23,6 +23,7 @@ from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.data import batch_key, find_retention_key, make_retention_key
 from kif.hsm.form import derived_check_value, destroy_master, find_cmac_master, find_master
+from kif.hsm.issuersigner import IssuerSigner, find_issuer_signer
 from kif.hsm.key import Algorithm, Key, find
 from kif.hsm.keypair import LogSigner, destroy_pair, find_log_signer, public_key
 from kif.hsm.token import Token
@@ -43,6 +44,7 @@ class KeyRing:
     protection: Key
     _masters: dict[KeyRef, Key] = field(default_factory=dict)
     _cmac_masters: dict[KeyRef, CmacMaster] = field(default_factory=dict)
+    _signers: dict[KeyRef, IssuerSigner] = field(default_factory=dict)
     _batch: dict[str, Key] = field(default_factory=dict)
 
     @classmethod
@@ -93,10 +95,17 @@ class KeyRing:
             self._cmac_masters[key] = found
         return self._cmac_masters[key]
 
+    def issuer_signer(self, key: KeyRef) -> IssuerSigner:
+        """Return an issuer's key pair that the record knows."""
+        if key not in self._signers:
+            self._signers[key] = find_issuer_signer(self.token, str(key))
+        return self._signers[key]
+
     def destroy(self, key: KeyRef) -> None:
         """Destroy a master or a pair in the token; its handles are of no use any more."""
         self._masters.pop(key, None)
         self._cmac_masters.pop(key, None)
+        self._signers.pop(key, None)
         destroy = destroy_pair if key.purpose in PAIRS else destroy_master
         destroy(self.token, str(key))
 

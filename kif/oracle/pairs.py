@@ -1,12 +1,14 @@
-"""Key pairs of the site as they are generated and certified, with what is recorded of each."""
+"""Key pairs as they are generated and certified, with what is recorded of each."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import ENVELOPE_RECIPIENT, LOG_SIGNER, SITE_CA
 from kif.hsm.certificate import ca_certificate, recipient_certificate
+from kif.hsm.issuersigner import IssuerSigner, generate_issuer_pair
 from kif.hsm.keypair import (
     RSA_BITS,
     destroy_pair,
@@ -41,6 +43,13 @@ def generate_pair(token: Token, key: KeyRef, site: str) -> KeyGenerated:
     usage, algorithm = _USAGES[key.purpose]
     public = public_key(token, label).hex()
     return KeyGenerated(key, usage.value, algorithm, None, None, public)
+
+
+def generate_issuers(token: Token, key: KeyRef, algorithm: str) -> tuple[IssuerSigner, Kcv]:
+    """Generate an issuer's pair; return it with its check value. One that was left goes first."""
+    destroy_pair(token, str(key))
+    signer = generate_issuer_pair(token, str(key), int(algorithm.removeprefix("RSA-")))
+    return signer, Kcv.of_modulus(signer.public.modulus)
 
 
 def certify_pairs(

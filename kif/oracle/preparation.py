@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import EMV_ISSUER
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
+from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.interface import BatchView, JobRef, JobView
@@ -76,9 +80,14 @@ class Preparation:
             given = {key.purpose: key for key in chosen}
             now = self.desk.record.clock()
             return {
-                purpose: given.get(purpose) or state.keys.newest(owner, purpose, now)
+                purpose: given.get(purpose) or _newest(state, owner, purpose, now)
                 for purpose, owner in owners.items()
             }
+
+    def certificate(self, key: KeyRef) -> IssuerCertificate:
+        """Return the scheme's certificate of an issuer's key, or raise ``Refused`` (KEY_FOUND)."""
+        with self.desk.record.deciding() as state:
+            return state.schemes.of(key)
 
     def save_scripts(
         self,
@@ -121,6 +130,13 @@ def _save(
     )
     move_all(step, ("state", "script", "script_digest"), prepared)
     return moved_batch(step, batch)
+
+
+def _newest(state: State, owner: str, purpose: str, now: datetime) -> KeyRef:
+    """Return the newest key that may be used; of those that a scheme certifies, with that."""
+    if purpose == EMV_ISSUER:
+        return state.schemes.newest(owner, now)
+    return state.keys.newest(owner, purpose, now)
 
 
 def _require_of(chosen: Sequence[KeyRef], owners: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, Refused
+from kif.formats.issuercertificate import SchemeKey
 from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.secret import Secret
@@ -57,6 +58,14 @@ class Quality:
         self._forget(job)
         self._checks[job] = Checking(Script.decode(clear))
         return clear
+
+    def scheme_key(self, job: JobRef) -> SchemeKey:
+        """Return the key of the scheme that certified the issuer's key of the card."""
+        offline = self._check(job).script.offline
+        if offline is None:
+            raise Refused(Control.ISSUER_CERTIFICATE, f"{job} has no certificate of an issuer.")
+        with self.desk.record.deciding() as state:
+            return state.schemes.of(KeyRef.parse(offline.signer)).scheme
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""

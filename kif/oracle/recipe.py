@@ -2,26 +2,31 @@
 
 EMV (EMV CPS 1.1 over GlobalPlatform): INSTALL [for personalization] and STORE DATA with the card's
 keys, derived and wrapped inside the HSM; then PUT KEY, by which the issuer's keys replace the
-vendor's. A card that refuses INSTALL [for personalization] has its application selected instead,
-and a session with its security domain after that.
+vendor's. A card that makes a key pair answers with its public key: what the issuer certifies comes
+in a segment after that. A card that refuses INSTALL [for personalization] has its application
+selected instead, and a session with its security domain after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 from kif.formats import scp03
 from kif.formats.apdu import Command
+from kif.formats.control import Control
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
+from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
-from kif.formats.script import Group, Personalization, Script
+from kif.formats.script import Group, Made, Personalization, Script
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
+from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
+from kif.oracle.certifying import certified, key_request, static_signature
 
 _SELECT_BY_NAME = 0x04
 _INSTALL_FOR_PERSONALIZATION = 0x20
@@ -45,12 +50,17 @@ def key_list(version: int, size: int) -> Instruction:
     return Instruction(Command(0x80, 0xCA, 0x00, 0xE0, le=256), key_information(version, size))
 
 
+Part = Callable[["Material"], tuple[Instruction, ...]]
+"""What is sent at once."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One secure channel, opened with the vendor's keys: with whom, and what is sent in it."""
 
     aid: bytes
-    instructions: Callable[[Material], tuple[Instruction, ...]]
+    parts: tuple[Part, ...]
+    """Each depends on the card's answers to those before."""
 
     def opening(self, script: Script, challenge: bytes) -> tuple[bytes, bytes]:
         """Return SELECT, and INITIALIZE UPDATE with the host's challenge."""
@@ -61,42 +71,74 @@ def sessions(script: Script) -> tuple[Session, ...]:
     """Return the sessions by which a script is executed, in their order."""
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
-    parts = ((application, script.groups), (PAYMENT_SYSTEM_ENVIRONMENT, script.directory))
+    first, *more = (_storing(runs) for runs in _runs(script.groups))
+    directory = _storing((script.directory, False))
     if script.personalization is Personalization.SELECT:
-        direct = (_storing(aid, groups) for aid, groups in parts)
-        return (*direct, Session(domain, lambda card: (card.put_key(),)))
-
-    def whole(card: Material) -> tuple[Instruction, ...]:
-        installed = ((Instruction(_install(aid)), *card.stored(groups)) for aid, groups in parts)
-        return (*chain.from_iterable(installed), card.put_key())
-
-    return (Session(domain, whole),)
-
-
-def _storing(aid: bytes, groups: Sequence[Group]) -> Session:
-    return Session(aid, lambda card: card.stored(groups))
+        return (
+            Session(application, (first, *more)),
+            Session(PAYMENT_SYSTEM_ENVIRONMENT, (directory,)),
+            Session(domain, (_put_key,)),
+        )
+    end = (_installing(PAYMENT_SYSTEM_ENVIRONMENT), directory, _put_key)
+    *before, last = ((_installing(application), first), *((each,) for each in more))
+    return (Session(domain, (*(_joined(each) for each in before), _joined((*last, *end)))),)
 
 
-@dataclass(frozen=True)
+def _runs(groups: Sequence[Group]) -> Iterator[tuple[Sequence[Group], bool]]:
+    """Yield the groups up to each one that is answered, and whether more follow."""
+    start = 0
+    for at, group in enumerate(groups, start=1):
+        if group.made is Made.KEY_PAIR or at == len(groups):
+            yield groups[start:at], at < len(groups)
+            start = at
+
+
+def _storing(run: tuple[Sequence[Group], bool]) -> Part:
+    groups, more = run
+    return lambda card: card.stored(groups, more=more)
+
+
+def _installing(aid: bytes) -> Part:
+    return lambda card: (Instruction(_install(aid)),)
+
+
+def _put_key(card: Material) -> tuple[Instruction, ...]:
+    return (card.put_key(),)
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    return lambda card: tuple(chain.from_iterable(part(card) for part in parts))
+
+
+@dataclass
 class Material:
     """What instructions are made of for a card that has proved its keys.
 
-    ``dek`` is the Key-DEK it has now; ``master`` gives a key that its batch was released with;
-    ``domain`` is what its own keys are derived from, over its ``serial`` (ten bytes).
+    ``dek`` is the Key-DEK it has now; ``master`` and ``signer`` give a key that its batch was
+    released with; ``domain`` is what its own keys are derived from, over its ``serial`` (ten
+    bytes).
     """
 
     script: Script
     dek: Key
     master: Callable[[KeyRef], Key]
+    signer: Callable[[KeyRef], IssuerSigner]
     domain: CmacMaster
     serial: bytes
+    answered: bytes = b""
+    """The card's last answer."""
+    _blocks: int = 0
+    """How many blocks of an application's data were sent, of which more follow."""
+    _certified: dict[Made, bytes] = field(default_factory=dict)
 
-    def stored(self, groups: Sequence[Group]) -> tuple[Instruction, ...]:
-        """Return STORE DATA of one application's groups, in their order."""
+    def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
+        """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
         script, size = self.script, scp03.Options(self.script.options).size
         groupings = [self._grouping(group) for group in groups]
         block = scp03.most_plain_data(script.security_level, size, script.largest_command)
-        return tuple(map(Instruction, store_data(groupings, block)))
+        commands = store_data(groupings, block, self._blocks, more=more)
+        self._blocks = self._blocks + len(commands) if more else 0
+        return tuple(map(Instruction, commands))
 
     def put_key(self) -> Instruction:
         """Return PUT KEY, and what a card answers that took the keys."""
@@ -113,7 +155,24 @@ class Material:
         if group.check_values:
             masters = self._masters(group.check_values)
             return Dgi(identifier, icc_check_values(masters, diversification))
+        if group.made is not None:
+            made = self._made(group.made)
+            return Dgi(identifier, made, answered=group.made is Made.KEY_PAIR)
         return Dgi(identifier, bytes.fromhex(group.data or ""))
+
+    def _made(self, what: Made) -> bytes:
+        """Return what is made now that the card is here. A script has ``offline`` for it."""
+        offline = self.script.offline
+        if offline is None:
+            raise BadInput(Control.BYTES, "The script has nothing to make a certificate of.")
+        if what is Made.KEY_PAIR:
+            return key_request(offline)
+        signer = self.signer(KeyRef.parse(offline.signer))
+        if what is Made.STATIC_SIGNATURE:
+            return static_signature(offline, signer)
+        if not self._certified:
+            self._certified = certified(offline, signer, self.serial, self.answered)
+        return self._certified[what]
 
     def _masters(self, names: Sequence[str]) -> list[Key]:
         return [self.master(KeyRef.parse(name)) for name in names]

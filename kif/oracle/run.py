@@ -13,7 +13,7 @@ from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.hsm.scp03 import Channel
 from kif.oracle.interface import Done, Lease, Segment
-from kif.oracle.recipe import Instruction, Session
+from kif.oracle.recipe import Instruction, Material, Part, Session
 
 
 @dataclass
@@ -28,8 +28,14 @@ class Run:
     segment: Segment
     """What the station has now."""
     channel: Channel | None = None
+    card: Material | None = None
+    """What is made for the card, once it has proved its keys in the channel."""
+    ahead: tuple[Part, ...] = ()
+    """What is sent later in the channel."""
     sent: tuple[Instruction, ...] = ()
-    """What is asked in the channel, after EXTERNAL AUTHENTICATE."""
+    """What is asked in this segment; the first one begins with EXTERNAL AUTHENTICATE."""
+    checked: int | None = None
+    """How many protected commands were answered in earlier segments; None in the first."""
     serial: bytes = b""
     """The card's ten bytes, once its keys were authorised to leave."""
     answered: tuple[bytes, ...] = ()
@@ -41,7 +47,7 @@ class Run:
         """Destroy the channel's keys."""
         if self.channel is not None:
             self.channel.close()
-            self.channel = None
+            self.channel = self.card = None
 
 
 def opened(run: Run, answers: Sequence[bytes]) -> bytes:
@@ -77,13 +83,18 @@ def require_card(run: Run, found: InitializeUpdateResponse) -> None:
 
 
 def check_all(
-    channel: Channel, sent: Sequence[Instruction], answers: Sequence[bytes]
+    channel: Channel,
+    sent: Sequence[Instruction],
+    answers: Sequence[bytes],
+    checked: int | None = None,
 ) -> list[bytes]:
     """Require 9000, the card's R-MAC and the known answer of each command; return all answers.
 
-    The first is that to EXTERNAL AUTHENTICATE, which a channel begins with.
+    The first is that to EXTERNAL AUTHENTICATE, which a channel begins with; later there is none,
+    and so many protected commands were ``checked`` before.
     """
-    count, told = 1 + len(sent), []
+    opening = int(checked is None)
+    count, told = opening + len(sent), []
     if len(answers) > count:
         raise Refused(Control.JOB_STATE, "These answers do not belong to a segment of this job.")
     for number, raw in enumerate(answers):
@@ -93,9 +104,9 @@ def check_all(
                 Control.CARD_STATUS,
                 f"Command {number + 1} of {count} was answered {response.sw:04X}, not 9000.",
             )
-        if number:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
-            told.append(channel.check(number - 1, response))
-            if sent[number - 1].answer not in (None, told[-1]):
+        if number >= opening:  # EXTERNAL AUTHENTICATE itself carries no R-MAC.
+            told.append(channel.check((checked or 0) + number - opening, response))
+            if sent[number - opening].answer not in (None, told[-1]):
                 raise DeviceFailed(
                     Control.CARD_KEYS,
                     f"Command {number + 1} of {count} was answered otherwise than a card answers "

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kif.formats.afl import locator
+from kif.formats.afl import Place, locator
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.name import LONGEST, in_common_characters, in_latin_1
-from kif.formats.tlv import tlv
+from kif.formats.tlv import find, tlv
 from kif.formats.track2 import Track2
 from kif.preparation.product import Product
 
 _RECORD = 0x70
+SIGNED = ((2, 1), (2, 2))
+"""The records that offline data authentication covers, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,11 @@ class CardData:
         return f"{year % 100:02}{month:02}{calendar.monthrange(year, month)[1]:02}"
 
 
-def records(product: Product, card: CardData) -> dict[tuple[int, int], bytes]:
-    """Return the records (template 70) by SFI and number, in the order of the AFL."""
+def records(product: Product, card: CardData) -> dict[Place, bytes]:
+    """Return the records (template 70) by SFI and number, as far as they are known before.
+
+    Those that offline data authentication covers are ``SIGNED``.
+    """
     track2 = Track2(card.pan, card.last_day[:4], card.service_code, card.discretionary_data)
     name = tlv(0x5F20, chip_name(product, card.name))
     return {
@@ -47,6 +53,12 @@ def records(product: Product, card: CardData) -> dict[tuple[int, int], bytes]:
         (2, 1): tlv(_RECORD, _cardholder_account(product, card)),
         (2, 2): tlv(_RECORD, _risk_management(product)),
     }
+
+
+def static_data(product: Product, made: Mapping[Place, bytes]) -> bytes:
+    """Return what is authenticated of the records: ``SIGNED`` ones, and the AIP (Book 3, 10.3)."""
+    covered = (find(made[place], _RECORD) or b"" for place in SIGNED)
+    return b"".join(covered) + bytes.fromhex(product.aip)
 
 
 def chip_name(product: Product, name: str) -> bytes:
@@ -84,6 +96,7 @@ def _cardholder_account(product: Product, card: CardData) -> bytes:
 
 
 def _risk_management(product: Product) -> bytes:
+    ddol = bytes.fromhex(product.ddol or "")
     return b"".join(
         (
             tlv(0x8C, bytes.fromhex(product.cdol1)),
@@ -92,13 +105,15 @@ def _risk_management(product: Product) -> bytes:
             tlv(0x9F0D, bytes.fromhex(product.iac_default)),
             tlv(0x9F0E, bytes.fromhex(product.iac_denial)),
             tlv(0x9F0F, bytes.fromhex(product.iac_online)),
+            tlv(0x9F49, ddol) if ddol else b"",
         )
     )
 
 
-def processing_options(product: Product, places: list[tuple[int, int]]) -> bytes:
+def processing_options(product: Product, places: Sequence[Place]) -> bytes:
     """Return AIP and AFL as data objects: what GET PROCESSING OPTIONS answers (DGI 9104)."""
-    return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, locator(places))
+    covered = SIGNED if product.offline else ()
+    return tlv(0x82, bytes.fromhex(product.aip)) + tlv(0x94, locator(places, covered))
 
 
 def directory_record(product: Product) -> bytes:

@@ -49,6 +49,12 @@ _AMOUNTS = 8
 _NO_COUNTRY = "0900"
 _EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
 _UNPREDICTABLE_NUMBER = 0x9F37
+_LAST_FILE = 0x1E
+_ANSWER = 256
+_BESIDE_A_SIGNATURE = 20
+"""What stands beside signature and issuer application data in an answer to GENERATE AC."""
+_LONGEST_ANSWERED = 1792
+"""With its template, padding and R-MAC it is at most 256 bytes."""
 
 
 @dataclass(frozen=True)
@@ -164,13 +170,43 @@ def _profile_bits(product: Product) -> Told:
     if len(product.aip) != 4:
         return
     first = int(product.aip[:2], 16)
-    if first & (Aip.STATIC | Aip.DYNAMIC | Aip.COMBINED):
-        yield "aip", "it says offline data authentication, for which the profile has no data"
+    static, dynamic = first & Aip.STATIC, first & (Aip.DYNAMIC | Aip.COMBINED)
+    if bool(static) != bool(product.data_authentication_code):
+        yield "aip", "signed static data (bit 7) and data_authentication_code do not agree"
+    if bool(dynamic) != bool(product.card_key_bits):
+        yield "aip", "a card that signs (bits 6 and 1) and card_key_bits do not agree"
     if first & Aip.RESERVED:
         yield "aip", "bit 8 of its first byte is reserved"
     methods = product.cvm_list[2 * _AMOUNTS :]
     if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods):
         yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
+
+
+def _card_key(product: Product) -> Told:
+    """Yield where a card can't make its key, or sign what it is asked to."""
+    given = {
+        field: bool(getattr(product, field))
+        for field in ("card_key_bits", "key_generation", "ddol")
+    }
+    for field, there in given.items():
+        if there != given["card_key_bits"]:
+            without = "is missing" if given["card_key_bits"] else "is for cards with card_key_bits"
+            yield "card_key_bits" if not there else field, f"{field} {without}"
+    if product.key_generation and int(product.key_generation[:2], 16) <= _LAST_FILE:
+        yield "key_generation", f"{product.key_generation} is the DGI of a record"
+    try:
+        signed = {tag for tag, _ in read_dol(bytes.fromhex(product.ddol or ""))}
+    except BadInput as error:
+        yield "ddol", f"it is no list of tags and lengths: {error.sentence}"
+    else:
+        if product.ddol and _UNPREDICTABLE_NUMBER not in signed:
+            yield "ddol", f"without 9F37 ({name_of(0x9F37)}) a signature can be played back"
+    if (product.card_key_bits or 0) > _LONGEST_ANSWERED:
+        yield "card_key_bits", "the public half of so long a key has no room in one answer"
+    combined = len(product.aip) == 4 and int(product.aip[:2], 16) & Aip.COMBINED
+    beside = _BESIDE_A_SIGNATURE + len(product.issuer_application_data) // 2
+    if combined and beside + (product.card_key_bits or 0) // 8 > _ANSWER:
+        yield "card_key_bits", "a cryptogram signed by so long a key (CDA) has no room in an answer"
 
 
 def _response(product: Product) -> Told:
@@ -230,6 +266,7 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _lengths,
     _object_lists,
     _profile_bits,
+    _card_key,
     _response,
     _methods,
     _usage,

@@ -6,9 +6,11 @@ from pathlib import Path
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
+from kif.formats.purpose import EMV_ISSUER
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
 from kif.oracle.interface import BatchView, JobRef, PreparationOracle
+from kif.preparation.offline import authority
 from kif.preparation.product import read_product
 from kif.preparation.script import build_script
 
@@ -33,11 +35,13 @@ def prepare_batch(
     name = oracle.batch(batch).product
     product, profile = read_product(name, products)
     keys = oracle.resolve(batch, product.wanted, chosen)
+    issuer = keys.get(EMV_ISSUER)
+    certifying = None if issuer is None else authority(issuer, oracle.certificate(issuer))
 
     def scripts() -> Iterator[tuple[JobRef, Secret]]:
         for job in oracle.jobs(batch):
             try:
-                script = build_script(product, keys, oracle.record(job.id))
+                script = build_script(product, keys, oracle.record(job.id), certifying)
                 fits(script.artwork)
             except CheckFailed as fault:
                 if fault.control is not Control.DATA_AT_REST:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
+from kif.formats.purpose import CARD_MANAGER, EMV_ISSUER, ISSUER_DOMAIN
 from kif.formats.scp03 import Options
 from kif.formats.script import Personalization
 
@@ -63,6 +63,14 @@ class Product(BaseModel):
     issuer_application_data: Hex
     arpc_method: Literal[1, 2]
     """Of the issuer's response (EMV Book 2, 8.2), as the cryptogram version has it."""
+    data_authentication_code: Annotated[str, Field(pattern=r"^[0-9A-F]{4}$")] | None = None
+    """Of signed static application data, on cards that have that (SDA; EMV Book 2, 5.4)."""
+    card_key_bits: Annotated[int, Field(ge=1024, le=1984, multiple_of=8)] | None = None
+    """Of the key pair that the card makes, on cards that sign (DDA, CDA; Book 2, 6)."""
+    key_generation: Annotated[str, Field(pattern=r"^[0-9A-F]{4}$")] | None = None
+    """The vendor's DGI by which the card is asked for it."""
+    ddol: Hex | None = None
+    """What of the terminal's data the card signs (tag 9F49)."""
     country: Hex
     currency: Hex
     usage_control: Hex
@@ -86,6 +94,11 @@ class Product(BaseModel):
             raise ValueError(
                 f"security_level {self.security_level:02X} has no R-MAC; use 11, 13 or 33"
             )
+        if self.card_key_bits and not self.security_level & _R_MAC:
+            raise ValueError(
+                f"security_level {self.security_level:02X} has no R-MAC: nobody would know whose "
+                "public key is certified"
+            )
         if self.domain_version == self.key_version:
             raise ValueError("the issuer's keys need another version than the vendor's")
         if self.author == self.approver:
@@ -95,7 +108,13 @@ class Product(BaseModel):
     @property
     def wanted(self) -> dict[str, str]:
         """The owner for each purpose of a card's keys: the vendor, or "" for the issuer."""
-        return {CARD_MANAGER: self.vendor, **dict.fromkeys((ISSUER_DOMAIN, *self.keys), "")}
+        issuers = (ISSUER_DOMAIN, *self.keys, *((EMV_ISSUER,) if self.offline else ()))
+        return {CARD_MANAGER: self.vendor, **dict.fromkeys(issuers, "")}
+
+    @property
+    def offline(self) -> bool:
+        """Whether terminals authenticate its cards offline."""
+        return bool(self.data_authentication_code or self.card_key_bits)
 
 
 def load_product(name: str, folder: Path | None = None) -> Product:

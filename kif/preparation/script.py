@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kif.formats import canonical
+from kif.formats.afl import Place
 from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
 from kif.formats.name import as_shown, in_common_characters
 from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
-from kif.formats.script import Artwork, Group, Recipe, Script
+from kif.formats.script import Artwork, Group, Made, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.preparation.emv import (
@@ -18,26 +19,47 @@ from kif.preparation.emv import (
     directory_record,
     processing_options,
     records,
+    static_data,
 )
+from kif.preparation.offline import Authority, key_generation
 from kif.preparation.product import Product
 
+_AFTER_THE_PAIR = (Made.CARD_CERTIFICATE, Made.CARD_KEY)
 
-def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -> Script:
+
+def build_script(
+    product: Product,
+    keys: Mapping[str, KeyRef],
+    record: Secret,
+    authority: Authority | None = None,
+) -> Script:
     """Build the script of one card from its clear record (JSON), with keys by their purpose.
 
     Order (EMV CPS): 8000 and 9000 before the data that is checked with them; then GPO and FCI
-    data; then the records.
+    data; then the records. A pair that the card makes comes before what is made of it.
+
+    ``authority`` certifies cards with offline data authentication.
     """
     card = CardData(**canonical.decode(record.reveal()))
     made = records(product, card)
+    certified: dict[Place, Group] = {}
+    offline = None
+    if authority is not None:
+        authority.require(product, card)
+        certified = authority.places(product)
+        offline = authority.material(product, card, static_data(product, made))
+    later = [group for group in certified.values() if group.made in _AFTER_THE_PAIR]
     names = tuple(str(keys[purpose]) for purpose in product.keys)
     groups = (
         Group("8000", keys=names),
         Group("9000", check_values=names),
         Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
-        Group("9104", data=_hex(processing_options(product, list(made)))),
+        Group("9104", data=_hex(processing_options(product, (*made, *certified)))),
         Group("9102", data=_hex(control_information(product))),
         *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
+        *(group for group in certified.values() if group not in later),
+        *key_generation(product),
+        *later,
     )
     return Script(
         recipe=Recipe.EMV,
@@ -54,6 +76,7 @@ def build_script(product: Product, keys: Mapping[str, KeyRef], record: Secret) -
         personalization=product.personalization,
         largest_command=product.largest_command,
         arpc_method=product.arpc_method,
+        offline=offline,
         groups=groups,
         directory=_directory(product),
         artwork=_artwork(product, card),

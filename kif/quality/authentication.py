@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,19 +13,22 @@ from kif.formats.control import Control
 from kif.formats.elements import Aip
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.offline import (
+    SIGNED_DYNAMIC,
     Certificate,
+    Combined,
     PublicKey,
     icc_certificate,
     issuer_certificate,
     require_dynamic,
     require_static,
+    transaction_digest,
 )
-from kif.formats.tlv import find, read_dol
-from kif.quality.chip import CardLink
+from kif.formats.tlv import Tlv, find, read_dol
+from kif.quality.link import CardLink, Entropy
 from kif.quality.terminal import Reading, asked
 
 _RID = 5
-_FORMAT_1, _SIGNED_DYNAMIC = 0x80, 0x9F4B
+_FORMAT_1 = 0x80
 _DEFAULT_DDOL = bytes.fromhex("9F3704")
 SchemeKeys = Mapping[tuple[bytes, int], PublicKey]
 """By RID (5 bytes) and index (tag 8F)."""
@@ -57,7 +60,7 @@ def read_scheme_keys(path: Path) -> SchemeKeys:
 
 
 def authenticate(
-    link: CardLink, reading: Reading, keys: SchemeKeys, today: date, entropy: Callable[[int], bytes]
+    link: CardLink, reading: Reading, keys: SchemeKeys, today: date, entropy: Entropy
 ) -> list[Check]:
     """Verify every certificate and signature that a card has, as far as the first that is wrong."""
     checks = []
@@ -71,8 +74,35 @@ def authenticate(
     return checks
 
 
+def certified_key(reading: Reading, keys: SchemeKeys) -> PublicKey:
+    """Return the public key of a card whose certificates verified."""
+    scheme = keys[reading.application[:_RID], _needed(reading, 0x8F)[0]]
+    return _card(reading, _issuer(reading, scheme).key, _static_data(reading)).key
+
+
+def require_combined(
+    answer: Sequence[Tlv], card: PublicKey, asked: Sequence[bytes], number: bytes
+) -> bytes:
+    """Verify a signature over a cryptogram (CDA, 6.6.2); return the cryptogram, 8 bytes.
+
+    ``asked`` has what the card was given for its PDOL and CDOLs, ``number`` the terminal's
+    unpredictable one. Raises ``CheckFailed`` (CHIP_AUTHENTIC) or ``BadInput``.
+    """
+    told = {each.tag: each.value for each in answer}
+    found = Combined.read(require_dynamic(told.get(SIGNED_DYNAMIC, b""), card, number))
+    if (found.information, found.digest) != (
+        told.get(0x9F27),
+        transaction_digest(asked, answer),
+    ):
+        raise CheckFailed(
+            Control.CHIP_AUTHENTIC,
+            "The chip's signature over its cryptogram is of another transaction.",
+        )
+    return found.cryptogram
+
+
 def _checks(
-    link: CardLink, reading: Reading, keys: SchemeKeys, today: date, entropy: Callable[[int], bytes]
+    link: CardLink, reading: Reading, keys: SchemeKeys, today: date, entropy: Entropy
 ) -> Iterator[Check]:
     aip = (reading.value(0x82) or b"\x00")[0]
     if not aip & (Aip.STATIC | Aip.DYNAMIC | Aip.COMBINED):
@@ -123,16 +153,14 @@ def _card(reading: Reading, issuer: PublicKey, static: bytes) -> Certificate:
     return found
 
 
-def _dynamic(
-    link: CardLink, reading: Reading, card: PublicKey, entropy: Callable[[int], bytes]
-) -> Check:
+def _dynamic(link: CardLink, reading: Reading, card: PublicKey, entropy: Entropy) -> Check:
     """Have the card sign fresh data: INTERNAL AUTHENTICATE (Book 3, 6.5.9)."""
     wanted = read_dol(reading.value(0x9F49) or _DEFAULT_DDOL)
     terminal = b"".join(entropy(size) for _, size in wanted)
     answer = asked(link, Command(0x00, 0x88, 0x00, 0x00, terminal, 256))
     if answer is None:
         return Check("dynamic signature", False, "the card gives none")
-    signature = find(answer, _FORMAT_1) or find(answer, _SIGNED_DYNAMIC) or b""
+    signature = find(answer, _FORMAT_1) or find(answer, SIGNED_DYNAMIC) or b""
     data = require_dynamic(signature, card, terminal)
     return Check("dynamic signature", True, f"with {len(data)} bytes of the card's own")
 

@@ -15,7 +15,7 @@ from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONME
 from kif.formats.error import CheckFailed
 from kif.formats.pan import masked
 from kif.formats.tlv import find, read_all, read_dol, tlv
-from kif.quality.chip import CardLink
+from kif.quality.link import CardLink
 
 _DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
 _FORMAT_1 = 0x80
@@ -79,7 +79,7 @@ def read_card(link: CardLink, known: Sequence[bytes]) -> Iterator[Reading]:
     named = [aid for directory in _DIRECTORIES for aid in _in_directory(link, directory)]
     found = False
     for aid in dict.fromkeys([*named, *known]):
-        reading = _read(link, aid)
+        reading = read_application(link, aid)
         if reading is not None:
             found = True
             yield reading
@@ -113,8 +113,8 @@ def _applications(raw: bytes) -> Iterator[bytes]:
             yield from _applications(each.value)
 
 
-def _read(link: CardLink, aid: bytes) -> Reading | None:
-    """Select an application and read it as far as it lets a terminal."""
+def read_application(link: CardLink, aid: bytes) -> Reading | None:
+    """Select an application and read it as far as it lets a terminal; None when it is not there."""
     selected = asked(link, Command(0x00, 0xA4, 0x04, 0x00, aid, 256))
     if selected is None:
         return None

@@ -72,6 +72,7 @@ class Card:
         self.directory = Directory()
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc
+        self.application.wrong_signature = self._faults.wrong_signature
         self.key_version = _KEY_VERSION
         self.sequence = 0
         self.registry = Registry(DOMAIN_AID, [APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT])

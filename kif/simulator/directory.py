@@ -41,8 +41,11 @@ class Directory:
         name, proprietary = tlv(0x84, PAYMENT_SYSTEM_ENVIRONMENT), self._groups.get(_FCI, b"")
         return Response(tlv(0x6F, name + tlv(0xA5, proprietary)), 0x9000)
 
-    def store(self, dgi: Dgi) -> int:
-        """Take a data grouping; return the status word."""
+    def store(self, dgi: Dgi) -> Response:
+        """Take a data grouping."""
+        return Response(b"", self._stored(dgi))
+
+    def _stored(self, dgi: Dgi) -> int:
         if self.personalised:
             return 0x6985
         record = 1 <= dgi.identifier >> 8 <= 10 and dgi.identifier & 0xFF

@@ -10,9 +10,17 @@ from typing import Any
 
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi
+from kif.formats.elements import Aip
 from kif.formats.error import BadInput
 from kif.formats.tlv import find, read_dol, tlv
+from kif.simulator.scheme import RsaKey
 from kif.simulator.securechannel import decrypted
+from kif.simulator.signing import (
+    KEY_GENERATION,
+    generated,
+    internal_authenticate,
+    public_key,
+)
 from kif.simulator.transaction import Stage, Transaction, des3
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
@@ -21,8 +29,8 @@ _KNOWN = _MANDATORY | {0x9102}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
-_INTERINDUSTRY = frozenset({0xB2, 0x82})
-_EXTERNAL_AUTHENTICATE = 0x82
+_INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88})
+_EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
 _RECORDS = 0x1F00
 """Below it a grouping is a record."""
 _NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
@@ -41,15 +49,17 @@ class EmvApplication:
         self._groups: dict[int, bytes] = {}
         self._keys: list[bytes] = []
         self._atc = self._last_online = 0
+        self._signer: RsaKey | None = None
         self._transaction: Transaction | None = None
         self.personalised = False
-        self.wrong_arqc = False
+        self.wrong_arqc = self.wrong_signature = False
         self._commands: dict[int, Callable[[Command], Response]] = {
             0xA8: self._options,
             _READ_RECORD: self._read_record,
             0xCA: self._get_data,
             0xAE: self._generate_ac,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
+            _INTERNAL_AUTHENTICATE: self._internal_authenticate,
         }
 
     @classmethod
@@ -59,6 +69,8 @@ class EmvApplication:
         made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
         made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
+        if memory["signer"]:
+            made._signer = RsaKey.decode(memory["signer"].encode())
         made.personalised = bool(memory["personalised"])
         return made
 
@@ -69,6 +81,7 @@ class EmvApplication:
             "keys": [key.hex() for key in self._keys],
             "atc": self._atc,
             "last_online": self._last_online,
+            "signer": self._signer.encode().decode() if self._signer else "",
             "personalised": self.personalised,
         }
 
@@ -78,8 +91,16 @@ class EmvApplication:
         proprietary = self._groups.get(0x9102, _DEFAULT_FCI)
         return Response(tlv(0x6F, tlv(0x84, APPLICATION_AID) + tlv(0xA5, proprietary)), 0x9000)
 
-    def store(self, dgi: Dgi) -> int:
-        """Take a data grouping; return the status word."""
+    def store(self, dgi: Dgi) -> Response:
+        """Take a data grouping; a key pair that is asked for is answered with its public key."""
+        if dgi.identifier != KEY_GENERATION or self.personalised:
+            return Response(b"", self._stored(dgi))
+        self._signer = generated(dgi.data)
+        if self._signer is None:
+            return Response(b"", 0x6A80)
+        return Response(public_key(self._signer), 0x9000)
+
+    def _stored(self, dgi: Dgi) -> int:
         record = 1 <= dgi.identifier >> 8 <= 0x1E and dgi.identifier & 0xFF
         if self.personalised:
             return 0x6985
@@ -99,10 +120,19 @@ class EmvApplication:
         lists = [self._in_records(tag) for tag in (0x8C, 0x8D)]
         if not have >= _MANDATORY or not records or not all(map(_is_list, lists)):
             return 0x6A80
+        if not self._authentic():
+            return 0x6A80
         if self._groups[0x9000] != b"".join(_check_value(key) for key in self._keys):
             return 0x6982
         self.personalised = True
         return 0x9000
+
+    def _authentic(self) -> bool:
+        """Whether the card has what its AIP says of offline data authentication."""
+        aip = (find(self._groups[0x9104], 0x82) or b"\x00")[0]
+        dynamic = bool(aip & (Aip.DYNAMIC | Aip.COMBINED))
+        certified = self._signer is not None and self._in_records(0x9F46) is not None
+        return dynamic == certified and bool(aip & Aip.STATIC) == bool(self._in_records(0x93))
 
     def process(self, command: Command) -> Response:
         """Answer a terminal's command."""
@@ -125,7 +155,8 @@ class EmvApplication:
     def _options(self, command: Command) -> Response:
         pdol = find(self._groups.get(0x9102, b""), 0x9F38) or b""
         wanted = sum(size for _, size in read_dol(pdol))
-        if len(find(command.data, 0x83) or b"") != wanted:
+        given = find(command.data, 0x83) or b""
+        if len(given) != wanted:
             return Response(b"", 0x6A80)
         if self._atc == 0xFFFF:
             return Response(b"", 0x6985)
@@ -137,7 +168,10 @@ class EmvApplication:
             find(self._groups[0x9200], 0x9F10) or b"",
             self._in_records(0x8C) or b"",
             self._in_records(0x8D) or b"",
+            given,
+            self._signer,
             self.wrong_arqc,
+            self.wrong_signature,
         )
         return Response(tlv(0x77, self._groups[0x9104]), 0x9000)
 
@@ -171,6 +205,12 @@ class EmvApplication:
         if self._transaction is None:
             return Response(b"", 0x6985)
         return self._transaction.external_authenticate(command)
+
+    def _internal_authenticate(self, command: Command) -> Response:
+        if self._transaction is None or self._signer is None:
+            return Response(b"", 0x6985)
+        ddol = self._in_records(0x9F49) or b""
+        return internal_authenticate(self._signer, ddol, command, wrong=self.wrong_signature)
 
     def _in_records(self, tag: int) -> bytes | None:
         """Return a data object of a record, or None."""

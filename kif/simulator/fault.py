@@ -14,7 +14,7 @@ from kif.formats.error import BadInput
 _AT_COMMAND = ("vanish", "refuse", "mute")
 _WHOLE = (
     *("wrong-cryptogram", "bad-rmac", "wrong-arqc", "foreign", "t0"),
-    *("keeps-keys", "stays-open"),
+    *("keeps-keys", "stays-open", "wrong-signature"),
 )
 _KINDS = (*_AT_COMMAND, *_WHOLE)
 _FORM = re.compile(r"([a-z0-9-]+)@([1-9][0-9]*)(?::([1-9][0-9]*))?")
@@ -68,6 +68,11 @@ class Faults:
     def wrong_arqc(self) -> bool:
         """Whether the card gives wrong application cryptograms."""
         return self._has("wrong-arqc")
+
+    @property
+    def wrong_signature(self) -> bool:
+        """Whether the card signs wrongly."""
+        return self._has("wrong-signature")
 
     @property
     def foreign(self) -> bool:

@@ -7,14 +7,14 @@ from typing import Protocol
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
 
-_LAST, _DGI_FORMAT, _ENCRYPTED = 0x80, 0x08, 0x60
+_LAST, _DGI_FORMAT, _ENCRYPTED, _ANSWERED = 0x80, 0x08, 0x60, 0x01
 
 
 class Application(Protocol):
     """What is personalised."""
 
-    def store(self, dgi: Dgi) -> int:
-        """Take a data grouping; return the status word."""
+    def store(self, dgi: Dgi) -> Response:
+        """Take a data grouping; return the status word, and what it is answered with."""
 
     def complete(self) -> int:
         """End personalisation; return the status word."""
@@ -30,35 +30,37 @@ class Loading:
 
     def store_data(self, command: Command) -> Response:
         """STORE DATA; a refusal has the blocks counted from 00 again."""
-        status = self._stored(command)
-        if status != 0x9000:
+        answer = self._stored(command)
+        if not answer.ok:
             self._block, self._buffer = 0, b""
-        return Response(b"", status)
+        return answer
 
-    def _stored(self, command: Command) -> int:
+    def _stored(self, command: Command) -> Response:
         """Take a block; what cards are free to take out of order is refused."""
-        kind = command.p1 & ~_LAST
+        kind, answered = command.p1 & ~_LAST & ~_ANSWERED, command.p1 & _ANSWERED
         if command.p2 != self._block or kind not in (_DGI_FORMAT, _DGI_FORMAT | _ENCRYPTED):
-            return 0x6A86
+            return Response(b"", 0x6A86)
         self._block = (self._block + 1) & 0xFF
         self._buffer += command.data
-        status = self._store_whole(bool(command.p1 & _ENCRYPTED))
+        answer = self._store_whole(bool(command.p1 & _ENCRYPTED))
+        if answer.ok and bool(answer.data) != bool(answered):
+            answer = Response(b"", 0x6A86)  # whether it is answered, P1 says (11.11.2.1)
         if command.p1 & _LAST:
-            if status == 0x9000:
-                status = 0x6A80 if self._buffer else self._target.complete()
+            if answer.ok:
+                answer = Response(b"", 0x6A80 if self._buffer else self._target.complete())
             self.ended = True
-        return status
+        return answer
 
-    def _store_whole(self, encrypted: bool) -> int:
+    def _store_whole(self, encrypted: bool) -> Response:
         """Hand over every grouping that has arrived whole."""
-        size = dgi_size(self._buffer)
+        answer, size = Response(b"", 0x9000), dgi_size(self._buffer)
         while size is not None and size <= len(self._buffer):
             (dgi,) = read_dgis(self._buffer[:size])
             self._buffer = self._buffer[size:]
             if encrypted != (dgi.identifier == 0x8000):
-                return 0x6A80
-            status = self._target.store(dgi)
-            if status != 0x9000:
-                return status
+                return Response(b"", 0x6A80)
+            answer = self._target.store(dgi)
+            if not answer.ok:
+                return answer
             size = dgi_size(self._buffer)
-        return 0x9000
+        return answer

@@ -9,7 +9,7 @@ in the issuer application data stays as it was personalised.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -19,7 +19,10 @@ from kif.formats import emv
 from kif.formats.apdu import Command, Response
 from kif.formats.cmac import xor
 from kif.formats.elements import ISSUER_AUTHENTICATION, RESPONSE_CODE, Aip
-from kif.formats.tlv import read_dol, tlv
+from kif.formats.offline import SIGNED_DYNAMIC, Combined, transaction_digest
+from kif.formats.tlv import Tlv, read_dol, tlv
+from kif.simulator.scheme import RsaKey
+from kif.simulator.signing import signature
 
 _ARQC, _TC, _AAC, _COMBINED = 0x80, 0x40, 0x00, 0x10
 _METHOD_2 = frozenset({0x12, 0x22})
@@ -45,10 +48,17 @@ class Transaction:
     issuer_data: bytes
     cdol1: bytes
     cdol2: bytes
+    options: bytes = b""
+    """What the terminal gave for the PDOL."""
+    signer: RsaKey | None = None
+    """The card's key pair, where it signs cryptograms (CDA)."""
     wrong: bool = False
     """Whether its cryptograms are spoilt on purpose."""
+    wrong_signature: bool = False
     stage: Stage = Stage.BEGUN
     arqc: bytes = b""
+    asked: list[bytes] = field(default_factory=list)
+    """What it was given so far for its CDOLs."""
     authenticated: bool | None = None
     """Whether the issuer's response was right; None before there is one."""
 
@@ -68,9 +78,12 @@ class Transaction:
         """GENERATE AC, the first or the second (6.5.5)."""
         if self.stage is Stage.ENDED:
             return Response(b"", 0x6985)
-        kind = command.p1 & 0xC0
-        if command.p1 & ~0xC0 or command.p2 or kind == _ARQC | _TC:
-            return Response(b"", 0x6A86)  # a signature with it (CDA) is not personalised
+        kind, signed = command.p1 & 0xC0, bool(command.p1 & _COMBINED)
+        able = bool(self.aip[0] & Aip.COMBINED) and self.signer is not None
+        if command.p1 & ~(0xC0 | _COMBINED) or command.p2 or kind == _ARQC | _TC:
+            return Response(b"", 0x6A86)
+        if signed and not able:
+            return Response(b"", 0x6A86)
         first = self.stage is Stage.BEGUN
         given = _given(self.cdol1 if first else self.cdol2, command.data)
         if given is None:
@@ -79,7 +92,8 @@ class Transaction:
             return Response(b"", 0x6985)
         made = _first(kind) if first else self._second(kind, given)
         self.stage = Stage.ONLINE if made == _ARQC else Stage.ENDED
-        return self._cryptogram(made, given)
+        self.asked.append(command.data)
+        return self._cryptogram(made, given, signed=signed and made != _AAC)
 
     def _second(self, kind: int, given: dict[int, bytes]) -> int:
         """Decide on the second request: a TC only after the issuer's right response."""
@@ -87,7 +101,7 @@ class Transaction:
             self.authenticated = self._is_issuers(given[ISSUER_AUTHENTICATION])
         return kind if self.authenticated else _AAC
 
-    def _cryptogram(self, kind: int, given: dict[int, bytes]) -> Response:
+    def _cryptogram(self, kind: int, given: dict[int, bytes], *, signed: bool) -> Response:
         told = (RESPONSE_CODE, ISSUER_AUTHENTICATION)
         terminal = b"".join(value for tag, value in given.items() if tag not in told)
         data = terminal + self.aip + self.atc + self.issuer_data
@@ -95,8 +109,21 @@ class Transaction:
         self.arqc = made if kind == _ARQC else self.arqc
         if self.wrong:
             made = xor(made, bytes(7) + b"\x01")
-        answer = tlv(0x9F27, bytes((kind,))) + tlv(0x9F36, self.atc) + tlv(0x9F26, made)
-        return Response(tlv(0x77, answer + tlv(0x9F10, self.issuer_data)), 0x9000)
+        answer = [Tlv(0x9F27, bytes((kind,))), Tlv(0x9F36, self.atc), Tlv(0x9F10, self.issuer_data)]
+        proof = Tlv(0x9F26, made)
+        if signed and self.signer is not None:
+            proof = self._signature(self.signer, kind, made, given, answer)
+        answer.insert(2, proof)
+        return Response(tlv(0x77, b"".join(each.encode() for each in answer)), 0x9000)
+
+    def _signature(
+        self, signer: RsaKey, kind: int, made: bytes, given: dict[int, bytes], answer: list[Tlv]
+    ) -> Tlv:
+        """Return the signature over a cryptogram, in whose place it stands (Book 2, 6.6.1)."""
+        digest = transaction_digest((self.options, *self.asked), answer)
+        combined = Combined(bytes((kind,)), made, digest).encode()
+        number = given.get(0x9F37, b"")
+        return Tlv(SIGNED_DYNAMIC, signature(signer, combined, number, wrong=self.wrong_signature))
 
     def _is_issuers(self, data: bytes) -> bool:
         """Return whether issuer authentication data is right and approves (Book 2, 8.2)."""

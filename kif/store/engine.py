@@ -10,8 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -61,6 +59,9 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema to the newest version."""
+        from alembic import command  # here, because only a new home needs it, and it is slow
+        from alembic.config import Config
+
         configuration = Config()
         configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._writing() as session:

@@ -111,11 +111,12 @@ def test_a_site_goes_on_in_another_hsm(tmp_path: Path) -> None:
         "site/envelope-recipient/1",
         "site/log-signer/1",
         f"{ISSUER}/retention/{month}",
+        f"{ISSUER}/emv-issuer/1",
         str(late),
     }
     assert [text for text in said if text.startswith("Lost with the token")] == [
-        f"Lost with the token: {ISSUER}/retention/{month}, {late}. Masters among them are formed "
-        "anew; issuers send anew what was not made."
+        f"Lost with the token: {ISSUER}/emv-issuer/1, {ISSUER}/retention/{month}, {late}. Masters "
+        "and pairs among them are made anew; issuers send anew what was not made."
     ]
     # The line goes on: the old batch is cancelled, the same file comes again, and is prepared.
     with site.oracle() as oracle:

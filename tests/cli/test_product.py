@@ -17,6 +17,7 @@ def test_products_are_listed_and_shown_with_their_digests(tmp_path: Path) -> Non
     written(home / "products", label="TEST GOLD")
     rows = kif(home, "product", "list", "--json").json()
     assert [(row["name"], row["where"]) for row in rows] == [
+        ("test-credit", "shipped"),
         ("test-debit", "shipped"),
         ("test-prepaid", "shipped"),
         ("test-gold", "home"),
@@ -25,10 +26,10 @@ def test_products_are_listed_and_shown_with_their_digests(tmp_path: Path) -> Non
         row["field"]: row["value"]
         for row in kif(home, "product", "show", "test-gold", "--json").json()
     }
-    assert (fields["label"], fields["digest"]) == ("TEST GOLD", rows[2]["digest"])
+    assert (fields["label"], fields["digest"]) == ("TEST GOLD", rows[3]["digest"])
     unknown = kif(home, "product", "show", "gold")
     assert unknown.code == 2
-    assert "there are: test-debit, test-prepaid, test-gold" in unknown.err
+    assert "there are: test-credit, test-debit, test-prepaid, test-gold" in unknown.err
 
 
 @pytest.mark.control("KIF-PREP-01")

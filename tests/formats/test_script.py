@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.formats.script import Artwork, Group, Personalization, Recipe, Script
+from kif.formats.script import Artwork, Group, Made, Offline, Personalization, Recipe, Script
 
 HEX = st.binary(max_size=40).map(lambda data: data.hex().upper())
 KEYS = st.lists(
@@ -13,6 +13,16 @@ GROUPS = st.one_of(
     st.builds(Group, st.just("0101"), HEX),
     st.builds(Group, st.just("8000"), st.none(), KEYS),
     st.builds(Group, st.just("9000"), st.none(), st.just(()), KEYS),
+    st.builds(Group, st.just("0301"), made=st.sampled_from(Made)),
+)
+OFFLINE = st.builds(
+    Offline,
+    signer=st.just("bank/emv-issuer/1"),
+    static=HEX,
+    code=st.sampled_from(["", "0001"]),
+    subject=HEX,
+    expiry=st.just("1231"),
+    card_key_bits=st.sampled_from([0, 1152]),
 )
 SCRIPTS = st.builds(
     Script,
@@ -30,6 +40,7 @@ SCRIPTS = st.builds(
     personalization=st.sampled_from(Personalization),
     largest_command=st.integers(255, 65535),
     arpc_method=st.sampled_from([1, 2]),
+    offline=st.none() | OFFLINE,
     groups=st.lists(GROUPS, max_size=6).map(tuple),
     directory=st.lists(GROUPS, max_size=2).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),

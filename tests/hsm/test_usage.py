@@ -10,6 +10,7 @@ from pkcs11.exceptions import AttributeReadOnly, AttributeSensitive, PKCS11Error
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.hsm.form import generate_master
+from kif.hsm.issuersigner import generate_issuer_pair
 from kif.hsm.key import Algorithm, Key, confirm, find, generate, recognise
 from kif.hsm.keypair import generate_log_signer, generate_recipient, generate_site_ca
 from kif.hsm.officer import open_with_officer
@@ -26,6 +27,7 @@ PRIVATE: dict[Usage, Callable[[Token, str], object]] = {
         token, label, Usage.SHARE_RECIPIENT
     ),
     Usage.SITE_CA: generate_site_ca,
+    Usage.ISSUER_SIGNER: lambda token, label: generate_issuer_pair(token, label, 1024),
     Usage.LOG_SIGNER: lambda token, label: generate_log_signer(token, label, "test log"),
 }
 SECRET = [usage for usage in Usage if usage not in PRIVATE]

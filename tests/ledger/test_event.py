@@ -62,6 +62,7 @@ from kif.ledger.events.custody import (
 )
 from kif.ledger.events.key import (
     ComponentGiven,
+    IssuerCertified,
     KeyCompromised,
     KeyExported,
     KeyImported,
@@ -164,6 +165,11 @@ def every_kind() -> dict[str, Event]:
         ),
         KeyExported(BY, MASTER, KeyRef(ISSUER, "zone-master", 1), DIGEST),
         KeyWrapped(BY, MASTER, DIGEST, DIGEST),
+        IssuerCertified(
+            BY,
+            KeyRef(ISSUER, "emv-issuer", 1),
+            *("A000000099", "99", "C1" * 248, "03", "5A" * 248, "", "010001"),
+        ),
         KeySuperseded(BY, MASTER, ("00" * 8,)),
         KeyCompromised(BY, MASTER, (MASTER,), ("00" * 8,), reason),
         KeyStateChanged(BY, MASTER, KeyState.SUSPENDED, reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ SHIPPED = product_files()
 TEXT = SHIPPED["test-debit"].read_text()
 
 
-def written(folder: Path, **changes: str) -> Path:
-    """Write the shipped profile with fields replaced, under a name of its own."""
-    lines = TEXT.replace("name: test-debit", "name: test-gold").splitlines()
+def written(folder: Path, text: str = TEXT, **changes: str) -> Path:
+    """Write a shipped profile with fields replaced, under a name of its own."""
+    lines = re.sub("name: test-[a-z]+", "name: test-gold", text).splitlines()
     for field, value in changes.items():
         (at,) = (at for at, line in enumerate(lines) if line.startswith(f"{field}:"))
         lines[at] = f"{field}: {value}"
@@ -26,8 +27,8 @@ def written(folder: Path, **changes: str) -> Path:
     return path
 
 
-def line_of(field: str) -> int:
-    lines = TEXT.splitlines()
+def line_of(field: str, text: str = TEXT) -> int:
+    lines = text.splitlines()
     return next(at for at, line in enumerate(lines, start=1) if line.startswith(f"{field}:"))
 
 
@@ -53,8 +54,9 @@ WRONG = {
     "no unpredictable number": ("cdol1", "9F0206", "without 9F37"),
     "a CDOL that asks for more": ("cdol1", "9F37049F7C7F9F7D7F", "has 258 bytes"),
     "no response code": ("cdol2", "9F3704", "without 8A"),
-    "DDA without its data": ("aip", '"3800"', "says offline data authentication"),
-    "CDA without its data": ("aip", '"1900"', "says offline data authentication"),
+    "DDA without its data": ("aip", '"3800"', "(bits 6 and 1) and card_key_bits do not agree"),
+    "CDA without its data": ("aip", '"1900"', "(bits 6 and 1) and card_key_bits do not agree"),
+    "SDA without its data": ("aip", '"5800"', "data_authentication_code do not agree"),
     "a reserved bit": ("aip", '"9800"', "bit 8 of its first byte is reserved"),
     "no verification by the AIP": ("aip", '"0800"', "and cvm_list do not agree"),
     "no verification by the list": ("cvm_list", '"0000000000000000"', "has 10 to 252 bytes, not 8"),
@@ -90,6 +92,45 @@ def test_what_is_wrong_is_told_with_its_line(case: str, tmp_path: Path) -> None:
     places = {(each.line, each.field) for each in findings if told in each.what}
     assert places == ({(1, "profile")} if case in OF_THE_WHOLE else {(line_of(field), field)})
     assert str(findings[0]).startswith(f"line {findings[0].line}: ")
+
+
+SIGNS = SHIPPED["test-credit"].read_text()
+WRONG_KEY = {
+    "the bits of none": ("card_key_bits", "1016", "greater than or equal to 1024"),
+    "no whole bytes": ("card_key_bits", "1153", "multiple of 8"),
+    "too long for an answer": ("card_key_bits", "1984", "has no room in one answer"),
+    "too long for CDA": ("card_key_bits", "1840", "signed by so long a key (CDA) has no room"),
+    "a record's DGI": ("key_generation", '"0301"', "0301 is the DGI of a record"),
+    "no list": ("ddol", "9F", "it is no list of tags and lengths"),
+    "nothing fresh": ("ddol", "9F0206", "without 9F37"),
+    "a code of one byte": ("data_authentication_code", '"01"', "String should match pattern"),
+    "no R-MAC": ("security_level", "3", "nobody would know whose public key is certified"),
+}
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("case", WRONG_KEY)
+def test_what_is_wrong_with_a_card_that_signs_is_told(case: str, tmp_path: Path) -> None:
+    field, value, told = WRONG_KEY[case]
+    findings = check_profile(written(tmp_path, SIGNS, **{field: value}))
+    places = {(each.line, each.field) for each in findings if told in each.what}
+    whole = {(1, "profile")} if case == "no R-MAC" else {(line_of(field, SIGNS), field)}
+    assert places == whole, findings
+
+
+@pytest.mark.parametrize("field", ["key_generation", "ddol"])
+def test_a_card_that_signs_needs_every_field_of_it(field: str, tmp_path: Path) -> None:
+    path = written(tmp_path, SIGNS)
+    path.write_text(re.sub(f"(?m)^{field}:.*\n", "", path.read_text()))
+    (finding,) = check_profile(path)
+    assert (finding.field, finding.what) == ("card_key_bits", f"{field} is missing")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    path = written(
+        alone, TEXT + f"{field}: 9F3704\n" if field == "ddol" else TEXT + "key_generation: 7F49\n"
+    )
+    (finding,) = check_profile(path)
+    assert (finding.field, finding.what) == (field, f"{field} is for cards with card_key_bits")
 
 
 def test_fields_that_are_missing_or_unknown_are_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.keyref import KeyRef
 from kif.formats.script import Artwork, Script
 from kif.formats.secret import Secret
@@ -144,7 +145,7 @@ def test_a_script_comes_back_and_shows_nothing() -> None:
 
 @pytest.mark.control("KIF-PREP-01")
 def test_an_unknown_product_names_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="there are: test-debit, test-prepaid"):
+    with pytest.raises(BadInput, match="there are: test-credit, test-debit, test-prepaid"):
         load_product("gold")
 
 
@@ -214,6 +215,9 @@ class Desk:
         issuers = dict.fromkeys(("issuer-domain", *PURPOSES), "")
         assert wanted == {"card-manager": "test-vendor", **issuers}
         return KEYS
+
+    def certificate(self, key: KeyRef) -> IssuerCertificate:
+        raise AssertionError(key)
 
     def save_scripts(
         self,

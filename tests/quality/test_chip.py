@@ -8,6 +8,7 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import CheckFailed, DeviceFailed
+from kif.formats.issuercertificate import SchemeKey
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
@@ -91,6 +92,9 @@ class Desk:
 
     def script(self, job: JobRef) -> Secret:
         return SCRIPT.encode()
+
+    def scheme_key(self, job: JobRef) -> SchemeKey:
+        raise AssertionError(job)
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         self.verified.append(data)

@@ -179,9 +179,21 @@ def test_blocks_come_in_their_order(host: Host) -> None:
     assert host.secured(first).sw == 0x6A86
 
 
-@pytest.mark.parametrize("p1", [0x00, 0x10, 0x28, 0x60, 0x09])
+@pytest.mark.parametrize("p1", [0x00, 0x10, 0x28, 0x60, 0x0A])
 def test_only_groupings_plain_or_encrypted_are_stored(host: Host, p1: int) -> None:
     assert host.secured(Command(0x80, 0xE2, p1, 0, Dgi(0x0101, RECORD[:3]).encode())).sw == 0x6A86
+
+
+def test_whether_a_grouping_is_answered_p1_says(host: Host) -> None:
+    asked = Dgi(0x7F49, bytes.fromhex("0400")).encode()
+    record = Dgi(0x0101, bytes.fromhex("70035F2000")).encode()
+    assert host.secured(Command(0x80, 0xE2, 0x09, 0, record)).sw == 0x6A86
+    assert host.secured(Command(0x80, 0xE2, 0x08, 0, asked)).sw == 0x6A86
+    assert host.secured(Command(0x80, 0xE2, 0x09, 0, asked, 256)).data[:2] == b"\x7f\x49"
+    for bits in ("03F8", "07C8", "0401", "04", "040000"):
+        wrong = Dgi(0x7F49, bytes.fromhex(bits)).encode()
+        assert host.secured(Command(0x80, 0xE2, 0x09, 1, wrong, 256)).sw == 0x6A80
+        assert host.secured(Command(0x80, 0xE2, 0x09, 0, asked, 256)).ok
 
 
 def test_a_grouping_cut_off_at_the_last_block_is_refused(card: Card, host: Host) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from kif.formats.issuercertificate import IssuerCertificate, SchemeKey
+from kif.formats.keyref import KeyRef
+from kif.formats.offline import PublicKey
 from kif.formats.state import KeyState
 from kif.ledger.event import Event
 from kif.ledger.form import (
@@ -106,6 +109,46 @@ class KeyWrapped(Event, kind="key-wrapped"):
     recipient: Digest
     """Of the public key (SubjectPublicKeyInfo, DER)."""
     file: Digest
+
+
+_MODULUS = matching(r"[0-9A-F]{128,496}")
+_EXPONENT = matching(r"([0-9A-F]{2}){1,3}")
+
+
+@dataclass(frozen=True)
+class IssuerCertified(Event, kind="issuer-certified"):
+    """A payment scheme certified an issuer's key; everyone compared the scheme's. Hex."""
+
+    by: Openers
+    key: Key
+    rid: Annotated[str, matching(r"[0-9A-F]{10}")]
+    index: Annotated[str, matching(r"[0-9A-F]{2}")]
+    scheme_modulus: Annotated[str, _MODULUS]
+    scheme_exponent: Annotated[str, _EXPONENT]
+    issuer_certificate: Annotated[str, _MODULUS]
+    """Tag 90."""
+    remainder: Annotated[str, matching(r"([0-9A-F]{2}){0,248}")]
+    """Tag 92; empty where the certificate holds the whole modulus."""
+    exponent: Annotated[str, _EXPONENT]
+    """Tag 9F32."""
+
+    @classmethod
+    def of(cls, by: tuple[str, ...], key: KeyRef, made: IssuerCertificate) -> IssuerCertified:
+        """Return the event for a certificate."""
+        fields = made.fields()
+        return cls(by, key, issuer_certificate=fields.pop("certificate"), **fields)
+
+    def certificate(self) -> IssuerCertificate:
+        """Return the certificate."""
+        rid, index, modulus, scheme_exponent, certificate, remainder, exponent = map(
+            bytes.fromhex,
+            (
+                *(self.rid, self.index, self.scheme_modulus, self.scheme_exponent),
+                *(self.issuer_certificate, self.remainder, self.exponent),
+            ),
+        )
+        scheme = SchemeKey(rid, index[0], PublicKey(modulus, scheme_exponent))
+        return IssuerCertificate(scheme, certificate, remainder, exponent)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""What a chip answers, and what was prepared for it."""
+
+from __future__ import annotations
+
+from kif.formats.apdu import Command, Response
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.script import Script
+from kif.quality.link import CardLink
+
+
+def prepared_of(script: Script, dgi: str) -> bytes:
+    """Return the data of a grouping of the script. Raises ``CheckFailed`` (CHIP_DATA)."""
+    for group in script.groups:
+        if group.dgi == dgi and group.data is not None:
+            return bytes.fromhex(group.data)
+    raise CheckFailed(Control.CHIP_DATA, f"DGI {dgi} is not in the prepared script.")
+
+
+def compare(what: str, found: bytes | None, prepared: bytes | None) -> None:
+    """Require that something is what was prepared (``CheckFailed``, CHIP_DATA)."""
+    if found is None or found != prepared:
+        raise CheckFailed(
+            Control.CHIP_DATA,
+            f"The chip's {what} {'is missing' if found is None else 'differs'} from what was "
+            "prepared.",
+        )
+
+
+def ask(link: CardLink, command: Command) -> bytes:
+    """Return the data of the answer, which is 9000 (``CheckFailed``, CHIP_DATA)."""
+    response = Response.decode(link.transmit(command.encode()))
+    if not response.ok:
+        raise CheckFailed(
+            Control.CHIP_DATA,
+            f"Command {command.header.hex().upper()} was answered {response.sw:04X}, not 9000.",
+        )
+    return response.data
