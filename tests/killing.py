@@ -22,16 +22,16 @@ from _pytest.mark import ParameterSet
 from tests.site import TestSite, found_site, received_file, rehearsing_people
 
 ROOT = Path(__file__).parents[1]
-_MANY = 6
+_MANY = (4, 9)
 
 
 def killings(places: Iterable[str]) -> list[ParameterSet]:
     """Return each place with both moments, of which before and after in turns are usual.
 
-    Of many places every other one is usual. What is not is soaked.
+    Of many places every other or third one is usual. What is not is soaked.
     """
     there = list(places)
-    usual = 2 if len(there) > _MANY else 1
+    usual = 1 + sum(len(there) > many for many in _MANY)
 
     def marks(at: int, late: int) -> list[pytest.MarkDecorator]:
         chosen = at % usual == 0 and (at // usual) % 2 == late

@@ -25,7 +25,7 @@ from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import EMV_ISSUER, ISSUER_DOMAIN, MASTER_DERIVATION
+from kif.formats.purpose import EMV_ISSUER, ISSUER_DOMAIN, MASTER_DERIVATION, PIN_ZONE
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
@@ -142,6 +142,9 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     if ISSUER_DOMAIN not in purposes:
         people.tell(f"Ceremony for the key of {_ISSUER}'s security domains")
         hold(oracle.ceremonies, load_plan(PLANS / "issuer-domain-key.yaml"), _ISSUER, people)
+    if PIN_ZONE not in purposes:
+        people.tell(f"Ceremony for {_ISSUER}'s keys about PINs, with two simulated custodians")
+        hold(oracle.ceremonies, load_plan(PLANS / "pin-keys.yaml"), _ISSUER, people)
     if EMV_ISSUER not in purposes:
         people.tell(f"Ceremony for the pair that {_ISSUER}'s cards are certified with")
         hold(oracle.ceremonies, load_plan(PLANS / "issuer-pair.yaml"), _ISSUER, people)

@@ -16,7 +16,7 @@ from kif.oracle.home import Home, require_path
 
 _COMMANDS = (
     *("batch", "card", "ceremony", "completion", "demo", "form", "hsm", "issuer", "key", "log"),
-    *("privacy", "product", "simulate", "station"),
+    *("pin", "privacy", "product", "simulate", "station"),
 )
 """Each is in the module of its name."""
 _STOPPED = 130

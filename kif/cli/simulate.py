@@ -16,7 +16,7 @@ from kif.simulator.machine import serve
     "faults",
     multiple=True,
     help="Make a card special: wrong-cryptogram, bad-rmac, wrong-arqc, foreign, t0, "
-    "keeps-keys or stays-open @CARD; vanish, "
+    "keeps-keys, stays-open or wrong-signature @CARD; vanish, "
     "refuse or mute @CARD:COMMAND; for example vanish@3:5. May be repeated.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Note each stacked card here.")

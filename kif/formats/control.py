@@ -57,6 +57,7 @@ class Control(StrEnum):
     RETENTION = "KIF-ORA-09"
     LEASE = "KIF-ORA-10"
     STATION = "KIF-ORA-11"
+    PIN_APART = "KIF-ORA-12"
 
     READER = "KIF-CHIP-01"
     CARD_CRYPTOGRAM = "KIF-CHIP-02"
@@ -71,6 +72,7 @@ class Control(StrEnum):
     CHIP_CRYPTOGRAM = "KIF-QC-02"
     CARD_SECURED = "KIF-QC-03"
     CHIP_AUTHENTIC = "KIF-QC-04"
+    CHIP_PIN = "KIF-QC-05"
 
     LEDGER_WRITABLE = "KIF-LOG-01"
     LEDGER_INTACT = "KIF-LOG-02"
@@ -134,6 +136,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.LEASE: "A job is worked on by the station that holds its lease, while that lasts.",
     Control.STATION: "Cards are made at enrolled stations; one whose cards keep failing is stopped "
     "until two people resume it.",
+    Control.PIN_APART: "A PIN leaves for its holder once, on a later day than its card.",
     Control.READER: "The reader that is named is there.",
     Control.CARD_CRYPTOGRAM: "The card proves its keys before any key leaves the oracle.",
     Control.CARD_PRESENT: "The card stays in the reader until its last answer.",
@@ -146,6 +149,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
     Control.CARD_SECURED: "A good card is SECURED, once every other check was passed.",
     Control.CHIP_AUTHENTIC: "A card's certificates and signatures verify from the scheme's key.",
+    Control.CHIP_PIN: "A card verifies its PIN alone, and counts wrong ones.",
     Control.LEDGER_WRITABLE: "Nothing happens that the ledger can't record.",
     Control.LEDGER_INTACT: "Every entry, the tree over them and each signature verify.",
     Control.LEDGER_RULES: "Every entry is one that the state machine admits where it stands.",

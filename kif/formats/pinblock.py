@@ -49,6 +49,16 @@ def format_4_pan(pan: str) -> bytes:
     return bytes.fromhex((str(max(len(pan) - 12, 0)) + pan.zfill(12)).ljust(32, "0"))
 
 
+def between_4_and_2(length: int, nonce: bytes) -> bytes:
+    """Return what is xored into the PIN field of format 4 to have a PIN block of format 2, padded.
+
+    ``length`` is that of the PIN, ``nonce`` the field's own; the block is followed by 80 and zeros.
+    """
+    digits = 14 - length
+    control, fill = f"{0x4 ^ 0x2:X}0", f"{0xA ^ 0xF:X}" * digits
+    return bytes.fromhex(control + "0" * length + fill) + xor(nonce, b"\x80" + bytes(7))
+
+
 def pin_of_format_4(field: Secret) -> Secret:
     """Return the PIN of a plain text PIN field of format 4. Raises ``BadInput``."""
     text = field.reveal().hex().upper()

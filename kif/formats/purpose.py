@@ -16,6 +16,8 @@ EMV_ISSUER = "emv-issuer"
 ENVELOPE_RECIPIENT = "envelope-recipient"
 ISSUER_DOMAIN = "issuer-domain"
 LOG_SIGNER = "log-signer"
+PIN_VERIFICATION = "pin-verification"
+PIN_ZONE = "pin-zone"
 RETENTION = "retention"
 SITE_CA = "site-ca"
 ZONE_MASTER = "zone-master"
@@ -44,7 +46,7 @@ class Purpose:
     @property
     def formed(self) -> bool:
         """Whether such a key is formed of components in a ceremony."""
-        return Owner.SITE not in self.owners and self.usage == MASTER_DERIVATION
+        return Owner.SITE not in self.owners and self.usage in KEPT
 
     @property
     def partners(self) -> bool:
@@ -54,6 +56,8 @@ class Purpose:
 
 MASTER_DERIVATION = "master-derivation"
 ISSUER_SIGNER = "issuer-signer"
+KEPT = frozenset({MASTER_DERIVATION, PIN_VERIFICATION, PIN_ZONE})
+"""Usages of secret keys that stand in the token, and in its backups."""
 
 
 def _row(
@@ -71,6 +75,8 @@ PURPOSES: dict[str, Purpose] = {
     "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E0X"),
     "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
+    PIN_VERIFICATION: _row(Owner.ISSUER, PIN_VERIFICATION, "2TDEA", block="V2C"),
+    PIN_ZONE: _row(Owner.ISSUER, PIN_ZONE, "AES-128", "AES-256", block="P0E"),
     EMV_ISSUER: _row(Owner.ISSUER, ISSUER_SIGNER, *_RSA),
     ISSUER_DOMAIN: _row(Owner.ISSUER, MASTER_DERIVATION, "AES-128", "AES-256", block="E5X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),

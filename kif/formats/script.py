@@ -18,8 +18,10 @@ from kif.formats.secret import Secret
 
 
 class Made(StrEnum):
-    """What the oracle makes of a grouping when the card is there (EMV Book 2, 5 and 6)."""
+    """What the oracle makes of a grouping when the card is there (EMV Book 2, 5 and 6; CPS)."""
 
+    PIN = "pin"
+    """The reference PIN block (DGI 8010)."""
     STATIC_SIGNATURE = "static-signature"
     """A record with the signed static application data."""
     KEY_PAIR = "key-pair"
@@ -66,6 +68,26 @@ class Offline:
 
     def __repr__(self) -> str:
         return f"Offline({self.signer}, redacted)"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The cardholder's PIN, as the HSM keeps it. ``repr`` shows none of it."""
+
+    kept: str
+    """Hex; see :class:`kif.hsm.pinkeeping.KeptPin`."""
+    verification_value: str
+    """The PVV, with which the issuer's host verifies it."""
+    zone: str
+    """Reference of the key under which its block goes to the issuer."""
+    account: str
+    """The PAN, which a block for the issuer is made over."""
+    tries: int
+    permits: tuple[str, ...]
+    """What it may be clear on the host for, by name."""
+
+    def __repr__(self) -> str:
+        return "Pin(redacted)"
 
 
 @dataclass(frozen=True)
@@ -129,6 +151,7 @@ class Script:
     """How the issuer answers an ARQC: by ARPC method 1 or 2 (EMV Book 2, 8.2)."""
     offline: Offline | None
     """Of cards with offline data authentication."""
+    pin: Pin | None
     groups: tuple[Group, ...]
     directory: tuple[Group, ...]
     """Those of the card's payment system environment (EMV Book 1, 12.2)."""
@@ -145,6 +168,7 @@ class Script:
         """Return every key that the script names."""
         named = [name for group in self.groups for name in (*group.keys, *group.check_values)]
         named += [] if self.offline is None else [self.offline.signer]
+        named += [] if self.pin is None else [self.pin.zone]
         return frozenset(map(KeyRef.parse, (self.card_manager, self.domain_key, *named)))
 
     @classmethod
@@ -155,6 +179,8 @@ class Script:
         fields["personalization"] = Personalization(fields["personalization"])
         offline = fields.pop("offline")
         fields["offline"] = None if offline is None else Offline(**offline)
+        pin = fields.pop("pin")
+        fields["pin"] = None if pin is None else Pin(**pin | {"permits": tuple(pin["permits"])})
         groups, directory = (
             tuple(map(_group, fields.pop(name))) for name in ("groups", "directory")
         )

@@ -44,12 +44,13 @@ def dispatch_batch(batch: str, oracle: FulfilmentOracle, folder: Path) -> Path:
     )
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{view.issuer}-{batch}-{digest[:8]}.json"
-    _write(path, content)
+    write_file(path, content)
     oracle.dispatched(batch, len(cards), digest)
     return path
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file durably, whole or not at all. Raises ``BadInput`` (BATCH_STATE)."""
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,5 +62,5 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as exc:
         raise BadInput(
             Control.BATCH_STATE,
-            f"The list can't be written to {path.parent}: {exc.strerror}. No card was dispatched.",
+            f"{path.name} can't be written to {path.parent}: {exc.strerror}. Nothing left.",
         ) from None

@@ -44,8 +44,15 @@ def take_out(token: Token, master: Key, kek: Key) -> bytes:
         return wrap_kwp(kek, key)
 
 
-def put_back(token: Token, label: str, algorithm: Algorithm, kek: Key, blob: bytes) -> Formed:
+def put_back(
+    token: Token,
+    label: str,
+    algorithm: Algorithm,
+    kek: Key,
+    blob: bytes,
+    usage: Usage = Usage.MASTER_DERIVATION,
+) -> Formed:
     """Make a master of what ``take_out`` gave; return it with its check values."""
     coming = unwrap_kwp(kek, Usage.COMPONENT_PIECE, algorithm, blob)
-    with released(coming), master_of(token, coming) as drawn:
+    with released(coming), master_of(token, coming, usage) as drawn:
         return Formed(drawn.form(label), drawn.values)

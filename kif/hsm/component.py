@@ -57,13 +57,14 @@ class Combination:
         self._discard()
         self._pieces = folded
 
-    def check_values(self) -> CheckValues:
+    def check_values(self, usage: Usage = Usage.MASTER_DERIVATION) -> CheckValues:
         """Return the check values of the key as combined so far."""
-        return check_values(self._token, self._algorithm, self._combiner, self._wrapped())
+        return check_values(usage, self._algorithm, self._combiner, self._wrapped())
 
-    def form(self, label: str) -> Key:
+    def form(self, label: str, usage: Usage = Usage.MASTER_DERIVATION) -> Key:
         """Make the master key in the token."""
-        return form_master(self._token, label, self._algorithm, self._combiner, self._wrapped())
+        made = (usage, self._algorithm, self._combiner, self._wrapped())
+        return form_master(self._token, label, *made)
 
     def session_key(self, usage: Usage) -> Key:
         """Make a key of the session from what was combined so far."""

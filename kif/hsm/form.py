@@ -3,7 +3,8 @@
 A master may only DERIVE, so it can't be encrypted with afterwards. What is public of it (its check
 value, and its ``L`` for CMAC) is computed at the ceremony, by short-lived twins of other
 usages, unwrapped from the same wrapping and destroyed. The check value of a key *derived* from it
-can be computed at any time: by that a master is recognised at each opening.
+can be computed at any time: by that a master is recognised at each opening. Keys about PINs are
+formed and kept like masters, and encrypt: they are recognised by their own check value.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_rfc3394
 
+ENCRYPTING = frozenset({Usage.PIN_VERIFICATION, Usage.PIN_ZONE})
+"""Keys that stand in the token as masters do, and encrypt."""
 _CONSTANT = hashlib.sha256(b"kif derived check value").digest()
 
 
@@ -44,9 +47,11 @@ class CheckValues:
     derived: Kcv
 
 
-def generate_master(token: Token, label: str, algorithm: Algorithm) -> Formed:
+def generate_master(
+    token: Token, label: str, algorithm: Algorithm, usage: Usage = Usage.MASTER_DERIVATION
+) -> Formed:
     """Generate a master key inside the token."""
-    with drawn_master(token, algorithm) as drawn:
+    with drawn_master(token, algorithm, usage) as drawn:
         return Formed(drawn.form(label), drawn.values)
 
 
@@ -56,41 +61,52 @@ class Drawn:
 
     values: CheckValues
     _token: Token
+    _usage: Usage
     _algorithm: Algorithm
     _combiner: Key
     _blob: bytes
 
     def form(self, label: str) -> Key:
         """Make the token object."""
-        return form_master(self._token, label, self._algorithm, self._combiner, self._blob)
+        made = (self._usage, self._algorithm, self._combiner, self._blob)
+        return form_master(self._token, label, *made)
 
 
 @contextmanager
-def drawn_master(token: Token, algorithm: Algorithm) -> Iterator[Drawn]:
+def drawn_master(
+    token: Token, algorithm: Algorithm, usage: Usage = Usage.MASTER_DERIVATION
+) -> Iterator[Drawn]:
     """Draw a master key; what it is made of is destroyed on exit."""
     seed = generate(token, Usage.COMPONENT_PIECE, algorithm)
-    with released(seed), master_of(token, seed) as drawn:
+    with released(seed), master_of(token, seed, usage) as drawn:
         yield drawn
 
 
 @contextmanager
-def master_of(token: Token, piece: Key) -> Iterator[Drawn]:
+def master_of(token: Token, piece: Key, usage: Usage = Usage.MASTER_DERIVATION) -> Iterator[Drawn]:
     """Give what a master is made of that came into the token as a ``component-piece``."""
     combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
     with released(combiner):
         blob = wrap_rfc3394(combiner, piece)
-        values = check_values(token, piece.algorithm, combiner, blob)
-        yield Drawn(values, token, piece.algorithm, combiner, blob)
+        values = check_values(usage, piece.algorithm, combiner, blob)
+        yield Drawn(values, token, usage, piece.algorithm, combiner, blob)
 
 
-def check_values(token: Token, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:
+def check_values(usage: Usage, algorithm: Algorithm, combiner: Key, blob: bytes) -> CheckValues:
     """Return the check values of a key that is still wrapped under the combiner."""
     with ExitStack() as stack:
         twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
         stack.enter_context(released(twin))
+        if usage in ENCRYPTING:
+            return CheckValues(kcv_of(twin), kcv_of(twin))
         deriving = unwrap_rfc3394(combiner, Usage.CARD_DERIVATION, algorithm, blob)
         stack.enter_context(released(deriving))
         return CheckValues(kcv_of(twin), derived_check_value(deriving))
+
+
+def standing_check_value(key: Key) -> Kcv:
+    """Return by what a key that stands in the token is recognised: its own, where it encrypts."""
+    return kcv_of(key) if key.usage in ENCRYPTING else derived_check_value(key)
 
 
 def derived_check_value(master: Key) -> Kcv:
@@ -104,12 +120,16 @@ def derived_check_value(master: Key) -> Kcv:
     return Kcv(kcv.method.derived, kcv.value)
 
 
-def form_master(token: Token, label: str, algorithm: Algorithm, combiner: Key, blob: bytes) -> Key:
-    """Make the token object from an RFC 3394 wrapping under the combiner, and keep its ``L``."""
+def form_master(
+    token: Token, label: str, usage: Usage, algorithm: Algorithm, combiner: Key, blob: bytes
+) -> Key:
+    """Make the token object from an RFC 3394 wrapping under the combiner; keep a master's ``L``."""
+    if usage in ENCRYPTING:
+        return unwrap_rfc3394(combiner, usage, algorithm, blob, label)
     twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
     with released(twin):
         token.keep_public(_l_label(label), encrypt_blocks(twin, bytes(algorithm.cipher.block)))
-    return unwrap_rfc3394(combiner, Usage.MASTER_DERIVATION, algorithm, blob, label)
+    return unwrap_rfc3394(combiner, usage, algorithm, blob, label)
 
 
 def destroy_master(token: Token, label: str) -> None:

@@ -3,6 +3,7 @@
 Never on one object: WRAP with DECRYPT; UNWRAP with ENCRYPT, except the ceremony's combiner, which
 cannot decrypt; DERIVE with anything else. Everything is SENSITIVE. A key that is EXTRACTABLE is so
 because it must be wrapped out: masters for backup (only under a TRUSTED key), card keys to a card.
+Only masters that leave like that may ENCRYPT: keys about PINs.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ class Usage(StrEnum):
     __hash__ = str.__hash__  # an enumeration's own is slower, and every derivation looks one up
 
     MASTER_DERIVATION = "master-derivation"
+    PIN_VERIFICATION = "pin-verification"
+    PIN_ZONE = "pin-zone"
+    PIN_STORAGE = "pin-storage"
     CARD_DERIVATION = "card-derivation"
     CARD_DELIVERY = "card-delivery"
     CARD_TRANSPORT = "card-transport"
@@ -109,6 +113,18 @@ RULES: dict[Usage, Rule] = {
     Usage.MASTER_DERIVATION: _rule(
         Attribute.DERIVE, extractable=True, wrap_with_trusted=True, token=True
     ),
+    Usage.PIN_VERIFICATION: _rule(
+        Attribute.ENCRYPT, extractable=True, wrap_with_trusted=True, token=True
+    ),
+    # PIN blocks of format 4 leave under it: wrapped once, encrypted once more.
+    Usage.PIN_ZONE: _rule(
+        Attribute.ENCRYPT,
+        Attribute.WRAP,
+        extractable=True,
+        wrap_with_trusted=True,
+        token=True,
+    ),
+    Usage.PIN_STORAGE: _rule(Attribute.WRAP, Attribute.UNWRAP),
     Usage.CARD_DERIVATION: _rule(Attribute.DERIVE),
     Usage.CARD_DELIVERY: _rule(extractable=True),
     Usage.CARD_TRANSPORT: _rule(Attribute.WRAP),

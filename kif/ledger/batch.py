@@ -57,6 +57,10 @@ class Batch:
     """Person and the statement that he or she signed."""
     terms: Terms | None = None
     outcome: Outcome | None = None
+    dispatched: str = ""
+    """The day (YYYY-MM-DD, UTC) on which cards of it left last."""
+    mailed: bool = False
+    """Whether its PINs went to the mailer's printer."""
 
 
 def release_statement(batch: Batch, terms: Terms) -> bytes:

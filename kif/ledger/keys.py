@@ -12,8 +12,8 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import SITE, KeyRef
 from kif.formats.purpose import (
     ENVELOPE_RECIPIENT,
+    KEPT,
     LOG_SIGNER,
-    MASTER_DERIVATION,
     SITE_CA,
     Owner,
     purpose_of,
@@ -148,7 +148,7 @@ class Keys:
             sorted(
                 key
                 for key, entry in self.known.items()
-                if entry.usage == MASTER_DERIVATION and entry.state is not KeyState.DESTROYED
+                if entry.usage in KEPT and entry.state is not KeyState.DESTROYED
             )
         )
 

@@ -22,6 +22,7 @@ from kif.hsm.component import Combination, component_kcv, draw_component
 from kif.hsm.form import drawn_master
 from kif.hsm.key import Algorithm
 from kif.hsm.token import Token
+from kif.hsm.usage import Usage
 from kif.ledger.approval import CEREMONY
 from kif.ledger.event import Event
 from kif.ledger.events.ceremony import (
@@ -178,14 +179,14 @@ class Ceremonies:
         combination = self._combinations.pop(key)
         try:
             combination.require_strong()
-            values = combination.check_values()
-            kcv, derived = str(values.kcv), str(values.derived)
             usage = purpose_of(key).usage
+            values = combination.check_values(Usage(usage))
+            kcv, derived = str(values.kcv), str(values.derived)
             made = (key, usage, algorithm.value, kcv, derived)
             enter_master(
                 self.desk, key, years, lambda step, until: KeyFormed(step.by, *made, until)
             )
-            combination.form(str(key))
+            combination.form(str(key), Usage(usage))
         finally:
             combination.close()
         return values.kcv
@@ -195,7 +196,7 @@ class Ceremonies:
         token, usage = self.desk.keys.token, purpose_of(key).usage
         if key.purpose in PAIRS:
             return self.exchange.generate_pair(key, algorithm, years)
-        with drawn_master(token, Algorithm(algorithm)) as drawn:
+        with drawn_master(token, Algorithm(algorithm), Usage(usage)) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
             made = (key, usage, algorithm, kcv, derived, None)
             enter_master(self.desk, key, years, lambda _, until: KeyGenerated(*made, until))

@@ -183,7 +183,8 @@ class Chip:
         master = partial(self.desk.master, batch)
         domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
         signer = partial(self.desk.signer, batch)
-        run.card = Material(script, channel.dek, master, signer, domain, serial)
+        pins = partial(self.desk.pin_storage, batch)
+        run.card = Material(script, channel.dek, master, signer, pins, domain, serial)
         first, *ahead = run.sessions[0].parts
         run.sent, run.ahead, run.checked = first(run.card), tuple(ahead), None
         opening = channel.external_authenticate(script.security_level)

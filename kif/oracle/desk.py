@@ -75,11 +75,16 @@ class Desk:
                 Control.JOB_STATE,
                 f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
             )
+        sealed = self.bound_script(state, session, job)
+        return self.reveal(state, session, job, sealed, "script")
+
+    def bound_script(self, state: State, session: Session, job: JobRef) -> bytes:
+        """Return the sealed script of a card, which is among those that were released."""
         bound = self._bound_scripts(session, state.batches.require(job.batch))
         sealed = script_of(session, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise not_bound(job, "script")
-        return self.reveal(state, session, job, sealed, "script")
+        return sealed
 
     def master(self, batch: str, key: KeyRef) -> Key:
         """Return a master that the batch was released with. Raises ``Refused`` for any other."""
@@ -129,8 +134,17 @@ class Desk:
                 f"The {what} of {job} can't be opened: {exc.sentence}",
             ) from exc
 
+    def pin_storage(self, batch: str) -> Key:
+        """Return the key that the PINs of a batch rest under."""
+        with self.record.reading() as (state, tx):
+            return self.keys.pins(batch, *self._origin(state, tx.session, batch))
+
     def _batch_key(self, state: State, session: Session, batch: str) -> Key:
-        """Return the data key of a batch, whose row has the seed that the log names."""
+        """Return the data key of a batch."""
+        return self.keys.batch(batch, *self._origin(state, session, batch))
+
+    def _origin(self, state: State, session: Session, batch: str) -> tuple[KeyRef, bytes]:
+        """Return what a batch's keys come of; its row has the seed that the log names."""
         known = state.batches.require(batch)
         seed = seed_of(session, batch)
         if known.state is BatchState.ERASED:
@@ -140,7 +154,7 @@ class Desk:
                 Control.DATA_AT_REST,
                 f"The seed of batch {batch}'s data key is not the one in the log.",
             )
-        return self.keys.batch(batch, KeyRef.parse(known.retention), seed)
+        return KeyRef.parse(known.retention), seed
 
     def _released_with(self, state: State, batch: str, key: KeyRef) -> KeyEntry:
         """Return a key that may be used, and is in the statement that two people signed."""

@@ -120,7 +120,7 @@ class Exchange:
     ) -> Kcv:
         """Make a master of what came in a block; return its check value."""
         usage, algorithm = purpose_of(key).usage, opened.key.algorithm
-        with master_of(self.desk.keys.token, opened.key) as drawn:
+        with master_of(self.desk.keys.token, opened.key, Usage(usage)) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
             digest = hashlib.sha256(block.encode()).hexdigest()
             made = (key, usage, algorithm.value, kcv, derived)

@@ -5,6 +5,7 @@ HOME/attempts/      records of geneses that were aborted, or stand at a step
 HOME/site.partial/  what a genesis that is not closed has made
 HOME/backup/        quorums' public files, and masters wrapped under their keys
 HOME/dispatch/      the dispatch lists
+HOME/pins/          PIN blocks for issuers, PINs sealed to the mailers' printer
 HOME/products/      profiles of products of the site's own
 HOME/report/        report pages
 HOME/site/          made whole by the genesis ceremony, by one rename
@@ -81,6 +82,11 @@ class Home:
     def backup(self) -> Path:
         """Quorums' public files, and masters wrapped under their keys."""
         return self.path / "backup"
+
+    @property
+    def pins(self) -> Path:
+        """PINs that left: under an issuer's zone key, or sealed to a printer."""
+        return self.path / "pins"
 
     @property
     def exchange(self) -> Path:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from cryptography.x509 import Certificate
+
 from kif.formats.control import Control
 from kif.formats.issuercertificate import IssuerCertificate, SchemeKey
 from kif.formats.keyref import KeyRef
@@ -119,6 +121,17 @@ class WindowView:
 
 
 @dataclass(frozen=True)
+class PinTerms:
+    """How a PIN is made: its length, and by which key and index its PVV."""
+
+    length: int
+    verification: KeyRef
+    index: str
+    permits: Sequence[str]
+    """What may be clear on the host, by name (:mod:`kif.hsm.boundary`)."""
+
+
+@dataclass(frozen=True)
 class IssuerView:
     """An issuer of the register; ``certificate`` is PEM."""
 
@@ -223,6 +236,12 @@ class PreparationOracle(Protocol):
     def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
+    def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
+        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV.
+
+        Raises ``Refused`` (KEY_BOUNDARY) unless ``pin-on-host`` is permitted.
+        """
+
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""
 
@@ -285,6 +304,12 @@ class QualityOracle(Protocol):
     def scheme_key(self, job: JobRef) -> SchemeKey:
         """Return the scheme's key by which the card's certificates verify (``Refused``)."""
 
+    def check_pin(self, job: JobRef) -> tuple[bytes, bytes]:
+        """Return VERIFY with a wrong PIN, and with the card's.
+
+        Raises ``Refused`` (KEY_BOUNDARY) unless ``pin-check`` is permitted.
+        """
+
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM: ATC 2 bytes, data as the card MACed it, ARQC 8 bytes.
 
@@ -327,6 +352,38 @@ class FulfilmentOracle(Protocol):
 
     def dispatched(self, batch: str, count: int, list_digest: str) -> BatchView:
         """Record that the good cards left, by a list of as many with this SHA-256 (hex)."""
+
+
+@dataclass(frozen=True)
+class PinBlock:
+    """A card's PIN for its issuer: by its number in the batch. ``repr`` shows none of it."""
+
+    number: int
+    block: bytes
+    """Of format 4 (ISO 9564-1), 16 bytes."""
+    verification_value: str
+
+    def __repr__(self) -> str:
+        return f"PinBlock({self.number}, redacted)"
+
+
+class PinOracle(Protocol):
+    """What is asked for about PINs that leave."""
+
+    def batch(self, batch: str) -> BatchView:
+        """Return a batch, or raise ``BadInput`` when there is none of that id."""
+
+    def blocks(self, batch: str) -> tuple[KeyRef, Sequence[PinBlock]]:
+        """Return the zone's key, and a PIN block of each dispatched card (``Refused``)."""
+
+    def exported(self, batch: str, key: KeyRef, count: int, digest: str) -> None:
+        """Record that the blocks left in a file with this SHA-256 (hex)."""
+
+    def mailers(self, batch: str, printer: Certificate) -> tuple[int, bytes]:
+        """Return how many PINs there are, and all of them sealed to a printer (CMS, DER)."""
+
+    def mailed(self, batch: str, count: int, recipient: str, digest: str) -> None:
+        """Record that they were sealed. Raises ``Refused`` (PIN_APART)."""
 
 
 class CustodyOracle(Protocol):

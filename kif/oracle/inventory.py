@@ -12,7 +12,7 @@ from kif.formats.error import BadInput, KifError
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
-from kif.hsm.form import derived_check_value
+from kif.hsm.form import standing_check_value
 from kif.hsm.key import Algorithm, Key, drifted
 from kif.hsm.keypair import public_key
 from kif.hsm.native import NativeKey
@@ -106,7 +106,7 @@ def _other_value(
             same = public_key(token, str(key)).hex() == entry.public_key
         else:
             found = Key.of(Usage(entry.usage), Algorithm(entry.algorithm), native)
-            same = str(derived_check_value(found)) == entry.derived
+            same = str(standing_check_value(found)) == entry.derived
     except KifError as exc:
         yield Finding(str(key), "token", f"can't be compared: {exc.sentence}")
         return

@@ -22,10 +22,11 @@ from kif.formats.purpose import (
 from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.data import batch_key, find_retention_key, make_retention_key
-from kif.hsm.form import derived_check_value, destroy_master, find_cmac_master, find_master
+from kif.hsm.form import destroy_master, find_cmac_master, find_master, standing_check_value
 from kif.hsm.issuersigner import IssuerSigner, find_issuer_signer
 from kif.hsm.key import Algorithm, Key, find
 from kif.hsm.keypair import LogSigner, destroy_pair, find_log_signer, public_key
+from kif.hsm.pinkeeping import storage_key
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.ledger.keys import KeyEntry, Keys
@@ -46,6 +47,7 @@ class KeyRing:
     _cmac_masters: dict[KeyRef, CmacMaster] = field(default_factory=dict)
     _signers: dict[KeyRef, IssuerSigner] = field(default_factory=dict)
     _batch: dict[str, Key] = field(default_factory=dict)
+    _pins: dict[str, Key] = field(default_factory=dict)
 
     @classmethod
     def open(cls, token: Token) -> KeyRing:
@@ -80,12 +82,13 @@ class KeyRing:
         if entry.public_key is not None:
             return public_key(self.token, str(key)).hex()
         found = find(self.token, Usage(entry.usage), Algorithm(entry.algorithm), str(key))
-        return str(derived_check_value(found))
+        return str(standing_check_value(found))
 
     def master(self, key: KeyRef, entry: KeyEntry) -> Key:
         """Return a master that the record knows."""
         if key not in self._masters:
-            self._masters[key] = find_master(self.token, str(key), Algorithm(entry.algorithm))
+            usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
+            self._masters[key] = find(self.token, usage, algorithm, str(key))
         return self._masters[key]
 
     def cmac_master(self, key: KeyRef, entry: KeyEntry) -> CmacMaster:
@@ -116,11 +119,19 @@ class KeyRing:
             self._batch[batch] = batch_key(key, seed)
         return self._batch[batch]
 
+    def pins(self, batch: str, retention: KeyRef, seed: bytes) -> Key:
+        """Return the key that a batch's PINs rest under."""
+        if batch not in self._pins:
+            key = find_retention_key(self.token, str(retention))
+            self._pins[batch] = storage_key(key, seed)
+        return self._pins[batch]
+
     def make_retention(self, key: KeyRef) -> Key:
         """Return a retention key, which is made when it is not there yet."""
         return make_retention_key(self.token, str(key))
 
     def forget_batch(self, batch: str) -> None:
-        """Destroy the session's data key of a batch."""
-        if batch in self._batch:
-            self._batch.pop(batch).destroy()
+        """Destroy the session's keys of a batch."""
+        for keys in (self._batch, self._pins):
+            if batch in keys:
+                keys.pop(batch).destroy()

@@ -40,6 +40,7 @@ from kif.oracle.inventory import Finding, compare
 from kif.oracle.keys import KeyRing
 from kif.oracle.opening import log_at_rest
 from kif.oracle.packages import PackageDesk
+from kif.oracle.pins import Pins
 from kif.oracle.preparation import Preparation
 from kif.oracle.privacy import Privacy
 from kif.oracle.quality import Quality
@@ -70,6 +71,7 @@ class LocalOracle:
     graphics: Graphics
     quality: Quality
     fulfilment: Fulfilment
+    pins: Pins
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def open_oracle(
             Graphics(desk),
             Quality(desk),
             Fulfilment(desk),
+            Pins(desk),
         )
 
 

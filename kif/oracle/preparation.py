@@ -14,12 +14,15 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import EMV_ISSUER
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
+from kif.hsm.boundary import permitting
+from kif.hsm.pin import pvv
+from kif.hsm.pinkeeping import draw, keep
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.interface import BatchView, JobRef, JobView, PinTerms
 from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
 from kif.oracle.views import place_of
 
@@ -61,6 +64,17 @@ class Preparation:
                 )
             sealed = record_of(tx.session, job)
             return self.desk.reveal(state, tx.session, job, sealed, "record")
+
+    def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
+        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV."""
+        with self.desk.record.deciding() as state:
+            entry = state.keys.require(terms.verification)
+            key = self.desk.keys.master(terms.verification, entry)
+        storage = self.desk.pin_storage(job.batch)
+        with permitting(*terms.permits):
+            pin = draw(self.desk.keys.token, terms.length)
+            value = pvv(key, pan, terms.index, pin)
+            return keep(self.desk.keys.token, storage, pin).encode(), value
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""

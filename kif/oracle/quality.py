@@ -13,7 +13,10 @@ from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
+from kif.formats.verify import verify, wrong_pin
+from kif.hsm.boundary import permitting
 from kif.hsm.emv import issuer_authentication, verify_cryptogram
+from kif.hsm.pinkeeping import CHECKED, KeptPin, in_clear
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
@@ -66,6 +69,16 @@ class Quality:
             raise Refused(Control.ISSUER_CERTIFICATE, f"{job} has no certificate of an issuer.")
         with self.desk.record.deciding() as state:
             return state.schemes.of(KeyRef.parse(offline.signer)).scheme
+
+    def check_pin(self, job: JobRef) -> tuple[bytes, bytes]:
+        """Return VERIFY with a wrong PIN, and with the card's."""
+        pin = self._check(job).script.pin
+        if pin is None:
+            raise Refused(Control.JOB_STATE, f"{job} has no PIN.")
+        storage, kept = self.desk.pin_storage(job.batch), KeptPin.decode(pin.kept)
+        with permitting(*pin.permits):
+            right = in_clear(self.desk.keys.token, storage, kept, CHECKED)
+        return verify(wrong_pin(right)), verify(right)
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""

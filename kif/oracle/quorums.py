@@ -23,9 +23,8 @@ from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.hsm.backup import take_out
-from kif.hsm.form import find_master
 from kif.hsm.handover import Handover
-from kif.hsm.key import Algorithm, Key, released
+from kif.hsm.key import Algorithm, Key, find, released
 from kif.hsm.quorum import Quorum, combine, create
 from kif.hsm.usage import Usage
 from kif.ledger.custody import MASTERS, QUORUM
@@ -108,7 +107,7 @@ class Quorums:
                 known = {each: state.keys.require(each) for each in state.keys.masters()}
             wrapped = []
             for each, entry in known.items():
-                master = find_master(token, str(each), Algorithm(entry.algorithm))
+                master = find(token, Usage(entry.usage), Algorithm(entry.algorithm), str(each))
                 wrapped.append(
                     {
                         "algorithm": entry.algorithm,

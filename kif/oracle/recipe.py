@@ -26,6 +26,7 @@ from kif.hsm.cmac import CmacMaster
 from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
 from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
+from kif.hsm.pinkeeping import KeptPin, to_card
 from kif.oracle.certifying import certified, key_request, static_signature
 
 _SELECT_BY_NAME = 0x04
@@ -123,6 +124,8 @@ class Material:
     dek: Key
     master: Callable[[KeyRef], Key]
     signer: Callable[[KeyRef], IssuerSigner]
+    pins: Callable[[], Key]
+    """Gives the key that its batch's PINs rest under."""
     domain: CmacMaster
     serial: bytes
     answered: bytes = b""
@@ -156,9 +159,17 @@ class Material:
             masters = self._masters(group.check_values)
             return Dgi(identifier, icc_check_values(masters, diversification))
         if group.made is not None:
+            if group.made is Made.PIN:
+                return Dgi(identifier, self._pin(), encrypted=True)
             made = self._made(group.made)
             return Dgi(identifier, made, answered=group.made is Made.KEY_PAIR)
         return Dgi(identifier, bytes.fromhex(group.data or ""))
+
+    def _pin(self) -> bytes:
+        """Return the reference PIN block under the Key-DEK."""
+        if self.script.pin is None:
+            raise BadInput(Control.BYTES, "The script has no PIN.")
+        return to_card(self.dek, self.pins(), KeptPin.decode(self.script.pin.kept))
 
     def _made(self, what: Made) -> bytes:
         """Return what is made now that the card is here. A script has ``offline`` for it."""

@@ -6,10 +6,12 @@ import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kif.formats import canonical
 from kif.formats.afl import Place, locator
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.name import LONGEST, in_common_characters, in_latin_1
+from kif.formats.secret import Secret
 from kif.formats.tlv import find, tlv
 from kif.formats.track2 import Track2
 from kif.preparation.product import Product
@@ -33,6 +35,11 @@ class CardData:
 
     def __repr__(self) -> str:
         return "CardData(redacted)"
+
+    @classmethod
+    def of(cls, record: Secret) -> CardData:
+        """Read a clear record (JSON)."""
+        return cls(**canonical.decode(record.reveal()))
 
     @property
     def last_day(self) -> str:

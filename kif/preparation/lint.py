@@ -43,6 +43,7 @@ _SIZES = {
 _RESPONSE_SIZES = {1: 10, 2: 8}
 _CVM_CODES = frozenset(range(6)) | {0x1E, 0x1F}
 _OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
+_ENCIPHERED = frozenset({0x04, 0x05})
 _CVM_CONDITIONS = frozenset(range(10))
 _GO_ON, _CVM_RESERVED = 0x40, 0x80
 _AMOUNTS = 8
@@ -236,7 +237,7 @@ def _methods(product: Product) -> Told:
     if len(rules) % 2:
         yield "cvm_list", "a rule has two bytes, and the last one has one"
         return
-    last = None
+    last, offline = None, False
     for code, condition in zip(rules[::2], rules[1::2], strict=True):
         method, last = code & ~_GO_ON & ~_CVM_RESERVED, code
         if code & _CVM_RESERVED or method not in _CVM_CODES:
@@ -247,10 +248,28 @@ def _methods(product: Product) -> Told:
             yield "cvm_list", f"condition {condition:02X} is over amount X, which is zero"
         if condition in (8, 9) and not any(amounts[4:]):
             yield "cvm_list", f"condition {condition:02X} is over amount Y, which is zero"
-        if method in _OFFLINE_PIN:
+        if method in _OFFLINE_PIN and not product.pin_length:
             yield "cvm_list", f"method {code:02X} is an offline PIN, and the card gets none"
+        if method in _ENCIPHERED:
+            yield "cvm_list", f"method {code:02X} is an enciphered PIN, which is not made yet"
+        offline = offline or method in _OFFLINE_PIN
+    if product.pin_length and not offline:
+        yield "cvm_list", "no rule has the card verify its PIN"
     if last is not None and last & _GO_ON:
         yield "cvm_list", "the last rule goes on to a next one, which there is not"
+
+
+def _pin(product: Product) -> Told:
+    """Yield where a PIN has no tries, or nothing permits what it needs."""
+    for field in ("pin_tries", "pin_verification_index"):
+        given = getattr(product, field) is not None
+        if given != bool(product.pin_length):
+            what = "is for cards with pin_length" if given else "is missing"
+            yield field if given else "pin_length", f"{field} {what}"
+    if product.permits and not product.pin_length:
+        yield "permits", "the card has no PIN that could be clear"
+    if product.pin_length and "pin-on-host" not in product.permits:
+        yield "permits", "without pin-on-host no PIN can be drawn"
 
 
 def _usage(product: Product) -> Told:
@@ -269,5 +288,6 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _card_key,
     _response,
     _methods,
+    _pin,
     _usage,
 )

@@ -1,17 +1,18 @@
 """Preparing a batch: every record becomes a script, or nothing changes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import EMV_ISSUER
-from kif.formats.script import Artwork
+from kif.formats.purpose import EMV_ISSUER, PIN_VERIFICATION, PIN_ZONE
+from kif.formats.script import Artwork, Pin
 from kif.formats.secret import Secret
-from kif.oracle.interface import BatchView, JobRef, PreparationOracle
+from kif.oracle.interface import BatchView, JobRef, PinTerms, PreparationOracle
+from kif.preparation.emv import CardData
 from kif.preparation.offline import authority
-from kif.preparation.product import read_product
+from kif.preparation.product import Product, read_product
 from kif.preparation.script import build_script
 
 
@@ -41,7 +42,9 @@ def prepare_batch(
     def scripts() -> Iterator[tuple[JobRef, Secret]]:
         for job in oracle.jobs(batch):
             try:
-                script = build_script(product, keys, oracle.record(job.id), certifying)
+                record = oracle.record(job.id)
+                pin = _pin(product, keys, job.id, record, oracle)
+                script = build_script(product, keys, record, certifying, pin)
                 fits(script.artwork)
             except CheckFailed as fault:
                 if fault.control is not Control.DATA_AT_REST:
@@ -58,3 +61,25 @@ def prepare_batch(
             advance()
 
     return oracle.save_scripts(batch, profile, tuple(keys.values()), scripts())
+
+
+def _pin(
+    product: Product,
+    keys: Mapping[str, KeyRef],
+    job: JobRef,
+    record: Secret,
+    oracle: PreparationOracle,
+) -> Pin | None:
+    """Have a card's PIN made, where its product has one."""
+    if not product.pin_length:
+        return None
+    wanted = PinTerms(
+        product.pin_length,
+        keys[PIN_VERIFICATION],
+        str(product.pin_verification_index),
+        product.permits,
+    )
+    account = CardData.of(record).pan
+    kept, value = oracle.make_pin(job, account, wanted)
+    zone, tries = str(keys[PIN_ZONE]), product.pin_tries or 0
+    return Pin(kept, value, zone, account, tries, product.permits)

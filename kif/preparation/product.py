@@ -15,7 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
-from kif.formats.purpose import CARD_MANAGER, EMV_ISSUER, ISSUER_DOMAIN
+from kif.formats.purpose import (
+    CARD_MANAGER,
+    EMV_ISSUER,
+    ISSUER_DOMAIN,
+    PIN_VERIFICATION,
+    PIN_ZONE,
+)
 from kif.formats.scp03 import Options
 from kif.formats.script import Personalization
 
@@ -71,6 +77,16 @@ class Product(BaseModel):
     """The vendor's DGI by which the card is asked for it."""
     ddol: Hex | None = None
     """What of the terminal's data the card signs (tag 9F49)."""
+    pin_length: Annotated[int, Field(ge=4, le=12)] | None = None
+    """Of the PIN that is drawn for each card, on cards that have one."""
+    pin_tries: Annotated[int, Field(ge=1, le=15)] | None = None
+    pin_verification_index: Annotated[int, Field(ge=0, le=9)] | None = None
+    """PVKI: which of its keys the issuer's host verifies PINs with (PVV)."""
+    permits: Annotated[
+        tuple[Literal["pin-on-host", "pin-check", "pin-mailer"], ...], Field(strict=False)
+    ] = ()
+    """What a PIN may be clear on the host for: to be drawn; to be verified by the card in quality
+    control; to be sealed to a mailer's printer."""
     country: Hex
     currency: Hex
     usage_control: Hex
@@ -108,7 +124,8 @@ class Product(BaseModel):
     @property
     def wanted(self) -> dict[str, str]:
         """The owner for each purpose of a card's keys: the vendor, or "" for the issuer."""
-        issuers = (ISSUER_DOMAIN, *self.keys, *((EMV_ISSUER,) if self.offline else ()))
+        issuers = [ISSUER_DOMAIN, *self.keys, *([EMV_ISSUER] if self.offline else [])]
+        issuers += [PIN_VERIFICATION, PIN_ZONE] if self.pin_length else []
         return {CARD_MANAGER: self.vendor, **dict.fromkeys(issuers, "")}
 
     @property

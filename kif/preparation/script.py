@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kif.formats import canonical
 from kif.formats.afl import Place
 from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
 from kif.formats.name import as_shown, in_common_characters
 from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
-from kif.formats.script import Artwork, Group, Made, Recipe, Script
+from kif.formats.script import Artwork, Group, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.preparation.emv import (
@@ -32,15 +31,16 @@ def build_script(
     keys: Mapping[str, KeyRef],
     record: Secret,
     authority: Authority | None = None,
+    pin: Pin | None = None,
 ) -> Script:
     """Build the script of one card from its clear record (JSON), with keys by their purpose.
 
     Order (EMV CPS): 8000 and 9000 before the data that is checked with them; then GPO and FCI
     data; then the records. A pair that the card makes comes before what is made of it.
 
-    ``authority`` certifies cards with offline data authentication.
+    ``authority`` certifies cards with offline data authentication; ``pin`` is what the HSM keeps.
     """
-    card = CardData(**canonical.decode(record.reveal()))
+    card = CardData.of(record)
     made = records(product, card)
     certified: dict[Place, Group] = {}
     offline = None
@@ -53,6 +53,7 @@ def build_script(
     groups = (
         Group("8000", keys=names),
         Group("9000", check_values=names),
+        *_pin_groups(pin),
         Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
         Group("9104", data=_hex(processing_options(product, (*made, *certified)))),
         Group("9102", data=_hex(control_information(product))),
@@ -77,10 +78,18 @@ def build_script(
         largest_command=product.largest_command,
         arpc_method=product.arpc_method,
         offline=offline,
+        pin=pin,
         groups=groups,
         directory=_directory(product),
         artwork=_artwork(product, card),
     )
+
+
+def _pin_groups(pin: Pin | None) -> tuple[Group, ...]:
+    """Return the reference PIN block, and how many tries there are and are left (EMV CPS)."""
+    if pin is None:
+        return ()
+    return Group("8010", made=Made.PIN), Group("9010", data=f"{pin.tries:02X}" * 2)
 
 
 def _directory(product: Product) -> tuple[Group, ...]:

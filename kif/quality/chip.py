@@ -19,6 +19,7 @@ from kif.oracle.interface import JobRef, JobView, QualityOracle
 from kif.quality.authentication import authenticate, certified_key
 from kif.quality.comparing import ask, compare, prepared_of
 from kif.quality.link import CardLink, Entropy
+from kif.quality.pin import check_pin
 from kif.quality.terminal import read_application
 from kif.quality.transaction import check_transaction
 
@@ -44,8 +45,9 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
     1. The directory names the application; 2. SELECT: the file control information; 3. GET
     PROCESSING OPTIONS; 4. every record of the AFL, byte for byte; 5. its certificates and
     signatures, from the scheme's key, where it has any; 6. an ARQC that the HSM verifies; 7. a TC
-    on the issuer's response, which it verifies too; 8. the vendor's keys open it no more, and the
-    issuer's do; 9. it becomes SECURED. ``entropy`` gives the terminal's unpredictable number.
+    on the issuer's response, which it verifies too; 8. its PIN, where it has one; 9. the vendor's
+    keys open it no more, and the issuer's do; 10. it becomes SECURED. ``entropy`` gives the
+    terminal's unpredictable number.
     """
     script = Script.decode(oracle.script(job))
     try:
@@ -55,12 +57,13 @@ def check_chip(job: JobRef, link: CardLink, oracle: QualityOracle, entropy: Entr
         _check_records(link, script)
         offline, card = _check_offline(job, link, script, oracle, entropy)
         check_transaction(job, link, script, oracle, entropy, card)
+        verified = check_pin(job, link, script, oracle)
         _secure(job, link, oracle)
     except (CheckFailed, DeviceFailed, BadInput) as fault:
         if fault.control in (Control.TOKEN_CALL, Control.TOKEN_PRESENT):
             raise
         return oracle.suspect(job, fault.control, fault.sentence)
-    return oracle.accept(job, (*CHECKS, *offline))
+    return oracle.accept(job, (*CHECKS, *offline, *verified))
 
 
 def _check_directory(link: CardLink, script: Script) -> None:

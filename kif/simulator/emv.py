@@ -1,6 +1,6 @@
 """The card's EMV application: personalised by CPS data groupings, read by terminals.
 
-Card risk management and PIN verification are not simulated.
+Card risk management is not simulated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from kif.formats.dgi import Dgi
 from kif.formats.elements import Aip
 from kif.formats.error import BadInput
 from kif.formats.tlv import find, read_dol, tlv
+from kif.simulator.pin import COUNTERS, REFERENCE, CardPin, reference
 from kif.simulator.scheme import RsaKey
 from kif.simulator.securechannel import decrypted
 from kif.simulator.signing import (
@@ -25,11 +26,12 @@ from kif.simulator.transaction import Stage, Transaction, des3
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
-_KNOWN = _MANDATORY | {0x9102}
+_KNOWN = _MANDATORY | {0x9102, REFERENCE, COUNTERS}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
-_INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88})
+_VERIFY = 0x20
+_INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88, _VERIFY})
 _EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
 _RECORDS = 0x1F00
 """Below it a grouping is a record."""
@@ -38,7 +40,6 @@ _NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
     0x9200: {0x9F10: range(1, 33)},
 }
 """What a grouping has to have inside, and of how many bytes."""
-_PIN_TRIES = b"\x03"
 
 
 class EmvApplication:
@@ -50,6 +51,8 @@ class EmvApplication:
         self._keys: list[bytes] = []
         self._atc = self._last_online = 0
         self._signer: RsaKey | None = None
+        self._reference: bytes | None = None
+        self.pin: CardPin | None = None
         self._transaction: Transaction | None = None
         self.personalised = False
         self.wrong_arqc = self.wrong_signature = False
@@ -60,6 +63,7 @@ class EmvApplication:
             0xAE: self._generate_ac,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             _INTERNAL_AUTHENTICATE: self._internal_authenticate,
+            _VERIFY: self._verify,
         }
 
     @classmethod
@@ -69,6 +73,8 @@ class EmvApplication:
         made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
         made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
+        if memory["pin"]:
+            made.pin = CardPin(bytes.fromhex(memory["pin"][0]), *memory["pin"][1:])
         if memory["signer"]:
             made._signer = RsaKey.decode(memory["signer"].encode())
         made.personalised = bool(memory["personalised"])
@@ -81,6 +87,7 @@ class EmvApplication:
             "keys": [key.hex() for key in self._keys],
             "atc": self._atc,
             "last_online": self._last_online,
+            "pin": [self.pin.block.hex(), self.pin.limit, self.pin.left] if self.pin else [],
             "signer": self._signer.encode().decode() if self._signer else "",
             "personalised": self.personalised,
         }
@@ -108,6 +115,8 @@ class EmvApplication:
             return 0x6A88
         if dgi.identifier == 0x8000:
             return self._store_keys(dgi.data)
+        if dgi.identifier == REFERENCE:
+            return self._store_pin(dgi.data)
         if (record and dgi.data[:1] != b"\x70") or not _whole(dgi):
             return 0x6A80
         self._groups[dgi.identifier] = dgi.data
@@ -122,6 +131,10 @@ class EmvApplication:
             return 0x6A80
         if not self._authentic():
             return 0x6A80
+        if self._reference is not None or COUNTERS in self._groups:
+            self.pin = CardPin.of(self._reference or b"", self._groups.get(COUNTERS, b""))
+            if self.pin is None:
+                return 0x6A80
         if self._groups[0x9000] != b"".join(_check_value(key) for key in self._keys):
             return 0x6982
         self.personalised = True
@@ -151,6 +164,15 @@ class EmvApplication:
         clear = decrypted(self.dek, cryptogram)
         self._keys = [clear[at : at + _KEY] for at in range(0, len(clear), _KEY)]
         return 0x9000
+
+    def _store_pin(self, cryptogram: bytes) -> int:
+        if not cryptogram or len(cryptogram) % 16:
+            return 0x6A80
+        self._reference = reference(decrypted(self.dek, cryptogram))
+        return 0x6A80 if self._reference is None else 0x9000
+
+    def _verify(self, command: Command) -> Response:
+        return Response(b"", 0x6A88) if self.pin is None else self.pin.verify(command)
 
     def _options(self, command: Command) -> Response:
         pdol = find(self._groups.get(0x9102, b""), 0x9F38) or b""
@@ -185,8 +207,9 @@ class EmvApplication:
         values = {
             0x9F36: self._atc.to_bytes(2, "big"),
             0x9F13: self._last_online.to_bytes(2, "big"),
-            0x9F17: _PIN_TRIES,
         }
+        if self.pin is not None:
+            values[0x9F17] = bytes((self.pin.left,))
         tag = command.p1 << 8 | command.p2
         if tag not in values:
             return Response(b"", 0x6A88)

@@ -52,17 +52,21 @@ class TestIssuer:
         partial.rename(certificate)
 
     def master_key(self, purpose: str, version: int = 1) -> bytes:
-        """Return a TEST master key of this issuer (2TDEA), which its host knows as well."""
-        first, second = (bytes.fromhex(value) for value, _ in self.sheets(purpose, version))
-        return xor(first, second)
+        """Return a TEST master key of this issuer (16 bytes), which its host knows as well."""
+        return xor(*self.components(purpose, version))
 
     def sheets(self, purpose: str, version: int = 1) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Return the two sheets of a master key: components and their check values, hex."""
+        """Return the two sheets of a 2TDEA key: components and their check values, hex."""
+        first, second = self.components(purpose, version)
+        return _sheet(first), _sheet(second)
+
+    def components(self, purpose: str, version: int = 1) -> tuple[bytes, bytes]:
+        """Return the two components of a key, 16 bytes each."""
         first, second = (
             hashlib.sha256(f"TEST {self.name} {purpose} {version} {part}".encode()).digest()[:16]
             for part in (1, 2)
         )
-        return _sheet(first), _sheet(second)
+        return first, second
 
     def write_file(
         self,

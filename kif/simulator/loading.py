@@ -7,6 +7,8 @@ from typing import Protocol
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi, dgi_size, read_dgis
 
+_UNDER_THE_KEY = frozenset({0x8000, 0x8010})
+"""Groupings that come encrypted under the Key-DEK: keys and PIN."""
 _LAST, _DGI_FORMAT, _ENCRYPTED, _ANSWERED = 0x80, 0x08, 0x60, 0x01
 
 
@@ -57,7 +59,7 @@ class Loading:
         while size is not None and size <= len(self._buffer):
             (dgi,) = read_dgis(self._buffer[:size])
             self._buffer = self._buffer[size:]
-            if encrypted != (dgi.identifier == 0x8000):
+            if encrypted != (dgi.identifier in _UNDER_THE_KEY):
                 return Response(b"", 0x6A80)
             answer = self._target.store(dgi)
             if not answer.ok:

@@ -40,7 +40,7 @@ class Vendor:
     def sheets(self, version: int) -> tuple[Sheet, Sheet]:
         """Return the two sheets of a version: components and their GlobalPlatform check values."""
         first = f"TESTCOMPONENT{version:03}".encode()
-        return _sheet(first), _sheet(xor(first, self.keys[version - 1]))
+        return aes_sheets((first, xor(first, self.keys[version - 1])))
 
 
 def cmac(key: bytes, message: bytes) -> bytes:
@@ -58,6 +58,12 @@ def aes_block(key: bytes, block: bytes) -> bytes:
 def check_value(key: bytes) -> bytes:
     """Return GlobalPlatform's check value of an AES key, 3 bytes."""
     return aes_block(key, b"\x01" * 16)[:3]
+
+
+def aes_sheets(components: tuple[bytes, bytes]) -> tuple[Sheet, Sheet]:
+    """Return the two sheets of an AES key: its components with their check values."""
+    first, second = components
+    return _sheet(first), _sheet(second)
 
 
 def _sheet(component: bytes) -> Sheet:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kif.formats.script import Artwork, Group, Made, Offline, Personalization, Recipe, Script
+from kif.formats.script import Artwork, Group, Made, Offline, Personalization, Pin, Recipe, Script
 
 HEX = st.binary(max_size=40).map(lambda data: data.hex().upper())
 KEYS = st.lists(
@@ -24,6 +24,15 @@ OFFLINE = st.builds(
     expiry=st.just("1231"),
     card_key_bits=st.sampled_from([0, 1152]),
 )
+PINS = st.builds(
+    Pin,
+    kept=HEX,
+    verification_value=st.just("1234"),
+    zone=st.just("bank/pin-zone/1"),
+    account=HEX,
+    tries=st.integers(1, 15),
+    permits=st.lists(st.sampled_from(["pin-on-host", "pin-check"]), max_size=2).map(tuple),
+)
 SCRIPTS = st.builds(
     Script,
     recipe=st.sampled_from(Recipe),
@@ -41,6 +50,7 @@ SCRIPTS = st.builds(
     largest_command=st.integers(255, 65535),
     arpc_method=st.sampled_from([1, 2]),
     offline=st.none() | OFFLINE,
+    pin=st.none() | PINS,
     groups=st.lists(GROUPS, max_size=6).map(tuple),
     directory=st.lists(GROUPS, max_size=2).map(tuple),
     artwork=st.builds(Artwork, st.dictionaries(st.text(), st.text())),

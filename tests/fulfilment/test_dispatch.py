@@ -83,6 +83,6 @@ def test_an_empty_list_is_not_written(tmp_path: Path) -> None:
 def test_a_list_that_can_not_be_written_dispatches_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     desk = Desk()
-    with pytest.raises(BadInput, match=r"can't be written to .*file.* No card was dispatched"):
+    with pytest.raises(BadInput, match=r"can't be written to .*file.* Nothing left"):
         dispatch_batch("b", desk, tmp_path / "file" / "out")
     assert not desk.digest

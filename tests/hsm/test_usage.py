@@ -9,7 +9,7 @@ from pkcs11.exceptions import AttributeReadOnly, AttributeSensitive, PKCS11Error
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm.form import generate_master
+from kif.hsm.form import ENCRYPTING, generate_master
 from kif.hsm.issuersigner import generate_issuer_pair
 from kif.hsm.key import Algorithm, Key, confirm, find, generate, recognise
 from kif.hsm.keypair import generate_log_signer, generate_recipient, generate_site_ca
@@ -20,6 +20,7 @@ from tests.hsm import hostile
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.hsm.objects import nothing_left
 
+ENCRYPTS = {Attribute.ENCRYPT, Attribute.WRAP}
 COMBINERS = (Usage.COMPONENT_COMBINER, Usage.OFFICER_COMBINER)
 PRIVATE: dict[Usage, Callable[[Token, str], object]] = {
     Usage.ENVELOPE_RECIPIENT: generate_recipient,
@@ -122,9 +123,12 @@ def test_a_key_that_stays_and_can_leave_leaves_only_under_a_trusted_key(usage: U
 @pytest.mark.control("KIF-HSM-03")
 @pytest.mark.parametrize("usage", Usage)
 def test_a_key_that_can_leave_does_nothing_but_derive(usage: Usage) -> None:
+    """Or, if it leaves under a trusted key alone, encrypt: it never opens what it made."""
     rule = RULES[usage]
     if rule.extractable:
-        assert rule.rights <= {Attribute.DERIVE}
+        assert rule.rights <= ({Attribute.DERIVE} if usage not in ENCRYPTING else ENCRYPTS)
+    if usage in ENCRYPTING:
+        assert rule.wrap_with_trusted
 
 
 @pytest.mark.control("KIF-HSM-03")

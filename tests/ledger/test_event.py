@@ -34,6 +34,8 @@ from kif.ledger.events.batch import (
     BatchCancelled,
     BatchErased,
     FileRefused,
+    PinMailersSealed,
+    PinsExported,
     WindowErased,
 )
 from kif.ledger.events.card import CardRejected, ClaimWithdrawn
@@ -183,6 +185,8 @@ def every_kind() -> dict[str, Event]:
         LibraryAccepted(BY, "/opt/hsm.so", DIGEST, DIGEST),
         BatchErased(BY, B, reason),
         WindowErased(BY, WINDOW, 1, reason),
+        PinsExported(BY, B, KeyRef(ISSUER, "pin-zone", 1), 2, DIGEST),
+        PinMailersSealed(BY, B, 2, DIGEST, DIGEST),
     ]
     return {event.kind: event for event in events}
 

@@ -108,6 +108,47 @@ WRONG_KEY = {
 }
 
 
+WRONG_PIN = {
+    "too short": ("pin_length", "3", "greater than or equal to 4"),
+    "no tries": ("pin_tries", "0", "greater than or equal to 1"),
+    "verified by nothing": (
+        "cvm_list",
+        '"00000000000000001E031F03"',
+        "no rule has the card verify",
+    ),
+    "enciphered": ("cvm_list", '"000000000000000044031F03"', "which is not made yet"),
+    "not permitted": ("permits", "[pin-check]", "without pin-on-host no PIN can be drawn"),
+    "permitted by another name": (
+        "permits",
+        "[pin]",
+        "Input should be 'pin-on-host', 'pin-check' or",
+    ),
+}
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("case", WRONG_PIN)
+def test_what_is_wrong_with_a_pin_is_told(case: str, tmp_path: Path) -> None:
+    field, value, told = WRONG_PIN[case]
+    findings = check_profile(written(tmp_path, SIGNS, **{field: value}))
+    places = {(each.line, each.field) for each in findings if told in each.what}
+    assert places == {(line_of(field, SIGNS), field)}, findings
+
+
+@pytest.mark.parametrize("field", ["pin_tries", "pin_verification_index"])
+def test_a_pin_needs_every_field_of_it(field: str, tmp_path: Path) -> None:
+    path = written(tmp_path, SIGNS)
+    path.write_text(re.sub(f"(?m)^{field}:.*\n", "", path.read_text()))
+    (finding,) = check_profile(path)
+    assert (finding.field, finding.what) == ("pin_length", f"{field} is missing")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (finding,) = check_profile(written(alone, f"{TEXT}{field}: 1\n"))
+    assert (finding.field, finding.what) == (field, f"{field} is for cards with pin_length")
+    (finding,) = check_profile(written(alone, f"{TEXT}permits: [pin-check]\n"))
+    assert finding.what == "the card has no PIN that could be clear"
+
+
 @pytest.mark.control("KIF-PREP-01")
 @pytest.mark.parametrize("case", WRONG_KEY)
 def test_what_is_wrong_with_a_card_that_signs_is_told(case: str, tmp_path: Path) -> None:

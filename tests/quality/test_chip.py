@@ -93,6 +93,9 @@ class Desk:
     def script(self, job: JobRef) -> Secret:
         return SCRIPT.encode()
 
+    def check_pin(self, job: JobRef) -> tuple[bytes, bytes]:
+        raise AssertionError(job)
+
     def scheme_key(self, job: JobRef) -> SchemeKey:
         raise AssertionError(job)
 

@@ -102,7 +102,7 @@ def test_a_terminal_reads_what_was_personalised(host: Host) -> None:
     assert host.plain(Command(0, 0xB2, 1, 0x0C, le=256)).data == RECORD
     assert host.plain(Command(0, 0xB2, 2, 0x0C, le=256)).sw == 0x6A83
     assert host.plain(Command(0x80, 0xCA, 0x9F, 0x36, le=256)).data == tlv(0x9F36, b"\x00\x01")
-    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x17, le=256)).data == tlv(0x9F17, b"\x03")
+    assert host.plain(Command(0x80, 0xCA, 0x9F, 0x17, le=256)).sw == 0x6A88  # it has no PIN
     assert host.plain(Command(0x80, 0xCA, 0x9F, 0x13, le=256)).data == tlv(0x9F13, bytes(2))
     assert host.plain(Command(0x80, 0xCA, 0x9F, 0x4F, le=256)).sw == 0x6A88
 

@@ -117,6 +117,29 @@ class BatchDispatched(Event, kind="batch-dispatched"):
 
 
 @dataclass(frozen=True)
+class PinsExported(Event, kind="pins-exported"):
+    """PIN blocks of the cards that were dispatched left for their issuer, under a zone's key."""
+
+    by: Openers
+    batch: BatchId
+    key: Key
+    count: Count
+    file: Digest
+
+
+@dataclass(frozen=True)
+class PinMailersSealed(Event, kind="pin-mailers-sealed"):
+    """The PINs of a batch were sealed to the printer of its mailers, on a day of their own."""
+
+    by: Openers
+    batch: BatchId
+    count: Count
+    recipient: Digest
+    """Of the printer's certificate (DER)."""
+    file: Digest
+
+
+@dataclass(frozen=True)
 class BatchClosed(Event, kind="batch-closed"):
     """A batch is done: received = good + suspect, and none is left over."""
 

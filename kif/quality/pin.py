@@ -1,0 +1,52 @@
+"""A card's PIN, as quality control has it verified: its counter counts, and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kif.formats.apdu import Command, Response
+from kif.formats.control import Control
+from kif.formats.error import CheckFailed
+from kif.formats.script import Script
+from kif.formats.tlv import tlv
+from kif.oracle.interface import JobRef, QualityOracle
+from kif.quality.comparing import ask, compare
+from kif.quality.link import CardLink
+
+_CHECKED = "pin-check"
+_TRIES = 0x9F17
+_ONE_LESS = 0x63C0
+
+
+def check_pin(job: JobRef, link: CardLink, script: Script, oracle: QualityOracle) -> Sequence[str]:
+    """Compare the PIN try counter; have a wrong PIN and the right one verified, by profile.
+
+    Return what was checked. A PIN that is checked is clear on the host, and on the wire.
+    """
+    if script.pin is None:
+        return ()
+    tries = script.pin.tries
+    _require_left(link, tries)
+    if _CHECKED not in script.pin.permits:
+        return ("pin try counter",)
+    wrong, right = oracle.check_pin(job)
+    _require(link, wrong, _ONE_LESS | tries - 1)
+    _require_left(link, tries - 1)
+    _require(link, right, 0x9000)
+    _require_left(link, tries)
+    return ("pin try counter", "pin")
+
+
+def _require_left(link: CardLink, tries: int) -> None:
+    answer = ask(link, Command(0x80, 0xCA, _TRIES >> 8, _TRIES & 0xFF, le=256))
+    compare("PIN try counter", answer, tlv(_TRIES, bytes((tries,))))
+
+
+def _require(link: CardLink, command: bytes, status: int) -> None:
+    found = Response.decode(link.transmit(command)).sw
+    if found != status:
+        raise CheckFailed(
+            Control.CHIP_PIN,
+            f"The chip answered VERIFY with {found:04X}, not {status:04X}: it has another PIN, or "
+            "counts otherwise.",
+        )

@@ -1,0 +1,154 @@
+"""Chip and quality: cards a second with one, two and four readers at once, and the ratio to a floor.
+
+    scripts/bench chip [--cards N] [--product NAME] [--json FILE]
+
+Simulated machines run as one process of their own, with a reader each behind pcscd. Each reader has
+a thread with the stages chip and quality, without print; all share one oracle. The floor of a card
+is what nobody can leave out, measured in the same run: its commands as they are, over the same
+readers (the time within those calls), and its PKCS#11 calls in a bare C loop on the same token
+(``floor.c``, which has those of a ``test-debit`` card).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kif.ceremony.hold import hold
+from kif.chip.personalise import personalise
+from kif.cli.line import open_machine
+from kif.formats.state import JobState
+from kif.line.machine import Machine
+from kif.oracle.interface import Claim
+from kif.oracle.local import LocalOracle
+from kif.quality.chip import check_chip
+from tests.bench.line import Clock, Timed, bare_calls
+from tests.site import TestSite, make_site, released_batch, shipped
+
+READERS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one run: seconds in all, and seconds within the readers' calls, summed up."""
+
+    seconds: float
+    card_calls: float
+
+
+@contextmanager
+def machines(count: int) -> Iterator[list[Machine]]:
+    """Run simulated machines in a process of their own; yield them, opened."""
+    command = [sys.executable, "-m", "kif.cli.main", "simulate", "--readers", str(count)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            os.environ["PCSCLITE_CSOCK_NAME"] = told["pcscd"]
+            yield from _opened(told["readers"])
+        finally:
+            process.terminate()
+
+
+def _opened(readers: list[dict[str, str]]) -> Iterator[list[Machine]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                open_machine(f"station-{number}", each["name"], Path(each["transport"]))
+            )
+            for number, each in enumerate(readers, start=1)
+        ]
+
+
+def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> None:
+    """Make cards until there is none left."""
+    reader: Any = Timed(machine.reader, clock, transmit="apdu")
+    while True:
+        claim = oracle.chip.claim(batch, machine.name, secrets.token_hex(16))
+        if not isinstance(claim, Claim):
+            return
+        machine.transport.feed()
+        reader.connect()
+        job = personalise(claim, reader, oracle.chip).view
+        assert job.state is JobState.PERSONALISED, job.reason
+        oracle.graphics.printed(job.id)
+        job = check_chip(job.id, reader, oracle.quality, secrets.token_bytes)
+        assert job.state is JobState.GOOD, job.reason
+        reader.disconnect()
+        machine.transport.stack(True)
+
+
+def run(site: TestSite, oracle: LocalOracle, product: str, cards: int, readers: int) -> Run:
+    """Make a batch at so many readers at once."""
+    number = len(oracle.supervision.batches())
+    first = number * cards + 1
+    batch = released_batch(site, oracle, f"BENCH-{number}", cards, first, product)
+    clock = Clock()
+    with machines(readers) as there:
+        stations = [
+            threading.Thread(target=station, args=(oracle, batch.id, each, clock)) for each in there
+        ]
+        began = time.perf_counter()
+        for each in stations:
+            each.start()
+        for each in stations:
+            each.join()
+        seconds = time.perf_counter() - began
+    good = oracle.supervision.batch(batch.id).jobs.get(JobState.GOOD, 0)
+    assert good == cards, f"{good} of {cards} cards are good"
+    return Run(seconds, clock.spent["apdu"])
+
+
+def measure(cards: int, product: str) -> dict[str, Any]:
+    """Measure all."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = make_site(Path(folder) / "home")
+        with site.oracle() as oracle:
+            for _ in READERS[1:]:
+                hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
+            hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
+            runs = {count: run(site, oracle, product, cards, count) for count in READERS}
+        calls = bare_calls(site)
+    alone = runs[1]
+    floor = 1000 * alone.card_calls / cards + calls
+    taken = 1000 * alone.seconds / cards
+    rates = {str(count): cards / each.seconds for count, each in runs.items()}
+    return {
+        "cards": cards,
+        "product": product,
+        "cards_a_second_by_readers": rates,
+        "milliseconds_a_card_at_one_reader": taken,
+        "floor_milliseconds": {"APDUs": floor - calls, "PKCS#11 calls in C": calls},
+        "ratio_of_floor_to_card_at_one_reader": floor / taken,
+        "ratio_of_two_readers_to_one": rates["2"] / rates["1"],
+        "ratio_of_four_readers_to_one": rates["4"] / rates["1"],
+    }
+
+
+def main() -> None:
+    """Run the benchmark and say what came out."""
+    parser = argparse.ArgumentParser(prog="scripts/bench chip")
+    parser.add_argument("--cards", type=int, default=120)
+    parser.add_argument("--product", default="test-debit", choices=["test-debit", "test-credit"])
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measure(given.cards, given.product)
+    print(json.dumps(found, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

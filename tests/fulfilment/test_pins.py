@@ -1,0 +1,211 @@
+"""PINs that leave: the issuer opens its blocks, the printer its envelope; the record says when."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from kif.chip.personalise import personalise
+from kif.formats import pinblock
+from kif.formats.error import BadInput, Refused
+from kif.formats.pan import masked
+from kif.formats.secret import Secret
+from kif.fulfilment.dispatch import dispatch_batch
+from kif.fulfilment.pins import export_pins, read_printer, seal_mailers
+from kif.ledger.event import Entry
+from kif.oracle.audit import audit
+from kif.oracle.local import LocalOracle, open_oracle
+from kif.quality.chip import check_chip
+from kif.simulator.card import Card
+from kif.simulator.issuer import TestIssuer
+from tests.oracle.test_chip import Wire, card
+from tests.site import ISSUER, OPERATORS, TestSite, claimed, make_site, released_batch
+
+
+@dataclass
+class Made:
+    """A site with a batch whose cards were dispatched, and their chips."""
+
+    site: TestSite
+    batch: str
+    chips: list[Card] = field(default_factory=list)
+
+    def pin(self, number: int) -> str:
+        found = self.chips[number - 1].application.pin
+        assert found is not None
+        return pinblock.pin_of(Secret(found.block)).reveal().decode()
+
+    def account(self, number: int) -> str:
+        return (self.chips[number - 1].application._in_records(0x5A) or b"").hex()
+
+    @contextmanager
+    def later(self, days: int) -> Iterator[LocalOracle]:
+        """Open the site on a later day."""
+        with (
+            self.site.home.alone(),
+            open_oracle(
+                self.site.home,
+                self.site.pin(),
+                OPERATORS,
+                clock=lambda: datetime.now(UTC) + timedelta(days=days),
+            ) as oracle,
+        ):
+            yield oracle
+
+    def folder(self) -> Path:
+        return self.site.home.pins
+
+
+def dispatched(folder: Path, product: str = "test-credit") -> Made:
+    site = make_site(folder)
+    with site.oracle() as oracle:
+        view = released_batch(site, oracle, "PINS", 3, product=product)
+        made = Made(site, view.id)
+        for _ in range(2):
+            chip = card()
+            job = personalise(claimed(oracle, view.id), Wire(chip), oracle.chip).view
+            oracle.graphics.printed(job.id)
+            check_chip(job.id, Wire(chip), oracle.quality, bytes)
+            made.chips.append(chip)
+        personalise(claimed(oracle, view.id), Wire(card("bad-rmac@1")), oracle.chip)
+        dispatch_batch(view.id, oracle.fulfilment, site.home.dispatch)
+    return made
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return dispatched(tmp_path / "home")
+
+
+def decrypted(key: bytes, block: bytes) -> bytes:
+    return Cipher(algorithms.AES(key), modes.ECB()).decryptor().update(block)  # noqa: S305
+
+
+def kinds(oracle: LocalOracle) -> list[tuple[str, str]]:
+    with oracle.gateway.desk.record.reading() as (_, tx):
+        found = map(Entry.decode, tx.ledger.leaves())
+        return [(entry.event.kind, entry.boundary.value) for entry in found]
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-ORA-12")
+def test_an_issuers_host_opens_the_blocks_of_the_cards_that_it_gets(made: Made) -> None:
+    """ISO 9564-1, 9.4.2, by other software; the PIN of a block is that of the chip."""
+    with made.site.oracle() as oracle:
+        path = export_pins(made.batch, oracle.pins, made.folder())
+        assert kinds(oracle)[-1] == ("pins-exported", "hsm")
+    content = json.loads(path.read_bytes())
+    assert (content["issuer"], content["reference"]) == (ISSUER, "PINS")
+    assert content["under"] == f"{ISSUER}/pin-zone/1"
+    assert [each["number"] for each in content["cards"]] == [1, 2]
+    zone = TestIssuer(Path(), ISSUER).master_key("pin-zone")
+    for each in content["cards"]:
+        account = made.account(each["number"])
+        inner = decrypted(zone, bytes.fromhex(each["pin_block"]))
+        over = pinblock.format_4_pan(account)
+        plain = decrypted(zone, bytes(a ^ b for a, b in zip(inner, over, strict=True)))
+        pin = pinblock.pin_of_format_4(Secret(plain)).reveal().decode()
+        assert pin == made.pin(each["number"])
+        assert len(each["pvv"]) == 4
+        assert account not in path.read_text()
+    audit(made.site.home)
+
+
+@dataclass(frozen=True)
+class Printer:
+    """A TEST printer of PIN mailers: its key and certificate."""
+
+    folder: Path
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        path = self.folder / "printer.pem"
+        if not path.exists():
+            request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "30"]
+            files = ["-keyout", str(self.folder / "printer-key.pem"), "-out", str(path)]
+            subject = ["-subj", "/CN=TEST PRINTER"]
+            subprocess.run([*request, *subject, *files], check=True, capture_output=True)
+        return read_printer(path.read_bytes(), datetime.now(UTC))
+
+    def opened(self, path: Path) -> list[dict[str, str]]:
+        command = ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", str(path)]
+        key = ["-inkey", str(self.folder / "printer-key.pem")]
+        done = subprocess.run([*command, *key], check=True, capture_output=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.control("KIF-ORA-12", "KIF-HSM-04")
+def test_a_printer_alone_opens_the_pins_on_a_later_day_and_once(made: Made, tmp_path: Path) -> None:
+    printer = Printer(tmp_path)
+    with made.site.oracle() as oracle:
+        with pytest.raises(Refused, match="are sealed when it is closed"):
+            seal_mailers(made.batch, oracle.pins, printer.certificate, made.folder())
+        oracle.supervision.close_batch(made.batch)
+        with pytest.raises(Refused, match="their PINs leave on a later day"):
+            seal_mailers(made.batch, oracle.pins, printer.certificate, made.folder())
+        assert not made.folder().exists()
+    with made.later(days=1) as oracle:
+        path = seal_mailers(made.batch, oracle.pins, printer.certificate, made.folder())
+        assert kinds(oracle)[-1] == ("pin-mailers-sealed", "host")
+        with pytest.raises(Refused, match="were sealed before"):
+            seal_mailers(made.batch, oracle.pins, printer.certificate, made.folder())
+        assert [each.name for each in made.folder().iterdir()] == [path.name]
+    assert printer.opened(path) == [
+        {
+            "account": masked(made.account(number)),
+            "name": "CARDHOLDER AA TEST",
+            "pin": made.pin(number),
+        }
+        for number in (1, 2)
+    ]
+    for number in (1, 2):
+        assert made.pin(number).encode() not in path.read_bytes()
+
+
+@pytest.mark.control("KIF-ORA-12")
+def test_the_record_takes_no_other_pins_than_those_of_its_cards(made: Made) -> None:
+    with made.site.oracle() as oracle:
+        zone, blocks = oracle.pins.blocks(made.batch)
+        assert str(made.pin(1)) not in repr(blocks)
+        with pytest.raises(Refused, match="has 2 dispatched cards with a PIN, not 3"):
+            oracle.pins.exported(made.batch, zone, 3, "ab" * 32)
+        other = type(zone)(ISSUER, "emv-ac", 1)
+        with pytest.raises(Refused, match="has no PINs for the zone of"):
+            oracle.pins.exported(made.batch, other, 2, "ab" * 32)
+        with pytest.raises(Refused, match="not 1"):
+            oracle.pins.mailed(made.batch, 1, "ab" * 32, "ab" * 32)
+        oracle.supervision.close_batch(made.batch)
+        assert export_pins(made.batch, oracle.pins, made.folder()).exists()
+
+
+@pytest.mark.control("KIF-ORA-12")
+def test_cards_without_pins_have_none_that_leave(tmp_path: Path) -> None:
+    made = dispatched(tmp_path / "home", "test-debit")
+    with made.site.oracle() as oracle:
+        with pytest.raises(Refused, match="has no card that was dispatched and has a PIN"):
+            export_pins(made.batch, oracle.pins, made.folder())
+        with pytest.raises(Refused, match="has 0 dispatched cards with a PIN"):
+            oracle.pins.mailed(made.batch, 2, "ab" * 32, "ab" * 32)
+
+
+def test_a_printer_has_a_certificate_that_holds_today(tmp_path: Path) -> None:
+    printer, now = Printer(tmp_path), datetime.now(UTC)
+    assert printer.certificate
+    raw = (tmp_path / "printer.pem").read_bytes()
+    with pytest.raises(BadInput, match="it is not valid today"):
+        read_printer(raw, now + timedelta(days=40))
+    with pytest.raises(BadInput, match="it is no certificate"):
+        read_printer(b"-----BEGIN", now)
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:1024", "-noenc", "-subj", "/CN=WEAK"]
+    files = ["-keyout", str(tmp_path / "weak-key.pem"), "-out", str(tmp_path / "weak.pem")]
+    subprocess.run([*request, *files], check=True, capture_output=True)
+    with pytest.raises(BadInput, match="not RSA of 2048 bits"):
+        read_printer((tmp_path / "weak.pem").read_bytes(), now)

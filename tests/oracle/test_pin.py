@@ -1,0 +1,202 @@
+"""A card's PIN: drawn, kept by the HSM, sent to the chip, and verified by it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kif.formats import pinblock
+from kif.formats.apdu import Command, Response
+from kif.formats.error import Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.script import Script
+from kif.formats.secret import Secret
+from kif.formats.state import JobState
+from kif.formats.verification import pvv_block, pvv_of
+from kif.formats.verify import verify, wrong_pin
+from kif.oracle.interface import BatchView, JobRef, PinTerms
+from kif.oracle.local import LocalOracle
+from kif.quality.chip import check_chip
+from kif.simulator.card import Card
+from kif.simulator.issuer import TestIssuer
+from kif.simulator.pin import CardPin
+from kif.simulator.transaction import des3
+from tests.hsm.objects import nothing_left
+from tests.oracle.test_chip import Wire, card, entries, token
+from tests.oracle.test_offline import batch, checked, made
+from tests.site import ISSUER, TestSite, received_file
+
+__all__ = ["batch"]
+VERIFICATION = KeyRef(ISSUER, "pin-verification", 1)
+
+
+def reference(chip: Card) -> CardPin:
+    found = chip.application.pin
+    assert found is not None
+    return found
+
+
+@pytest.mark.control("KIF-QC-05", "KIF-HSM-04")
+def test_a_card_verifies_its_pin_and_its_entries_say_where_it_was_clear(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    chip = card()
+    with nothing_left(token(oracle)):
+        view = checked(oracle, batch, chip)
+    assert view.state is JobState.GOOD
+    pin = reference(chip)
+    assert (pin.limit, pin.left) == (3, 3)
+    told = {entry.event.kind: entry.boundary.value for entry in entries(oracle, batch)}
+    assert told["batch-prepared"] == "host"  # drawn there: PKCS#11 has no decimal digits
+    assert told["injection-authorised"] == told["injection-done"] == "hsm"
+    assert told["card-verified"] == "host"  # a card verifies it in clear
+    *_, last = entries(oracle, batch)
+    assert "pin" in last.event.checks  # type: ignore[attr-defined]
+
+
+def test_each_card_has_a_pin_of_its_own_and_the_issuer_can_verify_it(
+    oracle: LocalOracle, batch: BatchView
+) -> None:
+    """The PVV in the script is what the issuer's host computes over account and PIN."""
+    key = TestIssuer(Path(), ISSUER)
+    pins = set()
+    for _ in range(3):
+        chip = card()
+        view = made(oracle, batch, chip)
+        script = Script.decode(oracle.quality.script(view.id))
+        assert script.pin is not None
+        pin = pinblock.pin_of(Secret(reference(chip).block)).reveal().decode()
+        pan = script.offline.subject.rstrip("F") if script.offline else ""
+        master = odd(key.master_key("pin-verification"))
+        assert script.pin.verification_value == pvv_of(des3(master, pvv_block(pan, "1", pin)))
+        assert KeyRef(ISSUER, "pin-zone", 1) in script.named_keys()
+        assert (script.pin.tries, script.pin.account) == (3, pan)
+        assert pin not in repr(script.pin)
+        pins.add((pin, script.pin.kept))
+    assert len(pins) == 3
+
+
+def odd(key: bytes) -> bytes:
+    return bytes(byte ^ (byte.bit_count() % 2 == 0) for byte in key)
+
+
+def other_pin(chip: Card) -> None:
+    pin = reference(chip)
+    other = wrong_pin(pinblock.pin_of(Secret(pin.block)))
+    pin.block = pinblock.format_2(other).reveal()
+
+
+def takes_any(chip: Card) -> None:
+    pin = reference(chip)
+    object.__setattr__(pin, "verify", lambda command: Response(b"", 0x9000))
+
+
+def does_not_count(chip: Card) -> None:
+    pin = reference(chip)
+    real = pin.verify
+
+    def uncounted(command: Command) -> Response:
+        answer, pin.left = real(command), 3
+        return answer
+
+    object.__setattr__(pin, "verify", uncounted)
+
+
+def fewer_tries(chip: Card) -> None:
+    reference(chip).left = 2
+
+
+def no_pin(chip: Card) -> None:
+    chip.application.pin = None
+
+
+LYING: dict[str, tuple[Callable[[Card], None], str]] = {
+    "has another PIN": (other_pin, "answered VERIFY with 9000, not 63C2"),
+    "takes any PIN": (takes_any, "answered VERIFY with 9000, not 63C2"),
+    "does not count": (does_not_count, "PIN try counter differs"),
+    "has fewer tries": (fewer_tries, "PIN try counter differs"),
+    "has none": (no_pin, "was answered 6A88, not 9000"),
+}
+
+
+@pytest.mark.control("KIF-QC-05")
+@pytest.mark.parametrize("kind", LYING)
+def test_a_card_whose_pin_is_not_as_prepared_is_suspect(
+    oracle: LocalOracle, batch: BatchView, kind: str
+) -> None:
+    spoil, told = LYING[kind]
+    chip = card()
+    view = made(oracle, batch, chip)
+    spoil(chip)
+    with nothing_left(token(oracle)):
+        view = check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes)
+    assert view.state is JobState.SUSPECT
+    assert told in (view.reason or "")
+
+
+@pytest.mark.control("KIF-HSM-04")
+def test_a_pin_is_drawn_only_where_its_product_permits_it(oracle: LocalOracle) -> None:
+    view = oracle.gateway.admit(received_file("NO-PIN", 1, 9000, "test-credit"), again=True)
+    job = JobRef(view.id, 1)
+    oracle.gateway.desk.pin_storage(view.id)
+    terms = PinTerms(4, VERIFICATION, "1", ())
+    with nothing_left(token(oracle)), pytest.raises(Refused, match="pin-on-host"):
+        oracle.preparation.make_pin(job, "9999990000000014", terms)
+
+
+@pytest.mark.control("KIF-HSM-04")
+def test_no_pin_rests_in_the_database_or_the_log(
+    site: TestSite, oracle: LocalOracle, batch: BatchView
+) -> None:
+    """Neither its digits with their length, nor its block: what is kept is wrapped and sealed."""
+    chip = card()
+    assert checked(oracle, batch, chip).state is JobState.GOOD
+    block = reference(chip).block
+    with oracle.gateway.desk.record.reading() as (_, tx):
+        leaves = b"".join(tx.ledger.leaves())
+    files = [path for path in site.home.path.rglob("*") if path.is_file()]
+    assert site.home.database in files
+    for found in (leaves, *(path.read_bytes() for path in files)):
+        assert block not in found
+        assert block.hex().upper().encode() not in found
+
+
+BAD: dict[str, tuple[Command, int]] = {
+    "an enciphered one": (Command(0, 0x20, 0, 0x88, bytes(8)), 0x6A86),
+    "no reference": (Command(0, 0x20, 1, 0x80, bytes(8)), 0x6A86),
+    "half a block": (Command(0, 0x20, 0, 0x80, bytes(4)), 0x6700),
+    "another class": (Command(0x80, 0x20, 0, 0x80, bytes(8)), 0x6E00),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_the_card_refuses_what_is_no_verification(
+    oracle: LocalOracle, batch: BatchView, kind: str
+) -> None:
+    chip = card()
+    made(oracle, batch, chip)
+    command, status = BAD[kind]
+    chip.apdu(Command(0, 0xA4, 4, 0, bytes.fromhex("A0000000999999"), 256).encode())
+    assert Response.decode(chip.apdu(command.encode())).sw == status
+    assert reference(chip).left == 3
+
+
+def test_a_pin_is_blocked_after_its_last_try(oracle: LocalOracle, batch: BatchView) -> None:
+    chip = card()
+    made(oracle, batch, chip)
+    right = pinblock.pin_of(Secret(reference(chip).block))
+    chip.apdu(Command(0, 0xA4, 4, 0, bytes.fromhex("A0000000999999"), 256).encode())
+
+    def tried(pin: Secret) -> int:
+        return Response.decode(chip.apdu(verify(pin))).sw
+
+    assert [tried(wrong_pin(right)) for _ in range(2)] == [0x63C2, 0x63C1]
+    assert tried(right) == 0x9000
+    assert [tried(wrong_pin(right)) for _ in range(4)] == [0x63C2, 0x63C1, 0x63C0, 0x6983]
+    assert tried(right) == 0x6983
+    chip.reset()
+    chip.apdu(Command(0, 0xA4, 4, 0, bytes.fromhex("A0000000999999"), 256).encode())
+    assert tried(right) == 0x6983
