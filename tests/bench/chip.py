@@ -6,7 +6,9 @@ Simulated machines run as one process of their own, with a reader each behind pc
 a thread with the stages chip and quality, without print; all share one oracle. The floor of a card
 is what nobody can leave out, measured in the same run: its commands as they are, over the same
 readers (the time within those calls), and its PKCS#11 calls in a bare C loop on the same token
-(``floor.c``, which has those of a ``test-debit`` card).
+(``floor.c``, which has those of a ``test-debit`` card). The time in which a card is fed, powered
+and stacked is told apart, and so is what five commits of the bare database take, without which no
+card is on the record.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from kif.line.machine import Machine
 from kif.oracle.interface import Claim
 from kif.oracle.local import LocalOracle
 from kif.quality.chip import check_chip
-from tests.bench.line import Clock, Timed, bare_calls
+from tests.bench.line import COMMITS, Clock, Timed, bare_calls, bare_commit
 from tests.site import TestSite, make_site, released_batch, shipped
 
 READERS = (1, 2, 4)
@@ -46,6 +48,8 @@ class Run:
 
     seconds: float
     card_calls: float
+    handling: float
+    """Seconds in which a card was fed, powered and stacked, summed up."""
 
 
 @contextmanager
@@ -74,12 +78,13 @@ def _opened(readers: list[dict[str, str]]) -> Iterator[list[Machine]]:
 
 def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> None:
     """Make cards until there is none left."""
-    reader: Any = Timed(machine.reader, clock, transmit="apdu")
+    reader: Any = Timed(machine.reader, clock, transmit="apdu", connect="card", disconnect="card")
+    belt: Any = Timed(machine.transport, clock, feed="card", stack="card")
     while True:
         claim = oracle.chip.claim(batch, machine.name, secrets.token_hex(16))
         if not isinstance(claim, Claim):
             return
-        machine.transport.feed()
+        belt.feed()
         reader.connect()
         job = personalise(claim, reader, oracle.chip).view
         assert job.state is JobState.PERSONALISED, job.reason
@@ -87,51 +92,57 @@ def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> 
         job = check_chip(job.id, reader, oracle.quality, secrets.token_bytes)
         assert job.state is JobState.GOOD, job.reason
         reader.disconnect()
-        machine.transport.stack(True)
+        belt.stack(True)
 
 
-def run(site: TestSite, oracle: LocalOracle, product: str, cards: int, readers: int) -> Run:
-    """Make a batch at so many readers at once."""
+def run(site: TestSite, oracle: LocalOracle, product: str, cards: int, there: list[Machine]) -> Run:
+    """Make a batch at these readers at once."""
     number = len(oracle.supervision.batches())
     first = number * cards + 1
     batch = released_batch(site, oracle, f"BENCH-{number}", cards, first, product)
     clock = Clock()
-    with machines(readers) as there:
-        stations = [
-            threading.Thread(target=station, args=(oracle, batch.id, each, clock)) for each in there
-        ]
-        began = time.perf_counter()
-        for each in stations:
-            each.start()
-        for each in stations:
-            each.join()
-        seconds = time.perf_counter() - began
+    stations = [
+        threading.Thread(target=station, args=(oracle, batch.id, each, clock)) for each in there
+    ]
+    began = time.perf_counter()
+    for each in stations:
+        each.start()
+    for each in stations:
+        each.join()
+    seconds = time.perf_counter() - began
     good = oracle.supervision.batch(batch.id).jobs.get(JobState.GOOD, 0)
     assert good == cards, f"{good} of {cards} cards are good"
-    return Run(seconds, clock.spent["apdu"])
+    return Run(seconds, clock.spent["apdu"], clock.spent["card"])
 
 
 def measure(cards: int, product: str) -> dict[str, Any]:
     """Measure all."""
     with tempfile.TemporaryDirectory() as folder:
         site = make_site(Path(folder) / "home")
-        with site.oracle() as oracle:
+        with machines(max(READERS)) as there, site.oracle() as oracle:
             for _ in READERS[1:]:
                 hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
             hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)
-            runs = {count: run(site, oracle, product, cards, count) for count in READERS}
-        calls = bare_calls(site)
+            runs = {count: run(site, oracle, product, cards, there[:count]) for count in READERS}
+        calls, commits = bare_calls(site), COMMITS * bare_commit(Path(folder))
     alone = runs[1]
     floor = 1000 * alone.card_calls / cards + calls
-    taken = 1000 * alone.seconds / cards
+    taken, handling = (1000 * each / cards for each in (alone.seconds, alone.handling))
     rates = {str(count): cards / each.seconds for count, each in runs.items()}
     return {
         "cards": cards,
         "product": product,
         "cards_a_second_by_readers": rates,
         "milliseconds_a_card_at_one_reader": taken,
-        "floor_milliseconds": {"APDUs": floor - calls, "PKCS#11 calls in C": calls},
-        "ratio_of_floor_to_card_at_one_reader": floor / taken,
+        "milliseconds_of_handling_it": handling,
+        "floor_milliseconds": {
+            "APDUs": floor - calls,
+            "PKCS#11 calls in C": calls,
+            "commits": commits,
+        },
+        "ratio_of_floor_to_card_at_one_reader": floor / (taken - handling),
+        "ratio_of_floor_to_card_with_its_handling": floor / taken,
+        "ratio_of_floor_with_commits_to_card": (floor + commits) / (taken - handling),
         "ratio_of_two_readers_to_one": rates["2"] / rates["1"],
         "ratio_of_four_readers_to_one": rates["4"] / rates["1"],
     }
