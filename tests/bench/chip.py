@@ -1,4 +1,4 @@
-"""Chip and quality: cards a second with one, two and four readers at once, and the ratio to a floor.
+"""Chip and quality: cards a second with one, two and four readers, and the ratio to a floor.
 
     scripts/bench chip [--cards N] [--product NAME] [--json FILE]
 
