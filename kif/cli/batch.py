@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from kif.ceremony.credential import sign
 from kif.cli.app import App, batch_argument, batch_fields, form_option, job_fields, pass_app
+from kif.cli.lines import read_lines, require_same
 from kif.cli.report import report_on
 from kif.console.page import write_page
 from kif.console.progress import Screen
@@ -20,6 +22,7 @@ from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.oracle.audit import state_of
+from kif.oracle.interface import JobRef
 from kif.oracle.local import now
 from kif.oracle.supervision import statement_of
 from kif.oracle.views import batch_views, job_views
@@ -80,6 +83,29 @@ def show_batch(app: App, batch_id: str, form: str) -> None:
     with app.store().reading() as tx:
         rows = [job_fields(view) for view in job_views(tx.session, batch_id)]
     show(rows, form, "The batch has no cards.")
+
+
+@batch.command()
+@batch_argument
+@click.argument("card", type=click.IntRange(1))
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Compare with what --json gave before; the first difference is told.",
+)
+@form_option
+@pass_app
+def script(app: App, batch_id: str, card: int, against: Path | None, form: str) -> None:
+    """List what CARD of BATCH would be sent: a dry run, without a card and without a secret."""
+    earlier = None if against is None else read_lines(against)
+    with app.oracle() as oracle:
+        lines = oracle.supervision.dry_run(JobRef(batch_id, card))
+    rows = [asdict(line) for line in lines]
+    if earlier is not None:
+        require_same(rows, earlier)
+        click.echo(f"The {len(rows)} commands are those of {against}.")
+        return
+    show(rows, form, "")
 
 
 @batch.command()

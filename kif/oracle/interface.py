@@ -421,6 +421,19 @@ class PrivacyOracle(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Line:
+    """A command of a script, in words: secrets by reference, nothing of the cardholder."""
+
+    session: int
+    """Which secure channel with the card, from 1."""
+    part: int
+    """Each part waits for the card's answers to the one before."""
+    command: str
+    """CLA, INS, P1 and P2, hex; before it is protected."""
+    what: str
+
+
 class SupervisionOracle(Protocol):
     """What supervisors, operators and compliance staff do themselves."""
 
@@ -432,6 +445,9 @@ class SupervisionOracle(Protocol):
 
     def jobs(self, batch: str) -> Sequence[JobView]:
         """Return the cards of a batch, in their order."""
+
+    def dry_run(self, job: JobRef) -> Sequence[Line]:
+        """Return what a prepared card would be sent, without a card and without a secret."""
 
     def register_issuer(self, name: str, certificate: bytes) -> None:
         """Enter an issuer and its signing certificate (PEM or DER) in the register."""

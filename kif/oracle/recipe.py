@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Protocol
 
 from kif.formats import scp03
 from kif.formats.apdu import Command
@@ -51,7 +52,17 @@ def key_list(version: int, size: int) -> Instruction:
     return Instruction(Command(0x80, 0xCA, 0x00, 0xE0, le=256), key_information(version, size))
 
 
-Part = Callable[["Material"], tuple[Instruction, ...]]
+class Card(Protocol):
+    """A card that a script is made for: the real one (``Material``), or none at all."""
+
+    def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
+        """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
+
+    def put_key(self) -> Instruction:
+        """Return PUT KEY."""
+
+
+Part = Callable[[Card], tuple[Instruction, ...]]
 """What is sent at once."""
 
 
@@ -103,7 +114,7 @@ def _installing(aid: bytes) -> Part:
     return lambda card: (Instruction(_install(aid)),)
 
 
-def _put_key(card: Material) -> tuple[Instruction, ...]:
+def _put_key(card: Card) -> tuple[Instruction, ...]:
     return (card.put_key(),)
 
 

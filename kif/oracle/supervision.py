@@ -12,8 +12,10 @@ from sqlalchemy import delete
 from kif.formats.certificate import require_signer
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.script import Script
 from kif.formats.state import BatchState
 from kif.formats.text import for_the_record, is_name
+from kif.hsm.key import Algorithm
 from kif.ledger.batch import Terms, release_statement
 from kif.ledger.batches import APPROVERS
 from kif.ledger.events.batch import (
@@ -32,8 +34,9 @@ from kif.ledger.events.site import (
 )
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
+from kif.oracle.dryrun import Sizes, dry_run, keys_of
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobView
+from kif.oracle.interface import BatchView, JobRef, JobView, Line
 from kif.oracle.rows import moved_batch
 from kif.oracle.views import batch_views
 from kif.store.models import Approval, Issuer
@@ -60,6 +63,18 @@ class Supervision:
     def jobs(self, batch: str) -> Sequence[JobView]:
         """Return the cards of a batch, in their order."""
         return self.desk.jobs(batch)
+
+    def dry_run(self, job: JobRef) -> Sequence[Line]:
+        """Return what a prepared card would be sent, without a card and without a secret."""
+        with self.desk.record.reading() as (state, tx):
+            if state.batches.require(job.batch).state is BatchState.RECEIVED:
+                raise Refused(Control.BATCH_STATE, f"Batch {job.batch} is not prepared yet.")
+            sealed = self.desk.bound_script(state, tx.session, job)
+            script = Script.decode(self.desk.reveal(state, tx.session, job, sealed, "script"))
+            signer, domain = keys_of(script)
+            size = 0 if signer is None else len(state.keys.public_key(signer))
+            algorithm = Algorithm(state.keys.require(domain).algorithm)
+            return list(dry_run(script, Sizes(size, algorithm.size)))
 
     def register_issuer(self, name: str, certificate: bytes) -> None:
         """Enter an issuer and its signing certificate (PEM or DER) in the register."""

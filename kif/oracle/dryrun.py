@@ -1,0 +1,148 @@
+"""What a card would be sent, told without a card and without a key: secrets by reference.
+
+The sessions are those of the recipe itself; a card that is none gives its instructions in words.
+Nothing of the cardholder is told, and nothing that would be protected is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kif.formats import scp03
+from kif.formats.apdu import Command
+from kif.formats.dgi import Dgi, store_data
+from kif.formats.error import BadInput
+from kif.formats.keyref import KeyRef
+from kif.formats.putkey import KeyField, put_key
+from kif.formats.scp03 import StaticKey
+from kif.formats.script import Group, Made, Script
+from kif.formats.tlv import find, tlv
+from kif.oracle.interface import Line
+from kif.oracle.recipe import Instruction, sessions
+
+_KEY, _CHECK_VALUE, _PIN_BLOCK, _FRAME = 16, 3, 16, 42
+_OF_THE_HOLDER = (0x56, 0x57, 0x5A, 0x5F20, 0x5F24, 0x9F1F)
+"""Data objects of a record that are not told."""
+_RECORD = b"\x70"
+_SELECTING = ("SELECT", "INITIALIZE UPDATE", "EXTERNAL AUTHENTICATE")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How long what is not made would be, in bytes."""
+
+    signer: int
+    """The modulus of the issuer's pair; 0 without."""
+    domain: int
+    """A key of the card's own."""
+
+
+@dataclass(frozen=True)
+class _Told(Instruction):
+    """An instruction that is told and not sent."""
+
+    what: str = ""
+
+
+@dataclass
+class _NoCard:
+    """Implements :class:`kif.oracle.recipe.Card` for a script that goes nowhere."""
+
+    script: Script
+    sizes: Sizes
+    blocks: int = 0
+
+    def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
+        """Return STORE DATA, block by block, of data that is not there."""
+        script, size = self.script, scp03.Options(self.script.options).size
+        most = scp03.most_plain_data(script.security_level, size, script.largest_command)
+        told: list[Instruction] = []
+        for at, group in enumerate(groups, start=1):
+            follows = more or at < len(groups)
+            first = self.blocks + len(told)
+            commands = store_data([self._grouping(group)], most, first, more=follows)
+            for part, command in enumerate(commands, start=1):
+                of_parts = f", part {part} of {len(commands)}" if len(commands) > 1 else ""
+                what = f"STORE DATA {group.dgi}{of_parts}: {self._content(group)}"
+                told.append(_Told(command, what=what))
+        self.blocks = self.blocks + len(told) if more else 0
+        return tuple(told)
+
+    def put_key(self) -> Instruction:
+        """Return PUT KEY."""
+        field = KeyField(self.sizes.domain, bytes(-(-self.sizes.domain // 16) * 16), bytes(3))
+        command = put_key(
+            self.script.key_version, self.script.domain_version, [field] * len(StaticKey)
+        )
+        return _Told(command, what=f"PUT KEY: three keys derived from {{{self.script.domain_key}}}")
+
+    def _grouping(self, group: Group) -> Dgi:
+        encrypted = bool(group.keys) or group.made is Made.PIN
+        answered = group.made is Made.KEY_PAIR
+        return Dgi(int(group.dgi, 16), bytes(self._size(group)), encrypted, answered)
+
+    def _size(self, group: Group) -> int:
+        if group.made is not None:
+            return self._made_size(group.made)
+        keys = _KEY * len(group.keys) + _CHECK_VALUE * len(group.check_values)
+        return keys or len(group.data or "") // 2
+
+    def _made_size(self, made: Made) -> int:
+        offline, signer = self.script.offline, self.sizes.signer
+        card = 0 if offline is None else offline.card_key_bits // 8
+        rest = tlv(0x9F48, bytes(max(0, card - signer + _FRAME))) if card > signer - _FRAME else b""
+        return {
+            Made.PIN: _PIN_BLOCK,
+            Made.KEY_PAIR: 2,
+            Made.STATIC_SIGNATURE: len(tlv(0x70, tlv(0x93, bytes(signer)))),
+            Made.CARD_CERTIFICATE: len(tlv(0x70, tlv(0x9F46, bytes(signer)))),
+            Made.CARD_KEY: len(tlv(0x70, tlv(0x9F47, b"\x03") + rest)),
+        }[made]
+
+    def _content(self, group: Group) -> str:
+        named = [f"{{{key}}}" for key in (*group.keys, *group.check_values)]
+        if named:
+            what = "card keys of" if group.keys else "check values of card keys of"
+            return f"{what} {', '.join(named)}"
+        if group.made is not None:
+            signer = self.script.offline.signer if self.script.offline else ""
+            by = f" by {{{signer}}}" if group.made in _SIGNED else ""
+            return f"{{{group.made.value}}}{by}, {self._size(group)} bytes"
+        raw = bytes.fromhex(group.data or "")
+        return (
+            f"{{cardholder data}}, {len(raw)} bytes" if _of_the_holder(raw) else raw.hex().upper()
+        )
+
+
+_SIGNED = (Made.STATIC_SIGNATURE, Made.CARD_CERTIFICATE)
+
+
+def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
+    """Yield every command of a script in its order."""
+    card = _NoCard(script, sizes)
+    for number, session in enumerate(sessions(script), start=1):
+        opening = session.opening(script, bytes(scp03.Options(script.options).size))
+        last = Command(0x84, 0x82, script.security_level, 0).encode()
+        told = (f" {session.aid.hex().upper()}", f", key version {script.key_version}", "")
+        for name, raw, more in zip(_SELECTING, (*opening, last), told, strict=True):
+            yield Line(number, 1, raw[:4].hex().upper(), f"{name}{more}")
+        for part, make in enumerate(session.parts, start=1):
+            for each in make(card):
+                what = each.what if isinstance(each, _Told) else "INSTALL [for personalization]"
+                yield Line(number, part, each.command.header.hex().upper(), what)
+
+
+def keys_of(script: Script) -> tuple[KeyRef | None, KeyRef]:
+    """Return the keys whose sizes a dry run asks for: the issuer's pair, and the domain's."""
+    signer = None if script.offline is None else KeyRef.parse(script.offline.signer)
+    return signer, KeyRef.parse(script.domain_key)
+
+
+def _of_the_holder(raw: bytes) -> bool:
+    if raw[:1] != _RECORD:
+        return False
+    try:
+        return any(find(raw, tag) is not None for tag in _OF_THE_HOLDER)
+    except BadInput:
+        return True
