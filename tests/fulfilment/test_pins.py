@@ -24,11 +24,21 @@ from kif.fulfilment.pins import export_pins, read_printer, seal_mailers
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.local import LocalOracle, open_oracle
+from kif.quality.authentication import read_scheme_keys
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer
+from tests.cli.kif import kif, operators
 from tests.oracle.test_chip import Wire, card
-from tests.site import ISSUER, OPERATORS, TestSite, claimed, make_site, released_batch
+from tests.site import (
+    ISSUER,
+    OPERATORS,
+    TestSite,
+    claimed,
+    make_site,
+    released_batch,
+    shared_scheme,
+)
 
 
 @dataclass
@@ -209,3 +219,36 @@ def test_a_printer_has_a_certificate_that_holds_today(tmp_path: Path) -> None:
     subprocess.run([*request, *files], check=True, capture_output=True)
     with pytest.raises(BadInput, match="not RSA of 2048 bits"):
         read_printer((tmp_path / "weak.pem").read_bytes(), now)
+
+
+@pytest.mark.control("KIF-ORA-12")
+def test_pins_leave_by_command(made: Made, tmp_path: Path) -> None:
+    home, opened = made.site.home.path, operators(made.site)
+    assert Printer(tmp_path).certificate
+    printer = ("--printer", tmp_path / "printer.pem")
+    done = kif(home, "pin", "export", "PINS", given=opened)
+    path = Path(done.out.strip())
+    assert (done.code, path.parent) == (0, home / "pins")
+    assert len(json.loads(path.read_bytes())["cards"]) == 2
+    kif(home, "batch", "close", "PINS", given=opened)
+    early = kif(home, "pin", "mailers", "PINS", *printer, given=opened)
+    assert early.code == 4
+    assert "their PINs leave on a later day (UTC)" in early.err
+    path = tmp_path / "none.pem"
+    path.write_text("nothing")
+    wrong = kif(home, "pin", "mailers", "PINS", "--printer", path)  # before a passphrase is asked
+    assert wrong.code == 2
+    assert "it is no certificate" in wrong.err
+
+
+@pytest.mark.control("KIF-HSM-12")
+def test_certified_keys_are_listed_as_a_reader_takes_them(made: Made, tmp_path: Path) -> None:
+    home = made.site.home.path
+    (row,) = kif(home, "issuer", "schemes", "--json").json()
+    assert (row["key"], row["issuer"], row["bits"]) == (f"{ISSUER}/emv-issuer/1", "999999", 1408)
+    scheme = shared_scheme().public
+    assert (row["rid"], row["index"], row["checksum"]) == ("A000000099", "99", scheme.checksum)
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps([row]))
+    assert read_scheme_keys(path) == {(scheme.rid, scheme.index): scheme.key}
+    assert "A000000099" in kif(home, "issuer", "schemes").out
