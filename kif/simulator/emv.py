@@ -6,6 +6,7 @@ Card risk management is not simulated.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kif.formats.apdu import Command, Response
@@ -15,6 +16,15 @@ from kif.formats.error import BadInput
 from kif.formats.tlv import find, read_dol, tlv
 from kif.simulator.pin import COUNTERS, REFERENCE, CardPin, reference
 from kif.simulator.scheme import RsaKey
+from kif.simulator.scripts import (
+    APPLICATION_BLOCK,
+    APPLICATION_UNBLOCK,
+    CHANGE_PIN,
+    PIN_CHANGE,
+    SCRIPTS,
+    UNBLOCK_PIN,
+    ScriptKeys,
+)
 from kif.simulator.securechannel import decrypted
 from kif.simulator.signing import (
     KEY_GENERATION,
@@ -31,6 +41,7 @@ _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
 _VERIFY = 0x20
+_INVALIDATED, _KIND = 0x6283, 0xC0
 _INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88, _VERIFY})
 _EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
 _RECORDS = 0x1F00
@@ -52,6 +63,7 @@ class EmvApplication:
         self._atc = self._last_online = 0
         self._signer: RsaKey | None = None
         self._reference: bytes | None = None
+        self.blocked = False
         self.pin: CardPin | None = None
         self._transaction: Transaction | None = None
         self.personalised = False
@@ -64,6 +76,9 @@ class EmvApplication:
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             _INTERNAL_AUTHENTICATE: self._internal_authenticate,
             _VERIFY: self._verify,
+            PIN_CHANGE: self._scripted,
+            APPLICATION_BLOCK: self._scripted,
+            APPLICATION_UNBLOCK: self._scripted,
         }
 
     @classmethod
@@ -73,6 +88,7 @@ class EmvApplication:
         made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
         made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
+        made.blocked = bool(memory["blocked"])
         if memory["pin"]:
             made.pin = CardPin(bytes.fromhex(memory["pin"][0]), *memory["pin"][1:])
         if memory["signer"]:
@@ -88,6 +104,7 @@ class EmvApplication:
             "atc": self._atc,
             "last_online": self._last_online,
             "pin": [self.pin.block.hex(), self.pin.limit, self.pin.left] if self.pin else [],
+            "blocked": self.blocked,
             "signer": self._signer.encode().decode() if self._signer else "",
             "personalised": self.personalised,
         }
@@ -95,8 +112,8 @@ class EmvApplication:
     def select(self) -> Response:
         """Return the FCI (EMV Book 1, 11.3)."""
         self._transaction = None
-        proprietary = self._groups.get(0x9102, _DEFAULT_FCI)
-        return Response(tlv(0x6F, tlv(0x84, APPLICATION_AID) + tlv(0xA5, proprietary)), 0x9000)
+        fci = tlv(0x84, APPLICATION_AID) + tlv(0xA5, self._groups.get(0x9102, _DEFAULT_FCI))
+        return Response(tlv(0x6F, fci), _INVALIDATED if self.blocked else 0x9000)
 
     def store(self, dgi: Dgi) -> Response:
         """Take a data grouping; a key pair that is asked for is answered with its public key."""
@@ -152,7 +169,7 @@ class EmvApplication:
         handler = self._commands.get(command.ins)
         if handler is None:
             return Response(b"", 0x6D00)
-        if command.cla != (0x00 if command.ins in _INTERINDUSTRY else 0x80):
+        if command.cla != _class_of(command.ins):
             return Response(b"", 0x6E00)
         if not self.personalised:
             return Response(b"", 0x6985)
@@ -219,6 +236,8 @@ class EmvApplication:
         transaction = self._transaction
         if transaction is None:
             return Response(b"", 0x6985)
+        if self.blocked:
+            command = replace(command, p1=command.p1 & ~_KIND)  # an AAC, whatever is asked for
         answer = transaction.generate_ac(command)
         if transaction.stage is Stage.ENDED and transaction.authenticated:
             self._last_online = self._atc
@@ -235,10 +254,48 @@ class EmvApplication:
         ddol = self._in_records(0x9F49) or b""
         return internal_authenticate(self._signer, ddol, command, wrong=self.wrong_signature)
 
+    def _scripted(self, command: Command) -> Response:
+        """Do what the issuer's script says (6.5.1, 6.5.2, 6.5.10), once an ARQC was given."""
+        transaction = self._transaction
+        if transaction is None or not transaction.arqc:
+            return Response(b"", 0x6985)
+        keys = ScriptKeys(*self._keys[1:3])
+        body = keys.body(command, transaction.atc, transaction.arqc)
+        if body is None:
+            return Response(b"", 0x6988)
+        if command.ins == PIN_CHANGE:
+            return Response(b"", self._change_pin(command, keys, body, transaction.arqc))
+        if (command.p1, command.p2) != (0, 0) or body:
+            return Response(b"", 0x6A86)
+        self.blocked = command.ins == APPLICATION_BLOCK
+        return Response(b"", 0x9000)
+
+    def _change_pin(self, command: Command, keys: ScriptKeys, body: bytes, arqc: bytes) -> int:
+        if self.pin is None:
+            return 0x6A88
+        if command.p1 or command.p2 not in (UNBLOCK_PIN, CHANGE_PIN):
+            return 0x6A86
+        if command.p2 == CHANGE_PIN:
+            block = keys.new_pin(body, arqc)
+            if block is None:
+                return 0x6A80
+            self.pin.block = block
+        elif body:
+            return 0x6A80
+        self.pin.left = self.pin.limit
+        return 0x9000
+
     def _in_records(self, tag: int) -> bytes | None:
         """Return a data object of a record, or None."""
         records = (data for name, data in self._groups.items() if name < _RECORDS)
         return next((value for each in records if (value := find(each, tag)) is not None), None)
+
+
+def _class_of(instruction: int) -> int:
+    """Return the class of a command: of ISO/IEC 7816-4, of EMV, or with a script's MAC."""
+    if instruction in SCRIPTS:
+        return 0x84
+    return 0x00 if instruction in _INTERINDUSTRY else 0x80
 
 
 def _whole(dgi: Dgi) -> bool:

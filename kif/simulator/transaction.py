@@ -105,7 +105,7 @@ class Transaction:
         told = (RESPONSE_CODE, ISSUER_AUTHENTICATION)
         terminal = b"".join(value for tag, value in given.items() if tag not in told)
         data = terminal + self.aip + self.atc + self.issuer_data
-        made = _mac(self._session_key(), data)
+        made = retail_mac(self._session_key(), data)
         self.arqc = made if kind == _ARQC else self.arqc
         if self.wrong:
             made = xor(made, bytes(7) + b"\x01")
@@ -131,7 +131,7 @@ class Transaction:
             return False
         if self.issuer_data[2:3] and self.issuer_data[2] in _METHOD_2:
             arpc, update = data[:4], data[4:]
-            expected = _mac(self._session_key(), self.arqc + update)[:4]
+            expected = retail_mac(self._session_key(), self.arqc + update)[:4]
             approved = bool(update[1] & _APPROVED)
         else:
             arpc, code = data[:8], data[8:10]
@@ -164,7 +164,7 @@ def _given(dol: bytes, data: bytes) -> dict[int, bytes] | None:
     return found
 
 
-def _mac(session: bytes, data: bytes) -> bytes:
+def retail_mac(session: bytes, data: bytes) -> bytes:
     """Return the MAC by ISO/IEC 9797-1 algorithm 3."""
     left = session[:8] * 2
     padded, chain = emv.mac_padded(data), bytes(8)
