@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forking import run
 from tests.site import OPERATORS, TestSite
 
 
@@ -26,9 +25,7 @@ class Result:
 
 def kif(home: Path, *arguments: str | Path, given: str = "") -> Result:
     """Run the command; ``given`` is its standard input."""
-    command = [sys.executable, "-m", "kif.cli.main", "--home", str(home), *map(str, arguments)]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(*run(["--home", str(home), *map(str, arguments)], given))
 
 
 def operators(site: TestSite) -> str:

@@ -324,6 +324,35 @@ def test_the_key_ring_is_listed_by_what_it_is_and_as_of_a_day(site: TestSite) ->
     assert "no such keys" in kif(home, "key", "list", "--owner", "nobody").out
 
 
+def test_a_dry_run_is_listed_and_compared(site: TestSite, folder: Path, tmp_path: Path) -> None:
+    home, opened = site.home.path, operators(site)
+    path = issuer_file(site, folder, "DRY-1", 2, 2200)
+    (batch,) = kif(home, "batch", "receive", path, "--json", given=opened).json()
+    early = kif(home, "batch", "script", batch["id"], "1", given=opened)
+    assert (early.code, "is not prepared yet" in early.err) == (4, True)
+    kif(home, "batch", "prepare", batch["id"], given=opened)
+    told = kif(home, "batch", "script", batch["id"], "1", "--json", given=opened)
+    rows = told.json()
+    assert rows[0] == {
+        "session": 1,
+        "part": 1,
+        "command": "00A40400",
+        "what": "SELECT A000000151000000",
+    }
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(told.out)
+    same = kif(home, "batch", "script", "DRY-1", "2", "--against", earlier, given=opened)
+    assert (same.code, same.out.strip()) == (0, f"The {len(rows)} commands are those of {earlier}.")
+    rows[4]["command"] = "80E28800"
+    earlier.write_text(json.dumps(rows))
+    other = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier, given=opened)
+    assert other.code == 1
+    assert "Command 5 is another one. Now: 80E26800 STORE DATA 8000" in other.err
+    earlier.write_text("[1]")
+    wrong = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier)
+    assert (wrong.code, "is not what 'kif batch script --json' prints" in wrong.err) == (2, True)
+
+
 def test_keys_are_checked_against_the_token(site: TestSite) -> None:
     result = kif(site.home.path, "key", "check", given=operators(site))
     assert (result.code, result.out) == (
@@ -412,32 +441,3 @@ def test_an_altered_ledger_ends_with_1(site: TestSite) -> None:
         tx.session.execute(text("DROP TRIGGER ledger_entry_no_delete"))
         tx.session.execute(text('DELETE FROM ledger_entry WHERE "index" = 3'))
     sentence(kif(site.home.path, "log", "verify"), 1, "stands at place 3", "KIF-LOG-02")
-
-
-def test_a_dry_run_is_listed_and_compared(site: TestSite, folder: Path, tmp_path: Path) -> None:
-    home, opened = site.home.path, operators(site)
-    path = issuer_file(site, folder, "DRY-1", 2, 2200)
-    (batch,) = kif(home, "batch", "receive", path, "--json", given=opened).json()
-    early = kif(home, "batch", "script", batch["id"], "1", given=opened)
-    assert (early.code, "is not prepared yet" in early.err) == (4, True)
-    kif(home, "batch", "prepare", batch["id"], given=opened)
-    told = kif(home, "batch", "script", batch["id"], "1", "--json", given=opened)
-    rows = told.json()
-    assert rows[0] == {
-        "session": 1,
-        "part": 1,
-        "command": "00A40400",
-        "what": "SELECT A000000151000000",
-    }
-    earlier = tmp_path / "earlier.json"
-    earlier.write_text(told.out)
-    same = kif(home, "batch", "script", "DRY-1", "2", "--against", earlier, given=opened)
-    assert (same.code, same.out.strip()) == (0, f"The {len(rows)} commands are those of {earlier}.")
-    rows[4]["command"] = "80E28800"
-    earlier.write_text(json.dumps(rows))
-    other = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier, given=opened)
-    assert other.code == 1
-    assert "Command 5 is another one. Now: 80E26800 STORE DATA 8000" in other.err
-    earlier.write_text("[1]")
-    wrong = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier)
-    assert (wrong.code, "is not what 'kif batch script --json' prints" in wrong.err) == (2, True)
