@@ -15,8 +15,8 @@ from kif.formats.error import KifError, LedgerUnavailable
 from kif.oracle.home import Home, require_path
 
 _COMMANDS = (
-    *("batch", "card", "ceremony", "completion", "demo", "form", "hsm", "issuer", "key", "log"),
-    *("pin", "privacy", "product", "simulate", "station"),
+    *("batch", "card", "ceremony", "completion", "delivery", "demo", "form", "hsm", "issuer"),
+    *("key", "log", "pin", "privacy", "product", "simulate", "station"),
 )
 """Each is in the module of its name."""
 _STOPPED = 130

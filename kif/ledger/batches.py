@@ -10,7 +10,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import PIN_ZONE, Owner, purpose_of
+from kif.formats.purpose import CARD_MANAGER, PIN_ZONE, Owner, purpose_of
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
@@ -308,6 +308,11 @@ class Batches:
         states = (JobState.DISPATCHED, JobState.SUSPECT, JobState.PREPARED)
         good, suspect, left = (jobs.count(state) for state in states)
         return good, suspect, left
+
+    def vendor_of(self, batch: str) -> str:
+        """Return whose blanks a batch is made of; empty for a batch that names no vendor's key."""
+        keys = (KeyRef.parse(key) for key, _ in self.require(batch).keys)
+        return next((key.owner for key in keys if key.purpose == CARD_MANAGER), "")
 
     def on_the_line(self) -> list[tuple[str, int, JobState]]:
         """Return batch, number and state of every card that is on the line."""

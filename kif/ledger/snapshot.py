@@ -47,6 +47,7 @@ def encode_snapshot(tail: Tail) -> bytes:
             "issuers": state.issuers.encode(),
             "batches": state.batches.encode(),
             "stations": state.stations.encode(),
+            "deliveries": state.deliveries.encode(),
             "chips": _text(state.chips.encode()),
         }
     )
@@ -84,6 +85,7 @@ def _restore(tail: Tail, fields: dict[str, Any]) -> None:
     state.issuers.restore(fields["issuers"])
     state.batches.restore(fields["batches"])
     state.stations.restore(fields["stations"])
+    state.deliveries.restore(fields["deliveries"])
     state.chips = Chips(base64.b64decode(fields["chips"]))
     tail.resume(
         Frontier.decode(base64.b64decode(fields["frontier"])),

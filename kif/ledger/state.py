@@ -36,6 +36,7 @@ from kif.ledger.batches import Batches
 from kif.ledger.ceremonies import Ceremonies
 from kif.ledger.chips import Chips
 from kif.ledger.custody import Custody
+from kif.ledger.deliveries import Deliveries
 from kif.ledger.event import Event
 from kif.ledger.events import batch as of_batch
 from kif.ledger.events import card as of_card
@@ -90,6 +91,7 @@ class State:
         self.packages = Packages(self.journal)
         self.stations = Stations(self.journal)
         self.chips = Chips()
+        self.deliveries = Deliveries(self.journal, self.keys)
         ceremony = self._ceremony_rules()
         self._of_genesis = frozenset(ceremony)
         """Kinds that a genesis has as well, so that they come before there is a site."""
@@ -294,6 +296,7 @@ class State:
             of_site.ClockCorrected: lambda e, now: self._corrected(e, now),
             of_site.StationWithdrawn: lambda e, _: self.stations.withdraw(e.station),
             of_site.StationResumed: lambda e, _: self.stations.resumed(e.station),
+            of_site.BlanksDelivered: lambda e, _: self.deliveries.register(e, self.chips),
             of_site.IssuerRegistered: lambda e, _: self.issuers.register(e),
             of_site.IssuerRenewed: lambda e, _: self.issuers.renew(e),
             of_site.IssuerWithdrawn: lambda e, _: self.issuers.withdraw(e),
@@ -386,6 +389,7 @@ class State:
                 f"The card {event.chip} was used for another job before. No key was sent; put it "
                 "in the reject box.",
             )
+        self.deliveries.require(self.batches.vendor_of(event.batch), chip)
         jobs = self.batches.open_jobs(event.batch)
         jobs.use(event.number, chip, now)
         self.stations.proved(jobs.holder(event.number).station)

@@ -47,6 +47,7 @@ _CARD_FAULTS = frozenset(
         Control.CARD_ONCE,
         Control.CARD_PROFILE,
         Control.CARD_KEYS,
+        Control.CARD_DELIVERED,
         Control.BYTES,
     }
 )

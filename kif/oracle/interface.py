@@ -458,6 +458,12 @@ class SupervisionOracle(Protocol):
     def withdraw_issuer(self, name: str, reason: str) -> None:
         """Accept no file of an issuer from here on; its batches go on."""
 
+    def register_delivery(self, vendor: str, delivery: str, chips: Sequence[bytes]) -> None:
+        """Note the blanks that a vendor delivered, by their serials, ten bytes each.
+
+        From then on no other blank of that vendor gets a key. Raises ``Refused`` (CARD_DELIVERED).
+        """
+
     def release_statement(
         self, batch: str, stations: Sequence[str] = (), expires: datetime | None = None
     ) -> bytes:

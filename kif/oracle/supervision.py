@@ -27,6 +27,7 @@ from kif.ledger.events.batch import (
     BatchReleased,
 )
 from kif.ledger.events.site import (
+    BlanksDelivered,
     IssuerRegistered,
     IssuerRenewed,
     IssuerWithdrawn,
@@ -104,6 +105,13 @@ class Supervision:
         told = for_the_record(reason)
         self.desk.record.write(
             lambda step: _put_issuer(step, IssuerWithdrawn(step.by, name, told), None)
+        )
+
+    def register_delivery(self, vendor: str, delivery: str, chips: Sequence[bytes]) -> None:
+        """Note the blanks that a vendor delivered, by their serials, ten bytes each."""
+        serials = b"".join(chips).hex().upper()
+        self.desk.record.write(
+            lambda step: step.record(BlanksDelivered(step.by, vendor, delivery, serials))
         )
 
     def release_statement(

@@ -73,6 +73,7 @@ from kif.ledger.events.key import (
     KeyWrapped,
 )
 from kif.ledger.events.site import (
+    BlanksDelivered,
     ClockCorrected,
     IssuerRenewed,
     IssuerWithdrawn,
@@ -182,6 +183,7 @@ def every_kind() -> dict[str, Event]:
         StationResumed(BY, "station-1", reason),
         StationWithdrawn(BY, "station-1", reason),
         ClockCorrected(BY, EXPIRES),
+        BlanksDelivered(BY, "test-vendor", "D-1", "00" * 10),
         LibraryAccepted(BY, "/opt/hsm.so", DIGEST, DIGEST),
         BatchErased(BY, B, reason),
         WindowErased(BY, WINDOW, 1, reason),

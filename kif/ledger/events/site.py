@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from kif.ledger.event import Event
-from kif.ledger.form import Armour, Count, Digest, Instant, Name, Openers, Place, Reason
+from kif.ledger.form import (
+    Armour,
+    Count,
+    Digest,
+    Instant,
+    Name,
+    Openers,
+    Place,
+    Reason,
+    matching,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,18 @@ class IssuerWithdrawn(Event, kind="issuer-withdrawn"):
     by: Openers
     issuer: Name
     reason: Reason
+
+
+@dataclass(frozen=True)
+class BlanksDelivered(Event, kind="blanks-delivered"):
+    """A vendor delivered blanks: from here on no other blanks of it get a key."""
+
+    by: Openers
+    vendor: Name
+    delivery: Name
+    """The vendor's own number of it."""
+    chips: Annotated[str, matching(r"([0-9A-F]{20}){1,5000}")]
+    """Serials, ten bytes each: what the chips answer INITIALIZE UPDATE with."""
 
 
 @dataclass(frozen=True)
