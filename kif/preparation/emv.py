@@ -17,6 +17,7 @@ from kif.formats.track2 import Track2
 from kif.preparation.product import Product
 
 _RECORD = 0x70
+_ASK = "Cancel the batch, and ask the issuer for a name that fits, in a new file."
 SIGNED = ((2, 1), (2, 2))
 """The records that offline data authentication covers, where there is one."""
 
@@ -76,14 +77,14 @@ def chip_name(product: Product, name: str) -> bytes:
         raise BadInput(
             Control.PRODUCT,
             f"The name has {len(coded)} characters when it is written for the chip "
-            f"({product.chip_name}); {LONGEST} is the most.",
+            f"({product.chip_name}); {LONGEST} is the most. {_ASK}",
         )
     try:
         return coded.encode("latin-1" if latin_1 else "ascii")
     except UnicodeEncodeError:
         raise BadInput(
             Control.PRODUCT,
-            f"The name has a letter that there is no rule for in {product.chip_name}.",
+            f"The name has a letter that there is no rule for in {product.chip_name}. {_ASK}",
         ) from None
 
 

@@ -109,4 +109,8 @@ def _dgi(place: Place) -> str:
 
 
 def _unfit(why: str) -> BadInput:
-    return BadInput(Control.PRODUCT, f"The issuer's certificate {why}.")
+    return BadInput(
+        Control.PRODUCT,
+        f"The issuer's certificate {why}. Prepare with another key of the issuer, or hold the "
+        "ceremonies that make and certify one.",
+    )

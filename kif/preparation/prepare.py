@@ -53,8 +53,7 @@ def prepare_batch(
             except BadInput as fault:
                 raise BadInput(
                     fault.control,
-                    f"Card {job.number}: {fault.sentence} Nothing was prepared; cancel the batch "
-                    "and ask the issuer for a name that fits, in a new file.",
+                    f"Card {job.number}: {fault.sentence} Nothing was prepared.",
                 ) from None
             else:
                 yield job.id, script.encode()
