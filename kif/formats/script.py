@@ -77,7 +77,7 @@ class Pin:
     kept: str
     """Hex; see :class:`kif.hsm.pinkeeping.KeptPin`."""
     verification_value: str
-    """The PVV, with which the issuer's host verifies it."""
+    """The PVV or the offset, with which the issuer's host verifies it."""
     zone: str
     """Reference of the key under which its block goes to the issuer."""
     account: str

@@ -36,7 +36,7 @@ def export_pins(batch: str, oracle: PinOracle, folder: Path) -> Path:
                 {
                     "number": each.number,
                     "pin_block": each.block.hex(),
-                    "pvv": each.verification_value,
+                    "verification_value": each.verification_value,
                 }
                 for each in blocks
             ],

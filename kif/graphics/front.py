@@ -100,8 +100,8 @@ def _set(line: _Line) -> Typeface:
     raise BadInput(
         Control.PRODUCT,
         f"The {line.what} does not fit the card: at its smallest it is {smallest:.1f} mm wide, and "
-        f"there is room for {WIDTH_MM - _MARGIN_MM - line.left:.1f} mm. Cancel the batch, and ask the "
-        "issuer for one that fits, in a new file.",
+        f"there is room for {WIDTH_MM - _MARGIN_MM - line.left:.1f} mm. Cancel the batch, and ask "
+        "the issuer for one that fits, in a new file.",
     )
 
 

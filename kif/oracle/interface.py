@@ -121,12 +121,23 @@ class WindowView:
 
 
 @dataclass(frozen=True)
+class Ibm3624:
+    """How an issuer's host verifies a PIN by an offset: validation data of the PAN, and a table."""
+
+    start: int
+    digits: int
+    pad: str
+    table: str
+
+
+@dataclass(frozen=True)
 class PinTerms:
-    """How a PIN is made: its length, and by which key and index its PVV."""
+    """How a PIN is made: its length, and by what the issuer's host verifies it, with which key."""
 
     length: int
     verification: KeyRef
-    index: str
+    method: str | Ibm3624
+    """The index of a PVV, or IBM 3624."""
     permits: Sequence[str]
     """What may be clear on the host, by name (:mod:`kif.hsm.boundary`)."""
 
@@ -237,7 +248,7 @@ class PreparationOracle(Protocol):
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
     def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
-        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV.
+        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset.
 
         Raises ``Refused`` (KEY_BOUNDARY) unless ``pin-on-host`` is permitted.
         """
@@ -362,6 +373,7 @@ class PinBlock:
     block: bytes
     """Of format 4 (ISO 9564-1), 16 bytes."""
     verification_value: str
+    """PVV, or IBM 3624 offset."""
 
     def __repr__(self) -> str:
         return f"PinBlock({self.number}, redacted)"

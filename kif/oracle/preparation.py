@@ -14,15 +14,17 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import EMV_ISSUER
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
+from kif.formats.verification import ibm3624_block, ibm3624_offset
 from kif.hsm.boundary import permitting
-from kif.hsm.pin import pvv
+from kif.hsm.key import Key
+from kif.hsm.pin import ibm3624_pin, pvv
 from kif.hsm.pinkeeping import draw, keep
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobRef, JobView, PinTerms
+from kif.oracle.interface import BatchView, Ibm3624, JobRef, JobView, PinTerms
 from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
 from kif.oracle.views import place_of
 
@@ -66,14 +68,14 @@ class Preparation:
             return self.desk.reveal(state, tx.session, job, sealed, "record")
 
     def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
-        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV."""
+        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset."""
         with self.desk.record.deciding() as state:
             entry = state.keys.require(terms.verification)
             key = self.desk.keys.master(terms.verification, entry)
         storage = self.desk.pin_storage(job.batch)
         with permitting(*terms.permits):
             pin = draw(self.desk.keys.token, terms.length)
-            value = pvv(key, pan, terms.index, pin)
+            value = _verification_value(key, pan, terms.method, pin)
             return keep(self.desk.keys.token, storage, pin).encode(), value
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
@@ -144,6 +146,15 @@ def _save(
     )
     move_all(step, ("state", "script", "script_digest"), prepared)
     return moved_batch(step, batch)
+
+
+def _verification_value(key: Key, pan: str, method: str | Ibm3624, pin: Secret) -> str:
+    """Return the PVV of a PIN, or its offset to the natural one (IBM 3624)."""
+    if isinstance(method, str):
+        return pvv(key, pan, method, pin)
+    data = ibm3624_block(pan, method.start, method.digits, method.pad)
+    natural = ibm3624_pin(key, data, method.table, "0" * len(pin))
+    return ibm3624_offset(natural.reveal().decode(), pin.reveal().decode())
 
 
 def _newest(state: State, owner: str, purpose: str, now: datetime) -> KeyRef:

@@ -261,7 +261,12 @@ def _methods(product: Product) -> Told:
 
 def _pin(product: Product) -> Told:
     """Yield where a PIN has no tries, or nothing permits what it needs."""
-    for field in ("pin_tries", "pin_verification_index"):
+    offset = {product.pin_decimalisation is not None, product.pin_validation is not None}
+    if len(offset) > 1 or (True in offset and product.pin_verification_index is not None):
+        field = "pin_validation" if product.pin_validation else "pin_decimalisation"
+        yield field, "IBM 3624 takes pin_decimalisation and pin_validation, and no PVV beside it"
+    needed = ["pin_tries"] if True in offset else ["pin_tries", "pin_verification_index"]
+    for field in needed:
         given = getattr(product, field) is not None
         if given != bool(product.pin_length):
             what = "is for cards with pin_length" if given else "is missing"

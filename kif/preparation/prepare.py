@@ -9,7 +9,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import EMV_ISSUER, PIN_VERIFICATION, PIN_ZONE
 from kif.formats.script import Artwork, Pin
 from kif.formats.secret import Secret
-from kif.oracle.interface import BatchView, JobRef, PinTerms, PreparationOracle
+from kif.oracle.interface import BatchView, Ibm3624, JobRef, PinTerms, PreparationOracle
 from kif.preparation.emv import CardData
 from kif.preparation.offline import authority
 from kif.preparation.product import Product, read_product
@@ -75,10 +75,18 @@ def _pin(
     wanted = PinTerms(
         product.pin_length,
         keys[PIN_VERIFICATION],
-        str(product.pin_verification_index),
+        _method(product),
         product.permits,
     )
     account = CardData.of(record).pan
     kept, value = oracle.make_pin(job, account, wanted)
     zone, tries = str(keys[PIN_ZONE]), product.pin_tries or 0
     return Pin(kept, value, zone, account, tries, product.permits)
+
+
+def _method(product: Product) -> str | Ibm3624:
+    """Return how the issuer's host verifies PINs."""
+    if not product.pin_decimalisation or not product.pin_validation:
+        return str(product.pin_verification_index)
+    start, _, rest = product.pin_validation.partition("+")
+    return Ibm3624(int(start), int(rest[:-1]), rest[-1], product.pin_decimalisation)

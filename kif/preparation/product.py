@@ -82,6 +82,10 @@ class Product(BaseModel):
     pin_tries: Annotated[int, Field(ge=1, le=15)] | None = None
     pin_verification_index: Annotated[int, Field(ge=0, le=9)] | None = None
     """PVKI: which of its keys the issuer's host verifies PINs with (PVV)."""
+    pin_decimalisation: Annotated[str, Field(pattern=r"^[0-9]{16}$")] | None = None
+    """The table of a host that verifies them by IBM 3624 and an offset instead."""
+    pin_validation: Annotated[str, Field(pattern=r"^[0-9]{1,2}\+[0-9]{1,2}[0-9A-F]$")] | None = None
+    """Its validation data: the first digit of the PAN (from 0), how many, and the pad: 3+11F."""
     permits: Annotated[
         tuple[Literal["pin-on-host", "pin-check", "pin-mailer"], ...], Field(strict=False)
     ] = ()

@@ -124,7 +124,7 @@ def test_an_issuers_host_opens_the_blocks_of_the_cards_that_it_gets(made: Made) 
         plain = decrypted(zone, bytes(a ^ b for a, b in zip(inner, over, strict=True)))
         pin = pinblock.pin_of_format_4(Secret(plain)).reveal().decode()
         assert pin == made.pin(each["number"])
-        assert len(each["pvv"]) == 4
+        assert len(each["verification_value"]) == 4
         assert account not in path.read_text()
     audit(made.site.home)
 

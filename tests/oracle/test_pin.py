@@ -17,7 +17,9 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.verification import pvv_block, pvv_of
 from kif.formats.verify import verify, wrong_pin
-from kif.oracle.interface import BatchView, JobRef, PinTerms
+from kif.hsm.boundary import permitting
+from kif.hsm.pinkeeping import KeptPin, in_clear
+from kif.oracle.interface import BatchView, Ibm3624, JobRef, PinTerms
 from kif.oracle.local import LocalOracle
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
@@ -200,3 +202,27 @@ def test_a_pin_is_blocked_after_its_last_try(oracle: LocalOracle, batch: BatchVi
     chip.reset()
     chip.apdu(Command(0, 0xA4, 4, 0, bytes.fromhex("A0000000999999"), 256).encode())
     assert tried(right) == 0x6983
+
+
+def test_an_offset_leads_a_host_to_the_pin(oracle: LocalOracle) -> None:
+    """IBM 3624, by other software: natural PIN of validation data and table, plus the offset."""
+    view = oracle.gateway.admit(received_file("OFFSET", 1, 9100, "test-credit"), again=True)
+    table, pan = "1234567890123456", "9999990000000014"
+    terms = PinTerms(6, VERIFICATION, Ibm3624(3, 11, "F", table), ("pin-on-host",))
+    desk = oracle.gateway.desk
+    key = odd(TestIssuer(Path(), ISSUER).master_key("pin-verification"))
+    natural = des3(key, bytes.fromhex(pan[3:14] + "FFFFF")).hex()
+    offsets = set()
+    for _ in range(5):
+        kept, offset = oracle.preparation.make_pin(JobRef(view.id, 1), pan, terms)
+        with permitting("pin-check"):
+            pin = in_clear(
+                desk.keys.token, desk.pin_storage(view.id), KeptPin.decode(kept), "pin-check"
+            )
+        expected = "".join(
+            str((int(table[int(each, 16)]) + int(shift)) % 10)
+            for each, shift in zip(natural, offset, strict=False)
+        )
+        assert pin.reveal().decode() == expected
+        offsets.add(offset)
+    assert len(offsets) > 1

@@ -42,6 +42,13 @@ VARIANTS: dict[str, tuple[dict[str, str], set[str]]] = {
         {"card_key_bits": "1408", "ddol": "9F37049F0206"},
         {"static data", "card certificate", "dynamic signature"},
     ),
+    "a PIN that is verified by its offset": (
+        {
+            "pin_verification_index": "",
+            "pin_length": "6\npin_decimalisation: '0123456789012345'\npin_validation: 3+11F",
+        },
+        {"static data", "card certificate", "dynamic signature"},
+    ),
     "selected itself": (DIRECT, {"static data", "card certificate", "dynamic signature"}),
     "selected itself, in short commands": (
         DIRECT | {"largest_command": "255", "security_level": "0x13"},

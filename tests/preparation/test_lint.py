@@ -135,6 +135,22 @@ def test_what_is_wrong_with_a_pin_is_told(case: str, tmp_path: Path) -> None:
     assert places == {(line_of(field, SIGNS), field)}, findings
 
 
+def test_a_host_verifies_by_pvv_or_by_offset(tmp_path: Path) -> None:
+    table, data = "pin_decimalisation: '0123456789012345'\n", "pin_validation: 3+11F\n"
+    without = re.sub("(?m)^pin_verification_index:.*\n", "", SIGNS)
+    assert check_profile(written(tmp_path, without + table + data)) == []
+    for text, field in (
+        (without + table, "pin_decimalisation"),
+        (without + data, "pin_validation"),
+        (SIGNS + table + data, "pin_validation"),
+    ):
+        (finding,) = check_profile(written(tmp_path, text))
+        assert finding.field == field
+        assert "and no PVV beside it" in finding.what
+    (finding,) = check_profile(written(tmp_path, f"{without}{table}pin_validation: 311F\n"))
+    assert "String should match pattern" in finding.what
+
+
 @pytest.mark.parametrize("field", ["pin_tries", "pin_verification_index"])
 def test_a_pin_needs_every_field_of_it(field: str, tmp_path: Path) -> None:
     path = written(tmp_path, SIGNS)
