@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from kif.chip.personalise import personalise
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.graphics.front import require_fit
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView
 from kif.preparation.prepare import prepare_batch
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card

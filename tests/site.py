@@ -32,8 +32,8 @@ from kif.ledger.event import Entry
 from kif.ledger.genesis import USER_PIN
 from kif.ledger.plan import Plan
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject
 from kif.oracle.local import LocalOracle, open_oracle
+from kif.oracle.messages import BatchView, Claim, JobView, ReceivedCard, ReceivedFile, Subject
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.scheme import Scheme

@@ -23,8 +23,8 @@ from kif.fulfilment.dispatch import dispatch_batch
 from kif.graphics.front import require_fit
 from kif.hsm.token import Token
 from kif.oracle.audit import audit
-from kif.oracle.interface import Claim, JobView
 from kif.oracle.local import open_oracle
+from kif.oracle.messages import Claim, JobView
 from kif.preparation.prepare import prepare_batch
 from kif.store.engine import open_store
 from tests.attacks import Target, good_card, in_database, make_target, sql, swap

@@ -13,8 +13,8 @@ from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
 from kif.formats.state import JobState, KeyState
 from kif.graphics.front import require_fit
-from kif.oracle.interface import BatchView, Claim, JobView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, Claim, JobView
 from kif.preparation.prepare import prepare_batch
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card

@@ -25,8 +25,8 @@ from kif.graphics.print import SimulatedLaser
 from kif.ledger.verify import LogReport, verify_log
 from kif.line.machine import Machine
 from kif.line.round import Tally, make_cards
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import load_product
 from kif.simulator.card import Card

@@ -15,7 +15,7 @@ from kif.formats.tlv import Tlv
 from kif.formats.track2 import Track2
 from kif.gateway.records import Record
 from kif.graphics.front import _layout
-from kif.oracle.interface import ReceivedCard, Subject
+from kif.oracle.messages import ReceivedCard, Subject
 from kif.preparation.emv import CardData
 from tests.preparation.test_preparation import RECORD, script
 

@@ -26,8 +26,8 @@ from kif.ledger.events.ceremony import Role
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.ledger.plan import About, Plan
 from kif.oracle.home import Home
-from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
 from kif.oracle.local import LocalOracle, Officer, now, open_oracle
+from kif.oracle.messages import ReceivedCard, ReceivedFile, Subject
 
 _SITE = "rehearsal"
 _A_MONTH_AND_MORE = timedelta(days=40)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from kif.formats.apdu import SUCCESS
 from kif.formats.error import DeviceFailed
-from kif.oracle.interface import ChipOracle, Claim, Done
+from kif.oracle.interface import ChipOracle
+from kif.oracle.messages import Claim, Done
 
 
 class CardLink(Protocol):

@@ -19,8 +19,8 @@ from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.ledger.genesis import SO_PIN, USER_PIN
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView, JobView
 from kif.oracle.local import LocalOracle, Officer, open_oracle
+from kif.oracle.messages import BatchView, JobView
 from kif.oracle.views import batch_named, issuer_names, key_views, operator_names
 from kif.store.engine import Store, read_store
 

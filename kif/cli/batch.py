@@ -22,8 +22,8 @@ from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.oracle.audit import state_of
-from kif.oracle.interface import JobRef
 from kif.oracle.local import now
+from kif.oracle.messages import JobRef
 from kif.oracle.supervision import statement_of
 from kif.oracle.views import batch_views, job_views
 from kif.preparation.prepare import prepare_batch

@@ -35,8 +35,8 @@ from kif.ledger.approval import RELEASE
 from kif.ledger.genesis import USER_PIN
 from kif.line.round import Tally, make_cards
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle, now, open_oracle
+from kif.oracle.messages import BatchView
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import load_product
 from kif.simulator.issuer import TestIssuer

@@ -13,7 +13,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import ENVELOPE_RECIPIENT
 from kif.ledger.schemes import ends
 from kif.oracle.audit import state_of
-from kif.oracle.interface import IssuerView
+from kif.oracle.messages import IssuerView
 from kif.oracle.views import issuer_views
 
 

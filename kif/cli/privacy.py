@@ -7,8 +7,8 @@ import click
 from kif.cli.app import App, batch_fields, form_option, pass_app
 from kif.console.table import show
 from kif.oracle.audit import state_of
-from kif.oracle.interface import WindowView
 from kif.oracle.local import now
+from kif.oracle.messages import WindowView
 from kif.oracle.privacy import windows_of
 
 

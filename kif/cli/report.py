@@ -14,8 +14,8 @@ from kif.graphics.front import specimen
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.home import Home
-from kif.oracle.interface import JobView
 from kif.oracle.local import now
+from kif.oracle.messages import JobView
 from kif.oracle.views import batch_view, job_views
 from kif.store.engine import read_store
 

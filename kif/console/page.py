@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from kif.compliance.account import KeyLine, Release
-from kif.oracle.interface import BatchView, JobView
+from kif.oracle.messages import BatchView, JobView
 
 
 @dataclass(frozen=True)

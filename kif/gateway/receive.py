@@ -12,7 +12,8 @@ from kif.formats.error import BadInput, KifError, Refused
 from kif.gateway.enveloped import open_enveloped
 from kif.gateway.records import read_content
 from kif.gateway.signed import open_signed
-from kif.oracle.interface import BatchView, GatewayOracle
+from kif.oracle.interface import GatewayOracle
+from kif.oracle.messages import BatchView
 
 LIMIT = 64 * 1024 * 1024
 

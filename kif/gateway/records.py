@@ -23,7 +23,7 @@ from kif.formats.pan import bin_of, check_digit_is_right, hash_total
 from kif.formats.secret import Secret
 from kif.formats.track2 import room_on_track2
 from kif.gateway.armour import text_encoding
-from kif.oracle.interface import ReceivedCard, ReceivedFile, Subject
+from kif.oracle.messages import ReceivedCard, ReceivedFile, Subject
 
 _SHOWN = 20
 _LATIN = r"[\p{Latin}&&\p{Lu}]"

@@ -19,7 +19,7 @@ from kif.formats.error import BadInput, Refused
 from kif.gateway.algorithms import hash_of, require_known, verify
 from kif.gateway.armour import unarmoured
 from kif.gateway.enveloped import DATA, ENVELOPED_DATA, SIGNED_DATA, altered
-from kif.oracle.interface import IssuerView
+from kif.oracle.messages import IssuerView
 
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"

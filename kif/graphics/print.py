@@ -11,7 +11,8 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.formats.script import Script
 from kif.graphics.front import DPI, HEIGHT_MM, WIDTH_MM, Plane, laser_plane
-from kif.oracle.interface import GraphicsOracle, JobRef, JobView
+from kif.oracle.interface import GraphicsOracle
+from kif.oracle.messages import JobRef, JobView
 
 
 class Printer(Protocol):

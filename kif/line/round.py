@@ -13,7 +13,8 @@ from kif.formats.error import DeviceFailed
 from kif.formats.state import JobState
 from kif.graphics.print import print_card
 from kif.line.machine import Machine, WatchedReader
-from kif.oracle.interface import Claim, Done, JobView, Oracle
+from kif.oracle.interface import Oracle
+from kif.oracle.messages import Claim, Done, JobView
 from kif.quality.chip import check_chip
 
 

@@ -29,7 +29,7 @@ from kif.ledger.events.card import (
 )
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
+from kif.oracle.messages import Claim, Done, JobRef, JobView, Lease, Segment
 from kif.oracle.recipe import Material, sessions
 from kif.oracle.rows import mark_suspect, moved, take_back, withdraw
 from kif.oracle.run import Run, check_all, opened, require_card

@@ -14,7 +14,7 @@ from kif.ledger.events.key import KeyCompromised, KeyStateChanged, KeySuperseded
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import KeyView
+from kif.oracle.messages import KeyView
 from kif.oracle.rows import move_keys
 
 

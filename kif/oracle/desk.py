@@ -26,8 +26,8 @@ from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import root_over, sealed_digest
 from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
-from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.keys import KeyRing
+from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.oracle.record import Record
 from kif.oracle.rows import bound_scripts, mark_suspect, not_bound, script_of, seed_of
 from kif.oracle.views import batch_view, job_views

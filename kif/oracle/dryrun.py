@@ -18,7 +18,7 @@ from kif.formats.putkey import KeyField, put_key
 from kif.formats.scp03 import StaticKey
 from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find, tlv
-from kif.oracle.interface import Line
+from kif.oracle.messages import Line
 from kif.oracle.recipe import Instruction, sessions
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _FRAME = 16, 3, 16, 42

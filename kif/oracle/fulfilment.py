@@ -13,7 +13,7 @@ from kif.ledger.events.batch import BatchDispatched
 from kif.oracle.cache import require_open_cards
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobView
+from kif.oracle.messages import BatchView, JobView
 from kif.oracle.rows import moved_batch
 from kif.oracle.views import job_views
 from kif.store.models import CardJob

@@ -26,7 +26,7 @@ from kif.ledger.events.batch import BatchReceived, FileRefused
 from kif.ledger.state import State
 from kif.oracle.desk import Desk, context
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
+from kif.oracle.messages import BatchView, IssuerView, JobRef, ReceivedCard, ReceivedFile
 from kif.oracle.rows import batch_values, key_row, write_all
 from kif.oracle.views import batch_view, repeated_cards
 from kif.store.models import Batch, CardJob

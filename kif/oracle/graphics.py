@@ -10,7 +10,7 @@ from kif.formats.state import JobState
 from kif.ledger.events.card import CardPrinted
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import JobRef, JobView
+from kif.oracle.messages import JobRef, JobView
 from kif.oracle.rows import moved
 
 

@@ -8,8 +8,7 @@ the ledger can't be written and nothing may happen.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
 
 from cryptography.x509 import Certificate
@@ -18,172 +17,24 @@ from kif.formats.control import Control
 from kif.formats.issuercertificate import IssuerCertificate, SchemeKey
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
-from kif.formats.state import BatchState, JobState, KeyState
-
-
-@dataclass(frozen=True, order=True)
-class JobRef:
-    """A card job by its batch and its number in it: what stages hand to and fro."""
-
-    batch: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"Card {self.number} of batch {self.batch}"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whom or what a card is of, for one issuer: never given out again."""
-
-    identity: Secret
-    """The same bytes for the same subject, e.g. PAN and PAN sequence number of an EMV card."""
-    display: str
-    """What everybody may see of it, at most 32 characters, e.g. the BIN."""
-
-
-@dataclass(frozen=True)
-class ReceivedCard:
-    """One valid record of an issuer's file: its subject, and the whole of it (JSON)."""
-
-    subject: Subject
-    valid_until: date
-    record: Secret
-
-
-@dataclass(frozen=True)
-class ReceivedFile:
-    """A file that passed every check: who sent it, which product, its digests and its cards."""
-
-    issuer: str
-    reference: str
-    product: str
-    content_digest: Secret
-    """SHA-256 of the clear content, 32 bytes: whoever has it can find a PAN in it by trying."""
-    file_digest: str
-    """SHA-256 of the file as it came, hex."""
-    cards: Sequence[ReceivedCard]
-
-
-@dataclass(frozen=True)
-class BatchView:
-    """A batch as anyone may see it."""
-
-    id: str
-    issuer: str
-    reference: str
-    product: str
-    count: int
-    state: BatchState
-    approvals: Sequence[str]
-    """The people who have approved its release."""
-    jobs: dict[JobState, int]
-    """How many of its cards stand in each state."""
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A card job as anyone may see it: its subject's pseudonym and display name, nothing else."""
-
-    id: JobRef
-    batch: str
-    number: int
-    display: str
-    pseudonym: str
-    state: JobState
-    card_serial: str | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class KeyView:
-    """A key as anyone may see it."""
-
-    key: KeyRef
-    usage: str
-    algorithm: str
-    kcv: str | None
-    state: KeyState
-
-
-@dataclass(frozen=True)
-class WindowView:
-    """What came from one issuer in one month, and how long it is kept."""
-
-    key: KeyRef
-    batches: int
-    still_open: int
-    """How many of them are not closed."""
-    until: date
-    """The day from which it is due for erasure."""
-    due: bool
-    erased: bool
-
-
-@dataclass(frozen=True)
-class Ibm3624:
-    """How an issuer's host verifies a PIN by an offset: validation data of the PAN, and a table."""
-
-    start: int
-    digits: int
-    pad: str
-    table: str
-
-
-@dataclass(frozen=True)
-class PinTerms:
-    """How a PIN is made: its length, and by what the issuer's host verifies it, with which key."""
-
-    length: int
-    verification: KeyRef
-    method: str | Ibm3624
-    """The index of a PVV, or IBM 3624."""
-    permits: Sequence[str]
-    """What may be clear on the host, by name (:mod:`kif.hsm.boundary`)."""
-
-
-@dataclass(frozen=True)
-class IssuerView:
-    """An issuer of the register; ``certificate`` is PEM."""
-
-    name: str
-    certificate: str
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A job that one station works on, until then."""
-
-    job: JobRef
-    station: str
-    until: datetime
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Commands for the card, to be sent as they are; the first segment of a job has number 1."""
-
-    number: int
-    commands: Sequence[bytes]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job that a station holds, and what it sends first: SELECT and INITIALIZE UPDATE."""
-
-    lease: Lease
-    segment: Segment
-
-
-@dataclass(frozen=True)
-class Done:
-    """The oracle is done with a card: PERSONALISED, SUSPECT, or PREPARED again.
-
-    It is PREPARED when the blank was rejected before any key left: ``rejected`` says why.
-    """
-
-    view: JobView
-    rejected: str | None = None
+from kif.formats.state import KeyState
+from kif.oracle.messages import (
+    BatchView,
+    Claim,
+    Done,
+    IssuerView,
+    JobRef,
+    JobView,
+    KeyView,
+    Lease,
+    Line,
+    PinBlock,
+    PinTerms,
+    ReceivedFile,
+    Segment,
+    StationView,
+    WindowView,
+)
 
 
 class Envelope(Protocol):
@@ -365,20 +216,6 @@ class FulfilmentOracle(Protocol):
         """Record that the good cards left, by a list of as many with this SHA-256 (hex)."""
 
 
-@dataclass(frozen=True)
-class PinBlock:
-    """A card's PIN for its issuer: by its number in the batch. ``repr`` shows none of it."""
-
-    number: int
-    block: bytes
-    """Of format 4 (ISO 9564-1), 16 bytes."""
-    verification_value: str
-    """PVV, or IBM 3624 offset."""
-
-    def __repr__(self) -> str:
-        return f"PinBlock({self.number}, redacted)"
-
-
 class PinOracle(Protocol):
     """What is asked for about PINs that leave."""
 
@@ -431,19 +268,6 @@ class PrivacyOracle(Protocol):
 
         Raises ``Refused`` (RETENTION) while the month lasts, or a batch is not closed.
         """
-
-
-@dataclass(frozen=True)
-class Line:
-    """A command of a script, in words: secrets by reference, nothing of the cardholder."""
-
-    session: int
-    """Which secure channel with the card, from 1."""
-    part: int
-    """Each part waits for the card's answers to the one before."""
-    command: str
-    """CLA, INS, P1 and P2, hex; before it is protected."""
-    what: str
 
 
 class SupervisionOracle(Protocol):
@@ -508,17 +332,6 @@ class SupervisionOracle(Protocol):
 
     def cancel_batch(self, batch: str, reason: str) -> BatchView:
         """End a batch of which no card was made; its file may come again."""
-
-
-@dataclass(frozen=True)
-class StationView:
-    """An enrolled station."""
-
-    name: str
-    fingerprint: str
-    """Of its public key, as ``ssh-keygen -l`` shows it."""
-    stopped: bool
-    """Whether its blanks kept failing, so that two people have to look into it."""
 
 
 class StationsOracle(Protocol):

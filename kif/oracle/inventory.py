@@ -19,7 +19,7 @@ from kif.hsm.native import NativeKey
 from kif.hsm.token import PRIVATE, SECRET, Token
 from kif.hsm.usage import RULES, Usage
 from kif.ledger.keys import KeyEntry, Keys
-from kif.oracle.interface import KeyView
+from kif.oracle.messages import KeyView
 
 _Objects = dict[tuple[str, str], list[NativeKey]]
 _GONE = (KeyState.PRE_ACTIVE, KeyState.DESTROYED)

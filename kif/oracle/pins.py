@@ -24,7 +24,7 @@ from kif.hsm.boundary import permitting
 from kif.hsm.pinkeeping import MAILED, KeptPin, in_clear, to_issuer
 from kif.ledger.events.batch import PinMailersSealed, PinsExported
 from kif.oracle.desk import Desk
-from kif.oracle.interface import BatchView, JobRef, PinBlock
+from kif.oracle.messages import BatchView, JobRef, PinBlock
 from kif.oracle.views import job_views
 
 

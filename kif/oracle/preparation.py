@@ -24,7 +24,7 @@ from kif.ledger.events.batch import BatchPrepared
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, Ibm3624, JobRef, JobView, PinTerms
+from kif.oracle.messages import BatchView, Ibm3624, JobRef, JobView, PinTerms
 from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
 from kif.oracle.views import place_of
 

@@ -24,7 +24,7 @@ from kif.ledger.retention import month_of
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, WindowView
+from kif.oracle.messages import BatchView, WindowView
 from kif.oracle.rows import move_keys, moved_batch
 from kif.store.ledger import LedgerTables
 from kif.store.models import Batch, CardJob

@@ -21,7 +21,7 @@ from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
 from kif.oracle.group import Step
-from kif.oracle.interface import JobRef, JobView
+from kif.oracle.messages import JobRef, JobView
 from kif.oracle.rows import moved
 
 _PURPOSE = "emv-ac"

@@ -9,7 +9,7 @@ not know it.
 from kif.formats.control import Control
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.interface import JobRef
+from kif.oracle.messages import JobRef
 from kif.oracle.rows import take_back
 
 _INTERRUPTED = (

@@ -34,7 +34,7 @@ from kif.ledger.events.card import CardSuspect, ClaimWithdrawn
 from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.oracle.views import THIS_CARD, VIEW, batch_view, not_there, place_of, seen
 from kif.store.models import Batch, CardJob, KeyRecord, Site
 

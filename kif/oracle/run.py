@@ -12,7 +12,7 @@ from kif.formats.error import DeviceFailed, Refused
 from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.hsm.scp03 import Channel
-from kif.oracle.interface import Done, Lease, Segment
+from kif.oracle.messages import Done, Lease, Segment
 from kif.oracle.recipe import Instruction, Material, Part, Session
 
 

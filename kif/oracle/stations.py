@@ -12,7 +12,7 @@ from kif.ledger.events.site import StationResumed, StationWithdrawn
 from kif.ledger.state import State
 from kif.ledger.stations import MOST
 from kif.oracle.desk import Desk
-from kif.oracle.interface import StationView
+from kif.oracle.messages import StationView
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.dryrun import Sizes, dry_run, keys_of
 from kif.oracle.group import Step
-from kif.oracle.interface import BatchView, JobRef, JobView, Line
+from kif.oracle.messages import BatchView, JobRef, JobView, Line
 from kif.oracle.rows import moved_batch
 from kif.oracle.views import batch_views
 from kif.store.models import Approval, Issuer

@@ -13,7 +13,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.state import BatchState, KeyState
-from kif.oracle.interface import BatchView, IssuerView, JobRef, JobView, KeyView
+from kif.oracle.messages import BatchView, IssuerView, JobRef, JobView, KeyView
 from kif.store.models import Approval, Batch, CardJob, Issuer, KeyRecord, Person
 
 

@@ -9,7 +9,8 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import EMV_ISSUER, PIN_VERIFICATION, PIN_ZONE
 from kif.formats.script import Artwork, Pin
 from kif.formats.secret import Secret
-from kif.oracle.interface import BatchView, Ibm3624, JobRef, PinTerms, PreparationOracle
+from kif.oracle.interface import PreparationOracle
+from kif.oracle.messages import BatchView, Ibm3624, JobRef, PinTerms
 from kif.preparation.emv import CardData
 from kif.preparation.offline import authority
 from kif.preparation.product import Product, read_product

@@ -15,7 +15,8 @@ from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.offline import PublicKey
 from kif.formats.script import Script
 from kif.formats.tlv import find, read_dol, tlv
-from kif.oracle.interface import JobRef, JobView, QualityOracle
+from kif.oracle.interface import QualityOracle
+from kif.oracle.messages import JobRef, JobView
 from kif.quality.authentication import authenticate, certified_key
 from kif.quality.comparing import ask, compare, prepared_of
 from kif.quality.link import CardLink, Entropy

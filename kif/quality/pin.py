@@ -9,7 +9,8 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.script import Script
 from kif.formats.tlv import tlv
-from kif.oracle.interface import JobRef, QualityOracle
+from kif.oracle.interface import QualityOracle
+from kif.oracle.messages import JobRef
 from kif.quality.comparing import ask, compare
 from kif.quality.link import CardLink
 

@@ -11,7 +11,8 @@ from kif.formats.error import CheckFailed
 from kif.formats.offline import PublicKey
 from kif.formats.script import Script
 from kif.formats.tlv import Tlv, find, read_all, read_dol
-from kif.oracle.interface import JobRef, QualityOracle
+from kif.oracle.interface import QualityOracle
+from kif.oracle.messages import JobRef
 from kif.quality.authentication import require_combined
 from kif.quality.comparing import ask, compare, prepared_of
 from kif.quality.link import CardLink, Entropy

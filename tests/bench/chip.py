@@ -33,8 +33,8 @@ from kif.chip.personalise import personalise
 from kif.cli.line import open_machine
 from kif.formats.state import JobState
 from kif.line.machine import Machine
-from kif.oracle.interface import Claim
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import Claim
 from kif.quality.chip import check_chip
 from tests.bench.line import COMMITS, Clock, Timed, bare_calls, bare_commit
 from tests.site import TestSite, make_site, released_batch, shipped

@@ -35,8 +35,8 @@ from kif.cli.machine import simulated_machine
 from kif.graphics.print import SimulatedLaser, print_card
 from kif.line import round as line_round
 from kif.line.machine import Machine
-from kif.oracle.interface import Claim
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import Claim
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from tests.bench.floor import compiled_floor

@@ -21,8 +21,8 @@ from kif.hsm.form import destroy_master, generate_master
 from kif.hsm.key import Algorithm
 from kif.ledger.event import Boundary, Entry
 from kif.oracle.audit import audit
-from kif.oracle.interface import KeyView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import KeyView
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
 from kif.store.engine import open_store

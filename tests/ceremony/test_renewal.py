@@ -17,8 +17,8 @@ from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.gateway.receive import receive_file
 from kif.oracle.audit import audit
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView
 from kif.preparation.product import load_product
 from kif.simulator.issuer import TestIssuer
 from tests.ceremony.test_succession import verifier

@@ -30,7 +30,7 @@ from kif.graphics.front import require_fit
 from kif.ledger.plan import Plan
 from kif.ledger.possible import check
 from kif.oracle.audit import audit
-from kif.oracle.interface import JobRef, KeyView
+from kif.oracle.messages import JobRef, KeyView
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import KEK, back_up, kinds

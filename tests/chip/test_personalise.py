@@ -9,7 +9,7 @@ from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, LedgerUnavailable
 from kif.formats.state import JobState
-from kif.oracle.interface import Claim, Done, JobRef, JobView, Lease, Segment
+from kif.oracle.messages import Claim, Done, JobRef, JobView, Lease, Segment
 
 OK, BAD = b"\x90\x00", b"\x6a\x80"
 JOB = JobRef("b", 1)

@@ -14,7 +14,7 @@ from kif.console.page import CeremonyLine, Report, render, write_page
 from kif.formats.script import Artwork
 from kif.formats.state import BatchState, JobState
 from kif.graphics.front import specimen
-from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.messages import BatchView, JobRef, JobView
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 REPORT = Report(

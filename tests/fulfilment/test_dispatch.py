@@ -10,7 +10,7 @@ import pytest
 from kif.formats.error import BadInput, Refused
 from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
-from kif.oracle.interface import BatchView, JobRef, JobView
+from kif.oracle.messages import BatchView, JobRef, JobView
 
 STATES = [JobState.GOOD, JobState.SUSPECT, JobState.DISPATCHED, JobState.PREPARED]
 

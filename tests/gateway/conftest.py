@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kif.oracle.interface import IssuerView
+from kif.oracle.messages import IssuerView
 from tests.gateway.sender import Identity, SoftwareOracle, make_identity
 
 

@@ -21,7 +21,7 @@ from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef, of_site
 from kif.formats.pan import hash_total, with_check_digit
 from kif.formats.state import BatchState, JobState
-from kif.oracle.interface import BatchView, IssuerView, ReceivedFile
+from kif.oracle.messages import BatchView, IssuerView, ReceivedFile
 
 NOW = datetime.now(UTC) + timedelta(hours=1)  # after every certificate here was made
 PANS = [with_check_digit(f"99999900{number:07}") for number in (1, 2, 3)]

@@ -19,7 +19,7 @@ from kif.formats.error import BadInput, KifError, Refused
 from kif.formats.tlv import tlv
 from kif.gateway import receive
 from kif.gateway.receive import receive_file
-from kif.oracle.interface import IssuerView
+from kif.oracle.messages import IssuerView
 from kif.preparation.product import load_product
 from tests.gateway.sender import (
     CONTENT,

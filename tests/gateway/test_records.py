@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kif.formats.error import BadInput, KifError
 from kif.gateway.records import Header, Record, read_content
-from kif.oracle.interface import ReceivedFile
+from kif.oracle.messages import ReceivedFile
 from tests.gateway.sender import CONTENT, PANS, header, lines, record
 
 TODAY = date(2026, 11, 24)

@@ -17,7 +17,7 @@ from kif.graphics import typeface as faces
 from kif.graphics.front import Plane, laser_plane, require_fit, specimen
 from kif.graphics.print import SimulatedLaser, print_card
 from kif.graphics.typeface import typeface
-from kif.oracle.interface import JobRef, JobView
+from kif.oracle.messages import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
 
 ARTWORK = Artwork(

@@ -15,8 +15,8 @@ from kif.formats.error import DeviceFailed, LedgerUnavailable, Refused
 from kif.formats.state import JobState
 from kif.hsm.token import Token
 from kif.ledger.event import Entry
-from kif.oracle.interface import BatchView, Claim, Done, JobRef, Segment
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, Claim, Done, JobRef, Segment
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.fault import CardGone, Fault, Faults

@@ -12,8 +12,8 @@ from kif.formats.error import Refused
 from kif.formats.scp03 import StaticKey
 from kif.formats.state import JobState
 from kif.ledger.snapshot import encode_snapshot, restore_snapshot
-from kif.oracle.interface import Done
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import Done
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR
 from tests.cli.kif import kif, operators
 from tests.hsm.objects import nothing_left

@@ -10,8 +10,8 @@ from kif.formats.apdu import Command, Response
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.lifecycle import CardState
 from kif.formats.state import JobState
-from kif.oracle.interface import BatchView, JobRef, JobView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from tests.hsm.objects import nothing_left

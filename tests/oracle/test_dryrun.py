@@ -7,8 +7,8 @@ import pytest
 from kif.chip.personalise import personalise
 from kif.formats.error import BadInput, Refused
 from kif.formats.script import Script
-from kif.oracle.interface import BatchView, JobRef, Line
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, JobRef, Line
 from tests.hsm.objects import nothing_left
 from tests.oracle.test_chip import Wire, card, token
 from tests.site import ISSUER, TestSite, claimed, received_file, released_batch

@@ -15,8 +15,8 @@ from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.state import JobState
 from kif.formats.tlv import Tlv, find, read_all, tlv
-from kif.oracle.interface import BatchView, Claim, Done, JobView, Segment
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, Claim, Done, JobView, Segment
 from kif.quality.chip import check_chip
 from kif.simulator import emv, transaction
 from kif.simulator.card import Card

@@ -19,8 +19,8 @@ from kif.formats.verification import pvv_block, pvv_of
 from kif.formats.verify import verify, wrong_pin
 from kif.hsm.boundary import permitting
 from kif.hsm.pinkeeping import KeptPin, in_clear
-from kif.oracle.interface import BatchView, Ibm3624, JobRef, PinTerms
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, Ibm3624, JobRef, PinTerms
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer

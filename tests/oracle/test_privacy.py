@@ -22,8 +22,8 @@ from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.desk import context
 from kif.oracle.home import Home
-from kif.oracle.interface import BatchView, JobRef
 from kif.oracle.local import LocalOracle, now
+from kif.oracle.messages import BatchView, JobRef
 from kif.store.engine import open_store
 from kif.store.models import Batch, CardJob
 from tests.attacks import good_card

@@ -12,8 +12,8 @@ from kif.hsm.form import find_master, generate_master
 from kif.hsm.key import Algorithm
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView
 from kif.preparation.prepare import prepare_batch
 from kif.simulator.card import Card
 from tests.killing import killed_at

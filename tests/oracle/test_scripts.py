@@ -16,8 +16,8 @@ from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.tlv import find, tlv
 from kif.formats.verify import verify
-from kif.oracle.interface import BatchView
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView
 from kif.simulator import emv
 from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer

@@ -15,8 +15,8 @@ from kif.graphics.front import require_fit
 from kif.ledger.approval import RELEASE
 from kif.ledger.event import Entry
 from kif.oracle.cache import differences
-from kif.oracle.interface import BatchView, Claim
 from kif.oracle.local import LocalOracle
+from kif.oracle.messages import BatchView, Claim
 from kif.preparation.prepare import prepare_batch
 from kif.store.models import Site
 from tests.certificate import issuer_certificate

@@ -13,7 +13,7 @@ from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.tlv import find, tlv
-from kif.oracle.interface import JobRef, JobView
+from kif.oracle.messages import JobRef, JobView
 from kif.quality.chip import CHECKS, check_chip
 from tests.preparation.test_preparation import RECORD, data, script
 
