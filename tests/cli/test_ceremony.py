@@ -12,7 +12,7 @@ from kif.simulator.vendor import TEST_VENDOR
 from tests.certificate import issuer_certificate
 from tests.cli.kif import kif, operators
 from tests.cli.terminal import Terminal
-from tests.site import OPERATORS, PLAN, make_bare_site
+from tests.site import OPERATORS, PLAN, certified, make_bare_site, make_site, shared_scheme
 
 PEOPLE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 PASSPHRASE = "TEST passphrase of {}"
@@ -88,6 +88,38 @@ def test_two_custodians_load_a_vendors_key_at_the_terminal(tmp_path: Path) -> No
     assert listed["test-vendor/card-manager/1"] == "gp-aes-01:504A77"
     kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
     assert kinds.count("step-missed") == 2
+
+
+@pytest.mark.control("KIF-HSM-12")
+def test_a_schemes_certificate_is_taken_in_at_the_terminal(tmp_path: Path) -> None:
+    """The request that the pair's ceremony left, the scheme's answer, and its check sum."""
+    site = make_site(tmp_path / "home")
+    home, people, pair = site.home.path, site.people, "test-issuer/emv-issuer/1"
+    request = (home / "exchange" / "test-issuer-emv-issuer-1.csr").read_text()
+    answer, empty = tmp_path / "answer.json", tmp_path / "empty.json"
+    answer.write_text(certified(request))
+    empty.write_text("{}")
+    plan = PLAN.with_name("issuer-certificate.yaml")
+    program = [sys.executable, "-m", "kif.cli.main", "--home", str(home), "ceremony", "run"]
+    room = Terminal([*program, str(plan), "--for", "test-issuer", "--key", pair])
+    for name in OPERATORS:
+        room.answer("name: ", name)
+        room.answer("passphrase: ", people.passphrase(name, USER_PIN).reveal().decode())
+    room.answer("custodian 1", "custodian-1")
+    room.answer("custodian 2", "custodian-2")
+    for name in ("custodian-1", "custodian-2", *OPERATORS):
+        room.answer("agent: ", str(people.key(name)))
+    room.answer("  file: ", str(empty))
+    room.expect("This is no issuer certificate")
+    room.answer("  file: ", str(answer))
+    room.expect(f"check sum (SHA-1) is {shared_scheme().public.checksum}.")
+    room.answer("Is it the check sum that the scheme has published?", "y")
+    room.expect(f"{pair} is certified for 999999, until ")
+    for _ in range(4):
+        room.answer("agent", "")
+    assert room.process.wait(10) == 0
+    kinds = [each["kind"] for each in kif(home, "log", "show", "--json").json()]
+    assert kinds.count("issuer-certified") == 2
 
 
 @pytest.mark.parametrize(
