@@ -20,7 +20,6 @@ from kif.formats.words import aloud
 from kif.hsm.boundary import permitting
 from kif.hsm.key import Algorithm
 from kif.ledger.events.ceremony import Role
-from kif.ledger.schemes import ends
 from kif.oracle.exchange import fingerprint_of
 
 _LEAST_BITS = 2048
@@ -79,8 +78,7 @@ def take_certificate(scene: Scene) -> None:
         )
         scene.people.agree("Is it the check sum that the scheme has published?")
         desk.take_certificate(key, given)
-        issuer = found.subject.hex().upper().rstrip("F")
-        scene.people.tell(f"{key} is certified for {issuer}, until {ends(found)}.")
+        scene.people.tell(f"{key} is certified for {found.identifier}, until {found.valid_to}.")
 
     first = scene.running.of_role(Role.CUSTODIAN)[0]
     until_right(scene.people, take, partial(scene.desk.miss, first), (BadInput,))

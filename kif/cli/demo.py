@@ -139,15 +139,14 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
             people.tell(f"Key ceremony for {owner}, with two simulated custodians")
             hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), owner, people)
     purposes = {each.key.purpose for each in there}
-    if ISSUER_DOMAIN not in purposes:
-        people.tell(f"Ceremony for the key of {_ISSUER}'s security domains")
-        hold(oracle.ceremonies, load_plan(PLANS / "issuer-domain-key.yaml"), _ISSUER, people)
-    if PIN_ZONE not in purposes:
-        people.tell(f"Ceremony for {_ISSUER}'s keys about PINs, with two simulated custodians")
-        hold(oracle.ceremonies, load_plan(PLANS / "pin-keys.yaml"), _ISSUER, people)
-    if EMV_ISSUER not in purposes:
-        people.tell(f"Ceremony for the pair that {_ISSUER}'s cards are certified with")
-        hold(oracle.ceremonies, load_plan(PLANS / "issuer-pair.yaml"), _ISSUER, people)
+    for purpose, name, what in (
+        (ISSUER_DOMAIN, "issuer-domain-key", "the key of its security domains"),
+        (PIN_ZONE, "pin-keys", "its keys about PINs"),
+        (EMV_ISSUER, "issuer-pair", "the pair that its cards are certified with"),
+    ):
+        if purpose not in purposes:
+            people.tell(f"Key ceremony for {_ISSUER}: {what}")
+            hold(oracle.ceremonies, load_plan(PLANS / f"{name}.yaml"), _ISSUER, people)
     if not oracle.custody.certificates():
         people.tell(f"Ceremony for the TEST scheme's certificate of {_ISSUER}'s pair")
         plan = load_plan(PLANS / "issuer-certificate.yaml")

@@ -11,7 +11,6 @@ from kif.formats.certificate import read_certificate, require_signer
 from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import ENVELOPE_RECIPIENT
-from kif.ledger.schemes import ends
 from kif.oracle.audit import state_of
 from kif.oracle.messages import IssuerView
 from kif.oracle.views import issuer_views
@@ -114,9 +113,9 @@ def _certified(key: KeyRef, made: IssuerCertificate, form: str) -> dict[str, obj
     found, scheme = made.opened(), made.scheme
     row: dict[str, object] = {
         "key": str(key),
-        "issuer": found.subject.hex().upper().rstrip("F"),
+        "issuer": found.identifier,
         "bits": 8 * found.key.size,
-        "valid_until": ends(found),
+        "valid_until": found.valid_to,
         "rid": scheme.rid.hex().upper(),
         "index": f"{scheme.index:02X}",
         "checksum": scheme.checksum,

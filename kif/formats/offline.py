@@ -49,6 +49,17 @@ class Certificate:
     """Three bytes."""
     key: PublicKey
 
+    @property
+    def identifier(self) -> str:
+        """Its subject without the padding: digits of an issuer, or a PAN."""
+        return self.subject.hex().upper().rstrip("F")
+
+    @property
+    def valid_to(self) -> str:
+        """The last month in which it is valid, YYYY-MM; empty where its date is none."""
+        last = self.expiry.hex()
+        return f"20{last[2:]}-{last[:2]}" if last.isdigit() else ""
+
 
 @dataclass(frozen=True)
 class Block:

@@ -70,6 +70,16 @@ class Offline:
         return f"Offline({self.signer}, redacted)"
 
 
+class ClearPin(StrEnum):
+    """Why a PIN is clear on the host, as a profile permits it."""
+
+    DRAWN = "pin-on-host"
+    CHECKED = "pin-check"
+    """The card verifies it, in quality control."""
+    MAILED = "pin-mailer"
+    """It is sealed to the printer of the mailers."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """The cardholder's PIN, as the HSM keeps it. ``repr`` shows none of it."""
@@ -84,7 +94,7 @@ class Pin:
     """The PAN, which a block for the issuer is made over."""
     tries: int
     permits: tuple[str, ...]
-    """What it may be clear on the host for, by name."""
+    """What it may be clear on the host for (:class:`ClearPin`)."""
 
     def __repr__(self) -> str:
         return "Pin(redacted)"

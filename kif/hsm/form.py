@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from pkcs11 import ObjectClass
+from pkcs11 import Attribute, ObjectClass
 
 from kif.formats import cmac
 from kif.formats.kcv import Kcv, KcvMethod
@@ -23,11 +23,9 @@ from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive
 from kif.hsm.key import Algorithm, Cipher, Key, find, generate, released
 from kif.hsm.token import Token
-from kif.hsm.usage import Usage
+from kif.hsm.usage import RULES, Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_rfc3394
 
-ENCRYPTING = frozenset({Usage.PIN_VERIFICATION, Usage.PIN_ZONE})
-"""Keys that stand in the token as masters do, and encrypt."""
 _CONSTANT = hashlib.sha256(b"kif derived check value").digest()
 
 
@@ -97,7 +95,7 @@ def check_values(usage: Usage, algorithm: Algorithm, combiner: Key, blob: bytes)
     with ExitStack() as stack:
         twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
         stack.enter_context(released(twin))
-        if usage in ENCRYPTING:
+        if _encrypts(usage):
             return CheckValues(kcv_of(twin), kcv_of(twin))
         deriving = unwrap_rfc3394(combiner, Usage.CARD_DERIVATION, algorithm, blob)
         stack.enter_context(released(deriving))
@@ -106,7 +104,7 @@ def check_values(usage: Usage, algorithm: Algorithm, combiner: Key, blob: bytes)
 
 def standing_check_value(key: Key) -> Kcv:
     """Return by what a key that stands in the token is recognised: its own, where it encrypts."""
-    return kcv_of(key) if key.usage in ENCRYPTING else derived_check_value(key)
+    return kcv_of(key) if _encrypts(key.usage) else derived_check_value(key)
 
 
 def derived_check_value(master: Key) -> Kcv:
@@ -124,7 +122,7 @@ def form_master(
     token: Token, label: str, usage: Usage, algorithm: Algorithm, combiner: Key, blob: bytes
 ) -> Key:
     """Make the token object from an RFC 3394 wrapping under the combiner; keep a master's ``L``."""
-    if usage in ENCRYPTING:
+    if _encrypts(usage):
         return unwrap_rfc3394(combiner, usage, algorithm, blob, label)
     twin = unwrap_rfc3394(combiner, Usage.PUBLIC_BLOCK, algorithm, blob)
     with released(twin):
@@ -156,6 +154,10 @@ def find_master(token: Token, label: str, algorithm: Algorithm) -> Key:
 def find_cmac_master(token: Token, label: str, algorithm: Algorithm) -> CmacMaster:
     """Return a master with its ``L``."""
     return CmacMaster(find_master(token, label, algorithm), token.public_value(_l_label(label)))
+
+
+def _encrypts(usage: Usage) -> bool:
+    return Attribute.ENCRYPT in RULES[usage].rights
 
 
 def _l_label(label: str) -> str:

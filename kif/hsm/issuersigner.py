@@ -21,7 +21,7 @@ from kif.formats.offline import PublicKey
 from kif.formats.recovery import opened
 from kif.hsm.calls import calls_of
 from kif.hsm.key import confirm, recognise, template
-from kif.hsm.keypair import public_template, recipient_key
+from kif.hsm.keypair import public_template, rsa_numbers
 from kif.hsm.library import calling
 from kif.hsm.native import NativeKey
 from kif.hsm.token import Token
@@ -72,9 +72,7 @@ def find_issuer_signer(token: Token, label: str) -> IssuerSigner:
     """Return an issuer's pair. Raises ``DeviceFailed`` (KEY_FOUND, KEY_USAGE)."""
     native = token.find(label, ObjectClass.PRIVATE_KEY)
     recognise(native, RULES[Usage.ISSUER_SIGNER], label)
-    numbers = recipient_key(token, label).public_numbers()
-    modulus, exponent = (_bytes(each) for each in (numbers.n, numbers.e))
-    return IssuerSigner(native, PublicKey(modulus, exponent))
+    return IssuerSigner(native, PublicKey(*rsa_numbers(token, label)))
 
 
 def certificate_request(signer: IssuerSigner, issuer: str, name: str) -> str:
@@ -123,7 +121,3 @@ class _Requesting(rsa.RSAPrivateKey):
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> _Requesting:
         return self
-
-
-def _bytes(number: int) -> bytes:
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")

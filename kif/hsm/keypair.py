@@ -102,11 +102,15 @@ def generate_recipient(
 
 def recipient_key(token: Token, label: str) -> rsa.RSAPublicKey:
     """Return the public key that others wrap keys to."""
+    modulus, exponent = (int.from_bytes(each, "big") for each in rsa_numbers(token, label))
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def rsa_numbers(token: Token, label: str) -> tuple[bytes, bytes]:
+    """Return modulus and public exponent of an RSA pair."""
     native = token.find(label, ObjectClass.PUBLIC_KEY)
     with calling(f"reading the public key of {label}"):
-        modulus, exponent = native[Attribute.MODULUS], native[Attribute.PUBLIC_EXPONENT]
-    numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
-    return numbers.public_key()
+        return bytes(native[Attribute.MODULUS]), bytes(native[Attribute.PUBLIC_EXPONENT])
 
 
 def destroy_pair(token: Token, label: str) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from kif.formats import pinblock
 from kif.formats.cmac import xor
+from kif.formats.script import ClearPin
 from kif.formats.secret import Secret
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
@@ -28,8 +29,6 @@ from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_cbc, wrap_rfc3394
 
-DRAWN, CHECKED, MAILED = "pin-on-host", "pin-check", "pin-mailer"
-"""Why a PIN is clear on the host: it is drawn; a card verifies it; it is sealed to a printer."""
 _NONCE = 8
 _UNBIASED = 250
 """Bytes below it give each digit as often."""
@@ -62,7 +61,7 @@ def storage_key(retention: Key, seed: bytes) -> Key:
 
 def draw(token: Token, length: int) -> Secret:
     """Draw a PIN of so many digits. Raises ``Refused`` (KEY_BOUNDARY)."""
-    with host_boundary(DRAWN):
+    with host_boundary(ClearPin.DRAWN):
         digits = ""
         while len(digits) < length:
             digits += "".join(str(byte % 10) for byte in token.random(16) if byte < _UNBIASED)
@@ -71,7 +70,7 @@ def draw(token: Token, length: int) -> Secret:
 
 def keep(token: Token, storage: Key, pin: Secret) -> KeptPin:
     """Have the token keep a PIN. Raises ``Refused`` (KEY_BOUNDARY)."""
-    with host_boundary(DRAWN):
+    with host_boundary(ClearPin.DRAWN):
         nonce = token.random(_NONCE)
         field = pinblock.format_4(pin, nonce)
         leaving = imported(token, Usage.CARD_DELIVERY, Algorithm.AES_128, field)
@@ -93,7 +92,7 @@ def to_issuer(zone: Key, storage: Key, kept: KeptPin, pan: str) -> bytes:
     return encrypt_blocks(zone, xor(inner, pinblock.format_4_pan(pan)))
 
 
-def in_clear(token: Token, storage: Key, kept: KeptPin, reason: str) -> Secret:
+def in_clear(token: Token, storage: Key, kept: KeptPin, reason: ClearPin) -> Secret:
     """Return the PIN, ASCII digits. Raises ``Refused`` (KEY_BOUNDARY) unless it is permitted."""
     with released(leaving := _field(storage, kept)):
         return pinblock.pin_of_format_4(clear_value(token, leaving, reason))

@@ -10,7 +10,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import CARD_MANAGER, PIN_ZONE, Owner, purpose_of
+from kif.formats.purpose import CARD_MANAGER, Owner, purpose_of
 from kif.formats.state import BatchState, JobState
 from kif.ledger.approval import RELEASE
 from kif.ledger.batch import (
@@ -31,8 +31,6 @@ from kif.ledger.events.batch import (
     BatchPrepared,
     BatchReceived,
     BatchReleased,
-    PinMailersSealed,
-    PinsExported,
 )
 from kif.ledger.events.ceremony import Role
 from kif.ledger.form import write_time
@@ -217,49 +215,6 @@ class Batches:
                 f"{event.count}. Nothing was dispatched.",
             )
         self.put(replace(batch, dispatched=f"{now:%Y-%m-%d}"))
-
-    def pins_exported(self, event: PinsExported) -> None:
-        """Note that PIN blocks of a batch left, under a key that it was prepared with."""
-        batch = self._with_pins(event.batch, event.count)
-        if str(event.key) not in dict(batch.keys) or event.key.purpose != PIN_ZONE:
-            raise Refused(
-                Control.PIN_APART, f"Batch {batch.id} has no PINs for the zone of {event.key}."
-            )
-
-    def mailers_sealed(self, event: PinMailersSealed, now: datetime) -> None:
-        """Take the sealing of a closed batch's PINs: once, on a later day than its cards left."""
-        batch = self._with_pins(event.batch, event.count)
-        self.require_mailable(batch.id, now)
-        self.put(replace(batch, mailed=True))
-
-    def require_mailable(self, name: str, now: datetime) -> None:
-        """Require that the PINs of a batch may go to the mailers' printer (PIN_APART)."""
-        batch = self.require(name)
-        if batch.state is not BatchState.CLOSED or batch.mailed:
-            why = "were sealed before" if batch.mailed else "are sealed when it is closed"
-            raise Refused(Control.PIN_APART, f"The PINs of batch {name} {why}.")
-        if f"{now:%Y-%m-%d}" <= batch.dispatched:
-            raise Refused(
-                Control.PIN_APART,
-                f"Cards of batch {name} left on {batch.dispatched}; their PINs leave on a later "
-                "day (UTC). Nothing was sealed.",
-            )
-
-    def _with_pins(self, name: str, count: int) -> Batch:
-        """Return a batch of which as many cards were dispatched, which have PINs."""
-        batch = self.in_state(name, "has PINs that leave", BatchState.RELEASED, BatchState.CLOSED)
-        if batch.outcome is not None:
-            gone = batch.outcome.good
-        else:
-            gone = self.open_jobs(name).count(JobState.DISPATCHED)
-        has = any(KeyRef.parse(key).purpose == PIN_ZONE for key, _ in batch.keys)
-        if not has or not gone or count != gone:
-            raise Refused(
-                Control.PIN_APART,
-                f"Batch {batch.id} has {gone if has else 0} dispatched cards with a PIN, not "
-                f"{count}. Nothing left.",
-            )
-        return batch
 
     def closed(self, event: BatchClosed) -> None:
         """Close a batch whose cards are all good or suspect."""

@@ -28,8 +28,9 @@ class Schemes:
         """Take the certificate of the key that the running ceremony is about."""
         running = self._ceremonies.require_running()
         _require(event.key == running.named, f"{running.named} is the key that this is about.")
-        self.require(event.key, event.certificate(), now)
-        self._journal.put(self.certificates, event.key, event.certificate())
+        certificate = event.certificate()
+        self.require(event.key, certificate, now)
+        self._journal.put(self.certificates, event.key, certificate)
         self._ceremonies.change(running, carried=True)
 
     def require(self, key: KeyRef, certificate: IssuerCertificate, now: datetime) -> Certificate:
@@ -85,16 +86,9 @@ class Schemes:
         }
 
 
-def ends(certificate: Certificate) -> str:
-    """Return the month that a certificate is valid to, YYYY-MM (EMV Book 2, table 6: MMYY)."""
-    month, year = certificate.expiry[:1].hex(), certificate.expiry[1:].hex()
-    return f"20{year}-{month}"
-
-
 def is_over(certificate: Certificate, now: datetime) -> bool:
     """Return whether a certificate's last month is over; a date that is none is over."""
-    last = certificate.expiry.hex()
-    return not last.isdigit() or f"{now:%Y-%m}" > ends(certificate)
+    return f"{now:%Y-%m}" > certificate.valid_to
 
 
 def _wrong(why: str) -> BadInput:

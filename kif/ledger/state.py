@@ -54,6 +54,7 @@ from kif.ledger.merkle import EMPTY_ROOT
 from kif.ledger.packages import Packages
 from kif.ledger.parts import Parts
 from kif.ledger.people import People
+from kif.ledger.pins import Pins
 from kif.ledger.retention import Retention
 from kif.ledger.running import Head
 from kif.ledger.schemes import Schemes
@@ -87,6 +88,7 @@ class State:
         self.succession = Succession(self.ceremonies, self.people, self.keys, self.genesis)
         self.batches = Batches(self.journal, self.people, self.keys, self.issuers)
         self.retention = Retention(self.keys, self.batches)
+        self.pins = Pins(self.batches)
         self.staffing = Staffing(self.ceremonies)
         self.packages = Packages(self.journal)
         self.stations = Stations(self.journal)
@@ -320,8 +322,8 @@ class State:
             of_batch.ApprovalRefused: lambda e, _: None,
             of_batch.BatchReleased: lambda e, _: batches.released(e),
             of_batch.BatchDispatched: batches.dispatched,
-            of_batch.PinsExported: lambda e, _: batches.pins_exported(e),
-            of_batch.PinMailersSealed: batches.mailers_sealed,
+            of_batch.PinsExported: lambda e, _: self.pins.exported(e),
+            of_batch.PinMailersSealed: self.pins.mailers_sealed,
             of_batch.BatchClosed: lambda e, _: batches.closed(e),
             of_batch.BatchClosedShort: lambda e, _: batches.closed_short(e),
             of_batch.BatchCancelled: lambda e, _: batches.cancelled(e),

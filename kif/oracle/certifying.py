@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
 from kif.formats.offline import Certificate, PublicKey, icc_block, static_block
-from kif.formats.script import Made, Offline
+from kif.formats.script import Made, Offline, Script
 from kif.formats.tlv import find, tlv
-from kif.hsm.issuersigner import IssuerSigner
 
 _RECORD, _PUBLIC_KEY = 0x70, 0x7F49
 _EXPONENTS = (b"\x03", b"\x01\x00\x01")
 _SERIAL = 3
 
 
-def static_signature(offline: Offline, signer: IssuerSigner) -> bytes:
+class Signer(Protocol):
+    """Who signs: the issuer's pair (:class:`kif.hsm.issuersigner.IssuerSigner`), or nobody."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that it is verified with."""
+
+    def sign(self, block: bytes) -> bytes:
+        """Return a block under the private key, as long as the modulus."""
+
+
+def static_signature(offline: Offline, signer: Signer) -> bytes:
     """Return the record with the signed static application data (tag 93)."""
     block = static_block(
         bytes.fromhex(offline.code), signer.public.size, bytes.fromhex(offline.static)
@@ -22,21 +34,32 @@ def static_signature(offline: Offline, signer: IssuerSigner) -> bytes:
     return tlv(_RECORD, tlv(0x93, signer.sign(block)))
 
 
+def offline_of(script: Script) -> Offline:
+    """Return what a script's certificate and signatures are made of, or raise ``BadInput``."""
+    if script.offline is None:
+        raise BadInput(Control.BYTES, "The script has nothing to make a certificate of.")
+    return script.offline
+
+
 def key_request(offline: Offline) -> bytes:
     """Return the content of the grouping that asks for a key pair: the bits of its modulus."""
     return offline.card_key_bits.to_bytes(2, "big")
 
 
-def certified(
-    offline: Offline, signer: IssuerSigner, serial: bytes, answer: bytes
-) -> dict[Made, bytes]:
+def certified(offline: Offline, signer: Signer, serial: bytes, answer: bytes) -> dict[Made, bytes]:
     """Return the records of a card's certificate, by what they are.
 
     ``answer`` has the public key that the card made (ISO/IEC 7816-8, 7F49); ``serial`` is the
     chip's, of which the certificate has the last three bytes. Raises ``DeviceFailed`` (CARD_KEYS)
     for a key that is not as it was asked for.
     """
-    card = _public_key(offline, answer)
+    return certificate_records(offline, signer, serial, _public_key(offline, answer))
+
+
+def certificate_records(
+    offline: Offline, signer: Signer, serial: bytes, card: PublicKey
+) -> dict[Made, bytes]:
+    """Return the records that certify a card's public key, by what they are."""
     told = Certificate(
         bytes.fromhex(offline.subject), bytes.fromhex(offline.expiry), serial[-_SERIAL:], card
     )

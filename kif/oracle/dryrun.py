@@ -14,14 +14,17 @@ from kif.formats.apdu import Command
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
+from kif.formats.offline import PublicKey
 from kif.formats.putkey import KeyField, put_key
 from kif.formats.scp03 import StaticKey
 from kif.formats.script import Group, Made, Script
-from kif.formats.tlv import find, tlv
+from kif.formats.tlv import find
+from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
 from kif.oracle.recipe import Instruction, sessions
 
-_KEY, _CHECK_VALUE, _PIN_BLOCK, _FRAME = 16, 3, 16, 42
+_KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
+_EXPONENT = b"\x03"
 _OF_THE_HOLDER = (0x56, 0x57, 0x5A, 0x5F20, 0x5F24, 0x9F1F)
 """Data objects of a record that are not told."""
 _RECORD = b"\x70"
@@ -43,6 +46,16 @@ class _Told(Instruction):
     """An instruction that is told and not sent."""
 
     what: str = ""
+
+
+@dataclass(frozen=True)
+class _Nobody:
+    """Implements :class:`kif.oracle.certifying.Signer` with zeros."""
+
+    public: PublicKey
+
+    def sign(self, block: bytes) -> bytes:
+        return bytes(len(block))
 
 
 @dataclass
@@ -89,16 +102,16 @@ class _NoCard:
         return keys or len(group.data or "") // 2
 
     def _made_size(self, made: Made) -> int:
-        offline, signer = self.script.offline, self.sizes.signer
-        card = 0 if offline is None else offline.card_key_bits // 8
-        rest = tlv(0x9F48, bytes(max(0, card - signer + _FRAME))) if card > signer - _FRAME else b""
-        return {
-            Made.PIN: _PIN_BLOCK,
-            Made.KEY_PAIR: 2,
-            Made.STATIC_SIGNATURE: len(tlv(0x70, tlv(0x93, bytes(signer)))),
-            Made.CARD_CERTIFICATE: len(tlv(0x70, tlv(0x9F46, bytes(signer)))),
-            Made.CARD_KEY: len(tlv(0x70, tlv(0x9F47, b"\x03") + rest)),
-        }[made]
+        if made is Made.PIN:
+            return _PIN_BLOCK
+        offline = offline_of(self.script)
+        if made is Made.KEY_PAIR:
+            return len(key_request(offline))
+        nobody = _Nobody(PublicKey(bytes(self.sizes.signer), _EXPONENT))
+        if made is Made.STATIC_SIGNATURE:
+            return len(static_signature(offline, nobody))
+        card = PublicKey(bytes(offline.card_key_bits // 8), _EXPONENT)
+        return len(certificate_records(offline, nobody, bytes(_SERIAL), card)[made])
 
     def _content(self, group: Group) -> str:
         named = [f"{{{key}}}" for key in (*group.keys, *group.check_values)]
@@ -106,8 +119,8 @@ class _NoCard:
             what = "card keys of" if group.keys else "check values of card keys of"
             return f"{what} {', '.join(named)}"
         if group.made is not None:
-            signer = self.script.offline.signer if self.script.offline else ""
-            by = f" by {{{signer}}}" if group.made in _SIGNED else ""
+            signed = group.made in _SIGNED
+            by = f" by {{{offline_of(self.script).signer}}}" if signed else ""
             return f"{{{group.made.value}}}{by}, {self._size(group)} bytes"
         raw = bytes.fromhex(group.data or "")
         return (

@@ -18,10 +18,10 @@ from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import masked
-from kif.formats.script import Pin, Script
+from kif.formats.script import ClearPin, Pin, Script
 from kif.formats.state import JobState
 from kif.hsm.boundary import permitting
-from kif.hsm.pinkeeping import MAILED, KeptPin, in_clear, to_issuer
+from kif.hsm.pinkeeping import KeptPin, in_clear, to_issuer
 from kif.ledger.events.batch import PinMailersSealed, PinsExported
 from kif.oracle.desk import Desk
 from kif.oracle.messages import BatchView, JobRef, PinBlock
@@ -65,12 +65,12 @@ class Pins:
         (KEY_BOUNDARY) unless ``pin-mailer`` is permitted.
         """
         with self.desk.record.deciding() as state:
-            state.batches.require_mailable(batch, self.desk.record.clock())
+            state.pins.require_mailable(batch, self.desk.record.clock())
         token, storage = self.desk.keys.token, self.desk.pin_storage(batch)
         lines = []
         for _, pin, name in self._dispatched(batch):
             with permitting(*pin.permits):
-                clear = in_clear(token, storage, KeptPin.decode(pin.kept), MAILED)
+                clear = in_clear(token, storage, KeptPin.decode(pin.kept), ClearPin.MAILED)
             line = {"account": masked(pin.account), "name": name, "pin": clear.reveal().decode()}
             lines.append(json.dumps(line))
         sealing = PKCS7EnvelopeBuilder().set_data("\n".join(lines).encode())

@@ -10,13 +10,13 @@ from kif.formats.control import Control
 from kif.formats.error import CheckFailed, Refused
 from kif.formats.issuercertificate import SchemeKey
 from kif.formats.keyref import KeyRef
-from kif.formats.script import Script
+from kif.formats.pinverify import verify, wrong_pin
+from kif.formats.script import ClearPin, Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
-from kif.formats.verify import verify, wrong_pin
 from kif.hsm.boundary import permitting
 from kif.hsm.emv import issuer_authentication, verify_cryptogram
-from kif.hsm.pinkeeping import CHECKED, KeptPin, in_clear
+from kif.hsm.pinkeeping import KeptPin, in_clear
 from kif.ledger.events.card import CardVerified
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
@@ -77,7 +77,7 @@ class Quality:
             raise Refused(Control.JOB_STATE, f"{job} has no PIN.")
         storage, kept = self.desk.pin_storage(job.batch), KeptPin.decode(pin.kept)
         with permitting(*pin.permits):
-            right = in_clear(self.desk.keys.token, storage, kept, CHECKED)
+            right = in_clear(self.desk.keys.token, storage, kept, ClearPin.CHECKED)
         return verify(wrong_pin(right)), verify(right)
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:

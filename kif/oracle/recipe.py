@@ -28,7 +28,7 @@ from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
 from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
 from kif.hsm.pinkeeping import KeptPin, to_card
-from kif.oracle.certifying import certified, key_request, static_signature
+from kif.oracle.certifying import certified, key_request, offline_of, static_signature
 
 _SELECT_BY_NAME = 0x04
 _INSTALL_FOR_PERSONALIZATION = 0x20
@@ -183,10 +183,8 @@ class Material:
         return to_card(self.dek, self.pins(), KeptPin.decode(self.script.pin.kept))
 
     def _made(self, what: Made) -> bytes:
-        """Return what is made now that the card is here. A script has ``offline`` for it."""
-        offline = self.script.offline
-        if offline is None:
-            raise BadInput(Control.BYTES, "The script has nothing to make a certificate of.")
+        """Return what is made now that the card is here."""
+        offline = offline_of(self.script)
         if what is Made.KEY_PAIR:
             return key_request(offline)
         signer = self.signer(KeyRef.parse(offline.signer))

@@ -22,6 +22,7 @@ from kif.formats.elements import (
     name_of,
 )
 from kif.formats.error import BadInput
+from kif.formats.script import ClearPin
 from kif.formats.tlv import read_dol
 from kif.preparation.product import Product
 
@@ -273,7 +274,7 @@ def _pin(product: Product) -> Told:
             yield field if given else "pin_length", f"{field} {what}"
     if product.permits and not product.pin_length:
         yield "permits", "the card has no PIN that could be clear"
-    if product.pin_length and "pin-on-host" not in product.permits:
+    if product.pin_length and ClearPin.DRAWN not in product.permits:
         yield "permits", "without pin-on-host no PIN can be drawn"
 
 

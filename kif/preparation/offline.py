@@ -35,16 +35,15 @@ class Authority:
 
     def require(self, product: Product, card: CardData) -> None:
         """Require that a card fits the certificate. Raises ``BadInput`` (PRODUCT)."""
-        issuer = self.opened.subject.hex().upper().rstrip("F")
-        month, year = self.opened.expiry[:1].hex(), self.opened.expiry[1:].hex()
+        issuer, last = self.opened.identifier, self.opened.valid_to
         bits, card_bits = 8 * self.opened.key.size, product.card_key_bits or 0
         scheme = self.certificate.scheme.rid.hex().upper()
         if not product.application.startswith(scheme):
             raise _unfit(f"is by the scheme {scheme}, and the application is of another")
         if not card.pan.startswith(issuer):
             raise _unfit(f"is for {issuer}, with which the account number does not begin")
-        if card.expiry > f"20{year}-{month}":
-            raise _unfit(f"ends with 20{year}-{month}, and the card with {card.expiry}")
+        if card.expiry > last:
+            raise _unfit(f"ends with {last}, and the card with {card.expiry}")
         if card_bits > bits:
             raise _unfit(f"has a key of {bits} bits, which certifies none of {card_bits}")
 

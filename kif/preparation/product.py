@@ -23,12 +23,13 @@ from kif.formats.purpose import (
     PIN_ZONE,
 )
 from kif.formats.scp03 import Options
-from kif.formats.script import Personalization
+from kif.formats.script import ClearPin, Personalization
 
 _FOLDER = Path(__file__).parent / "products"
 _R_MAC = 0x10
 _TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
+_ClearPin = Annotated[ClearPin, Field(strict=False)]
 
 
 class Product(BaseModel):
@@ -86,11 +87,8 @@ class Product(BaseModel):
     """The table of a host that verifies them by IBM 3624 and an offset instead."""
     pin_validation: Annotated[str, Field(pattern=r"^[0-9]{1,2}\+[0-9]{1,2}[0-9A-F]$")] | None = None
     """Its validation data: the first digit of the PAN (from 0), how many, and the pad: 3+11F."""
-    permits: Annotated[
-        tuple[Literal["pin-on-host", "pin-check", "pin-mailer"], ...], Field(strict=False)
-    ] = ()
-    """What a PIN may be clear on the host for: to be drawn; to be verified by the card in quality
-    control; to be sealed to a mailer's printer."""
+    permits: Annotated[tuple[_ClearPin, ...], Field(strict=False)] = ()
+    """What a PIN may be clear on the host for."""
     country: Hex
     currency: Hex
     usage_control: Hex

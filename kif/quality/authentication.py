@@ -116,7 +116,8 @@ def _checks(
     issuer = _issuer(reading, keys[place])
     yield _dated("issuer certificate", issuer, today)
     static = _static_data(reading)
-    if (signature := reading.value(0x93)) is not None:
+    signature = _needed(reading, 0x93) if aip & Aip.STATIC else reading.value(0x93)
+    if signature is not None:
         code = require_static(signature, issuer.key, static)
         yield Check("static data", True, f"data authentication code {code.hex().upper()}")
     if aip & (Aip.DYNAMIC | Aip.COMBINED):
@@ -131,8 +132,7 @@ def _issuer(reading: Reading, scheme: PublicKey) -> Certificate:
     found = issuer_certificate(
         _needed(reading, 0x90), reading.value(0x92) or b"", _needed(reading, 0x9F32), scheme
     )
-    identifier = found.subject.hex().upper().rstrip("F")
-    if not 3 <= len(identifier) <= 8 or not _account(reading).startswith(identifier):
+    if not 3 <= len(found.identifier) <= 8 or not _account(reading).startswith(found.identifier):
         raise CheckFailed(
             Control.CHIP_DATA, "The issuer's certificate is of another issuer than the card's."
         )
@@ -148,7 +148,7 @@ def _card(reading: Reading, issuer: PublicKey, static: bytes) -> Certificate:
         issuer,
         static,
     )
-    if found.subject.hex().upper().rstrip("F") != _account(reading):
+    if found.identifier != _account(reading):
         raise CheckFailed(Control.CHIP_DATA, "The card's certificate is of another account number.")
     return found
 
@@ -174,13 +174,13 @@ def _static_data(reading: Reading) -> bytes:
 
 
 def _dated(what: str, certificate: Certificate, today: date) -> Check:
-    end = certificate.expiry.hex()
-    if not end.isdigit():
+    last = certificate.valid_to
+    if not last:
         raise BadInput(Control.BYTES, f"The {what} has no date of expiry.")
-    over = (2000 + int(end[2:]), int(end[:2])) < (today.year, today.month)
+    over = last < f"{today:%Y-%m}"
     told = f"{8 * certificate.key.size} bits, serial {certificate.serial.hex().upper()}"
     valid = "was valid" if over else "valid"
-    return Check(what, not over, f"{told}, {valid} to {end[:2]}/{end[2:]}")
+    return Check(what, not over, f"{told}, {valid} to {last[5:]}/{last[2:4]}")
 
 
 def _account(reading: Reading) -> str:

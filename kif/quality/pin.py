@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
-from kif.formats.script import Script
+from kif.formats.script import ClearPin, Script
 from kif.formats.tlv import tlv
 from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import JobRef
 from kif.quality.comparing import ask, compare
 from kif.quality.link import CardLink
 
-_CHECKED = "pin-check"
 _TRIES = 0x9F17
 _ONE_LESS = 0x63C0
 
@@ -28,7 +27,7 @@ def check_pin(job: JobRef, link: CardLink, script: Script, oracle: QualityOracle
         return ()
     tries = script.pin.tries
     _require_left(link, tries)
-    if _CHECKED not in script.pin.permits:
+    if ClearPin.CHECKED not in script.pin.permits:
         return ("pin try counter",)
     wrong, right = oracle.check_pin(job)
     _require(link, wrong, _ONE_LESS | tries - 1)

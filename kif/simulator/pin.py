@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from kif.formats import pinblock
 from kif.formats.apdu import Command, Response
 from kif.formats.error import BadInput
+from kif.formats.pinverify import PLAINTEXT
 from kif.formats.secret import Secret
-from kif.formats.verify import PLAINTEXT
 
 REFERENCE, COUNTERS = 0x8010, 0x9010
 _BLOCK, _PADDING = 8, b"\x80" + bytes(7)

@@ -9,7 +9,7 @@ from pkcs11.exceptions import AttributeReadOnly, AttributeSensitive, PKCS11Error
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.hsm.form import ENCRYPTING, generate_master
+from kif.hsm.form import generate_master
 from kif.hsm.issuersigner import generate_issuer_pair
 from kif.hsm.key import Algorithm, Key, confirm, find, generate, recognise
 from kif.hsm.keypair import generate_log_signer, generate_recipient, generate_site_ca
@@ -20,6 +20,7 @@ from tests.hsm import hostile
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.hsm.objects import nothing_left
 
+ENCRYPTING = (Usage.PIN_VERIFICATION, Usage.PIN_ZONE)
 ENCRYPTS = {Attribute.ENCRYPT, Attribute.WRAP}
 COMBINERS = (Usage.COMPONENT_COMBINER, Usage.OFFICER_COMBINER)
 PRIVATE: dict[Usage, Callable[[Token, str], object]] = {

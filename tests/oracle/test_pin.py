@@ -12,11 +12,11 @@ from kif.formats import pinblock
 from kif.formats.apdu import Command, Response
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.script import Script
+from kif.formats.pinverify import verify, wrong_pin
+from kif.formats.script import ClearPin, Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.verification import pvv_block, pvv_of
-from kif.formats.verify import verify, wrong_pin
 from kif.hsm.boundary import permitting
 from kif.hsm.pinkeeping import KeptPin, in_clear
 from kif.oracle.local import LocalOracle
@@ -215,10 +215,9 @@ def test_an_offset_leads_a_host_to_the_pin(oracle: LocalOracle) -> None:
     offsets = set()
     for _ in range(5):
         kept, offset = oracle.preparation.make_pin(JobRef(view.id, 1), pan, terms)
-        with permitting("pin-check"):
-            pin = in_clear(
-                desk.keys.token, desk.pin_storage(view.id), KeptPin.decode(kept), "pin-check"
-            )
+        with permitting(ClearPin.CHECKED):
+            storage = desk.pin_storage(view.id)
+            pin = in_clear(desk.keys.token, storage, KeptPin.decode(kept), ClearPin.CHECKED)
         expected = "".join(
             str((int(table[int(each, 16)]) + int(shift)) % 10)
             for each, shift in zip(natural, offset, strict=False)

@@ -12,10 +12,10 @@ from pyemv import kd, sm
 
 from kif.formats import pinblock
 from kif.formats.apdu import Command, Response
+from kif.formats.pinverify import verify
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.tlv import find, tlv
-from kif.formats.verify import verify
 from kif.oracle.local import LocalOracle
 from kif.oracle.messages import BatchView
 from kif.simulator import emv

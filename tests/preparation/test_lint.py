@@ -151,17 +151,19 @@ def test_a_host_verifies_by_pvv_or_by_offset(tmp_path: Path) -> None:
     assert "String should match pattern" in finding.what
 
 
+def needs_each_other(what: str, line: str, folder: Path) -> None:
+    """A profile with a field has the line's field as well, and one without it has not."""
+    field = line.partition(":")[0]
+    (finding,) = check_profile(written(folder, re.sub(f"(?m)^{field}:.*\n", "", SIGNS)))
+    assert (finding.field, finding.what) == (what, f"{field} is missing")
+    (finding,) = check_profile(written(folder, f"{TEXT}{line}\n"))
+    assert (finding.field, finding.what) == (field, f"{field} is for cards with {what}")
+
+
 @pytest.mark.parametrize("field", ["pin_tries", "pin_verification_index"])
 def test_a_pin_needs_every_field_of_it(field: str, tmp_path: Path) -> None:
-    path = written(tmp_path, SIGNS)
-    path.write_text(re.sub(f"(?m)^{field}:.*\n", "", path.read_text()))
-    (finding,) = check_profile(path)
-    assert (finding.field, finding.what) == ("pin_length", f"{field} is missing")
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    (finding,) = check_profile(written(alone, f"{TEXT}{field}: 1\n"))
-    assert (finding.field, finding.what) == (field, f"{field} is for cards with pin_length")
-    (finding,) = check_profile(written(alone, f"{TEXT}permits: [pin-check]\n"))
+    needs_each_other("pin_length", f"{field}: 1", tmp_path)
+    (finding,) = check_profile(written(tmp_path, f"{TEXT}permits: [pin-check]\n"))
     assert finding.what == "the card has no PIN that could be clear"
 
 
@@ -175,19 +177,9 @@ def test_what_is_wrong_with_a_card_that_signs_is_told(case: str, tmp_path: Path)
     assert places == whole, findings
 
 
-@pytest.mark.parametrize("field", ["key_generation", "ddol"])
-def test_a_card_that_signs_needs_every_field_of_it(field: str, tmp_path: Path) -> None:
-    path = written(tmp_path, SIGNS)
-    path.write_text(re.sub(f"(?m)^{field}:.*\n", "", path.read_text()))
-    (finding,) = check_profile(path)
-    assert (finding.field, finding.what) == ("card_key_bits", f"{field} is missing")
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    path = written(
-        alone, TEXT + f"{field}: 9F3704\n" if field == "ddol" else TEXT + "key_generation: 7F49\n"
-    )
-    (finding,) = check_profile(path)
-    assert (finding.field, finding.what) == (field, f"{field} is for cards with card_key_bits")
+@pytest.mark.parametrize("line", ["key_generation: 7F49", "ddol: 9F3704"])
+def test_a_card_that_signs_needs_every_field_of_it(line: str, tmp_path: Path) -> None:
+    needs_each_other("card_key_bits", line, tmp_path)
 
 
 def test_fields_that_are_missing_or_unknown_are_told(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from kif.formats.issuercertificate import IssuerCertificate, SchemeKey
+from kif.formats.issuercertificate import IssuerCertificate
 from kif.formats.keyref import KeyRef
-from kif.formats.offline import PublicKey
 from kif.formats.state import KeyState
 from kif.ledger.event import Event
 from kif.ledger.form import (
@@ -140,15 +139,10 @@ class IssuerCertified(Event, kind="issuer-certified"):
 
     def certificate(self) -> IssuerCertificate:
         """Return the certificate."""
-        rid, index, modulus, scheme_exponent, certificate, remainder, exponent = map(
-            bytes.fromhex,
-            (
-                *(self.rid, self.index, self.scheme_modulus, self.scheme_exponent),
-                *(self.issuer_certificate, self.remainder, self.exponent),
-            ),
-        )
-        scheme = SchemeKey(rid, index[0], PublicKey(modulus, scheme_exponent))
-        return IssuerCertificate(scheme, certificate, remainder, exponent)
+        fields = {"certificate": self.issuer_certificate} | vars(self)
+        for other in ("by", "key", "issuer_certificate"):
+            del fields[other]
+        return IssuerCertificate.of(fields)
 
 
 @dataclass(frozen=True)
