@@ -162,6 +162,7 @@ def furnished(site: TestSite) -> TestSite:
         site.load_keys(oracle, "issuer-keys", ISSUER)
         site.load_keys(oracle, "issuer-domain-key", ISSUER)
         site.load_keys(oracle, "pin-keys", ISSUER)
+        site.load_keys(oracle, "card-verification-key", ISSUER)
         (pair,) = site.load_keys(oracle, "issuer-pair", ISSUER)
         hold(oracle.ceremonies, shipped("issuer-certificate"), ISSUER, site.people, pair)
         hold(oracle.ceremonies, shipped("enrol-station"), "site", site.people)

@@ -22,6 +22,7 @@ from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
 from kif.graphics.front import require_fit
 from kif.graphics.print import SimulatedLaser
+from kif.graphics.stripe import SimulatedEncoder
 from kif.ledger.verify import LogReport, verify_log
 from kif.line.machine import Machine
 from kif.line.round import Tally, make_cards
@@ -235,7 +236,7 @@ def test_a_reader_that_fails_costs_a_card_only_once_a_key_has_left(
     site: TestSite, oracle: LocalOracle, issuer: TestIssuer, at: int
 ) -> None:
     batch, belt, said = released(site, oracle, issuer, 3), Belt(), list[str]()
-    line: Any = Machine("station-1", FailingReader(at), belt, SimulatedLaser())  # type: ignore[arg-type]
+    line: Any = Machine("station-1", FailingReader(at), belt, SimulatedLaser(), SimulatedEncoder())  # type: ignore[arg-type]
     told = Tally(said.append)
     with pytest.raises(DeviceFailed, match="can't be used"):
         make_cards(oracle, batch.id, line, told)

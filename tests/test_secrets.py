@@ -16,7 +16,7 @@ from kif.simulator.vendor import TEST_VENDOR
 from tests.site import ISSUER, OPERATORS, rehearsing_people
 
 CARDS = 3
-PURPOSES = ("emv-ac", "emv-smi", "emv-smc", "pin-zone", "pin-verification")
+PURPOSES = ("emv-ac", "emv-smi", "emv-smc", "pin-zone", "pin-verification", "card-verification")
 VENDOR_KEY = KeyRef(TEST_VENDOR.name, "card-manager", 1)
 
 

@@ -234,7 +234,8 @@ def _put_back(room: Room, kek: Key, wrapped: Wrapped) -> KeyRef:
     token, label = room.require_token(), str(wrapped.key)
     entry = room.draft.state.keys.require(wrapped.key)
     destroy_master(token, label)
-    values = put_back(token, label, wrapped.algorithm, kek, wrapped.blob, Usage(entry.usage)).values
+    came = (wrapped.algorithm, kek, wrapped.blobs, Usage(entry.usage))
+    values = put_back(token, label, *came).values
     if (str(values.kcv), str(values.derived)) != (entry.kcv, entry.derived):
         destroy_master(token, label)
         raise CheckFailed(

@@ -25,7 +25,13 @@ from kif.cli.machine import simulated_machine
 from kif.cli.result import conclude
 from kif.console.progress import Screen
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import EMV_ISSUER, ISSUER_DOMAIN, MASTER_DERIVATION, PIN_ZONE
+from kif.formats.purpose import (
+    CARD_VERIFICATION,
+    EMV_ISSUER,
+    ISSUER_DOMAIN,
+    MASTER_DERIVATION,
+    PIN_ZONE,
+)
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 from kif.fulfilment.dispatch import dispatch_batch
@@ -142,6 +148,7 @@ def _hold_key_ceremonies(home: Home, oracle: LocalOracle, people: RehearsalPeopl
     for purpose, name, what in (
         (ISSUER_DOMAIN, "issuer-domain-key", "the key of its security domains"),
         (PIN_ZONE, "pin-keys", "its keys about PINs"),
+        (CARD_VERIFICATION, "card-verification-key", "the key of its cards' CVVs"),
         (EMV_ISSUER, "issuer-pair", "the pair that its cards are certified with"),
     ):
         if purpose not in purposes:

@@ -10,6 +10,7 @@ from kif.chip.reader import open_reader
 from kif.chip.transport import Transport
 from kif.console.hand import HandTransport
 from kif.graphics.print import SimulatedLaser
+from kif.graphics.stripe import SimulatedEncoder
 from kif.line.machine import Machine
 
 
@@ -18,6 +19,6 @@ def open_machine(name: str, reader: str, transport: Path | None) -> Iterator[Mac
     """Open a machine's reader and transport; without a transport the operator feeds it."""
     belt = HandTransport() if transport is None else Transport.connect(transport)
     try:
-        yield Machine(name, open_reader(reader), belt, SimulatedLaser())
+        yield Machine(name, open_reader(reader), belt, SimulatedLaser(), SimulatedEncoder())
     finally:
         belt.close()

@@ -69,6 +69,8 @@ class Control(StrEnum):
     CARD_KEYS = "KIF-CHIP-08"
     CARD_DELIVERED = "KIF-CHIP-09"
 
+    STRIPE = "KIF-GFX-01"
+
     CHIP_DATA = "KIF-QC-01"
     CHIP_CRYPTOGRAM = "KIF-QC-02"
     CARD_SECURED = "KIF-QC-03"
@@ -147,6 +149,7 @@ _REQUIREMENTS: dict[Control, str] = {
     Control.CARD_PROFILE: "The card has the key version and the SCP03 options of its profile.",
     Control.CARD_KEYS: "A finished card has the issuer's keys; its vendor's open it no more.",
     Control.CARD_DELIVERED: "A blank is of a delivery of its vendor, where that registers them.",
+    Control.STRIPE: "A magnetic stripe reads back as it was written.",
     Control.CHIP_DATA: "What the chip gives back is what was prepared, tag by tag.",
     Control.CHIP_CRYPTOGRAM: "The chip's ARQC verifies in the HSM with the derived key.",
     Control.CARD_SECURED: "A good card is SECURED, once every other check was passed.",

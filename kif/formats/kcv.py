@@ -6,6 +6,8 @@
 ``aes-cmac-zero``: first 5 bytes of AES-CMAC over 16 zero bytes (ANSI X9.24-1:2017, annex A).
 ``derived-…``: the same of a key that the HSM derives from the key; a master that may only DERIVE is
 compared by it at any time, where its own check value could be computed at its ceremony alone.
+``retail-mac-zero``: first 3 bytes of the retail MAC (ISO 9797-1 algorithm 3) over 16 zero bytes, of
+a key that single DES under its left half is needed with; it takes both of its objects.
 ``modulus``: first 4 bytes of SHA-256 over the modulus of an RSA key pair.
 """
 
@@ -25,6 +27,7 @@ class KcvMethod(StrEnum):
     AES_CMAC_ZERO = "aes-cmac-zero"
     DERIVED_DES_ZERO = "derived-des-zero"
     DERIVED_GP_AES_01 = "derived-gp-aes-01"
+    RETAIL_MAC_ZERO = "retail-mac-zero"
     MODULUS = "modulus"
 
     @property

@@ -11,6 +11,7 @@ from kif.formats.keyref import KeyRef
 
 BACKUP_KEK = "backup-kek"
 CARD_MANAGER = "card-manager"
+CARD_VERIFICATION = "card-verification"
 DATA_PROTECTION = "data-protection"
 EMV_ISSUER = "emv-issuer"
 ENVELOPE_RECIPIENT = "envelope-recipient"
@@ -56,7 +57,7 @@ class Purpose:
 
 MASTER_DERIVATION = "master-derivation"
 ISSUER_SIGNER = "issuer-signer"
-KEPT = frozenset({MASTER_DERIVATION, PIN_VERIFICATION, PIN_ZONE})
+KEPT = frozenset({MASTER_DERIVATION, CARD_VERIFICATION, PIN_VERIFICATION, PIN_ZONE})
 """Usages of secret keys that stand in the token, and in its backups."""
 
 
@@ -75,6 +76,7 @@ PURPOSES: dict[str, Purpose] = {
     "emv-ac": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E0X"),
     "emv-smi": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E2X"),
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
+    CARD_VERIFICATION: _row(Owner.ISSUER, CARD_VERIFICATION, "2TDEA", block="C0C"),
     PIN_VERIFICATION: _row(Owner.ISSUER, PIN_VERIFICATION, "2TDEA", block="V2C"),
     PIN_ZONE: _row(Owner.ISSUER, PIN_ZONE, "AES-128", "AES-256", block="P0E"),
     EMV_ISSUER: _row(Owner.ISSUER, ISSUER_SIGNER, *_RSA),

@@ -15,6 +15,7 @@ from typing import Any
 from kif.formats import canonical
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
+from kif.formats.stripe import Stripe
 
 
 class Made(StrEnum):
@@ -166,6 +167,8 @@ class Script:
     directory: tuple[Group, ...]
     """Those of the card's payment system environment (EMV Book 1, 12.2)."""
     artwork: Artwork
+    stripe: Stripe | None = None
+    """Of cards with a magnetic stripe."""
 
     def __repr__(self) -> str:
         return f"Script({len(self.groups)} groups, redacted)"
@@ -191,6 +194,8 @@ class Script:
         fields["offline"] = None if offline is None else Offline(**offline)
         pin = fields.pop("pin")
         fields["pin"] = None if pin is None else Pin(**pin | {"permits": tuple(pin["permits"])})
+        stripe = fields.pop("stripe", None)
+        fields["stripe"] = None if stripe is None else Stripe(**stripe)
         groups, directory = (
             tuple(map(_group, fields.pop(name))) for name in ("groups", "directory")
         )

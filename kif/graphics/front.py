@@ -73,6 +73,8 @@ def specimen(artwork: Artwork) -> bytes:
     hidden = set(digits[6:-4])
     masked = "".join("X" if place in hidden else sign for place, sign in enumerate(number))
     fields = {**artwork.fields, "number": masked, "name": "SPECIMEN"}
+    if "card_value" in fields:
+        fields["card_value"] = "XXX"
     return _saved(_drawn(Artwork(fields))[0], "PNG").reveal()
 
 
@@ -114,10 +116,21 @@ def _saved(image: Image.Image, form: str, **options: Any) -> Secret:
 def _layout(artwork: Artwork) -> tuple[_Line, ...]:
     """Return the lines, all of them below the chip, whose contacts end at 28.55 mm (7816-2)."""
     return (
+        *_card_value(artwork),
         _Line("number", artwork["number"], 8.0, 35.0, 5.0, "OCRB"),
         _Line("legend", "VALID THRU", 8.0, 41.0, 1.8, "DejaVuSans"),
         _Line("date", artwork["valid_thru"], 24.0, 41.0, 3.4, "OCRB"),
         _Line("name", artwork["name"], 8.0, 47.5, 3.2, "DejaVuSans"),
+    )
+
+
+def _card_value(artwork: Artwork) -> tuple[_Line, ...]:
+    """Return the lines of a CVV2, beside the date."""
+    if "card_value" not in artwork.fields:
+        return ()
+    return (
+        _Line("legend", "CVV", 52.0, 41.0, 1.8, "DejaVuSans"),
+        _Line("card value", artwork["card_value"], 58.0, 41.0, 3.4, "OCRB"),
     )
 
 

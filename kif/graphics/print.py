@@ -1,4 +1,4 @@
-"""Printing a card: the plane is rendered, handed to the laser, and forgotten."""
+"""Printing a card, and encoding its stripe: what is made for it is handed over, and forgotten."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Protocol
 from PIL import Image
 
 from kif.formats.control import Control
-from kif.formats.error import DeviceFailed
+from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.script import Script
 from kif.graphics.front import DPI, HEIGHT_MM, WIDTH_MM, Plane, laser_plane
+from kif.graphics.stripe import Encoder, encode_stripe
 from kif.oracle.interface import GraphicsOracle
 from kif.oracle.messages import JobRef, JobView
 
@@ -38,7 +39,16 @@ class SimulatedLaser:
             )
 
 
-def print_card(job: JobRef, oracle: GraphicsOracle, printer: Printer) -> JobView:
-    """Print the card in the machine, and record it."""
-    printer.print(laser_plane(Script.decode(oracle.script(job)).artwork))
+def print_card(job: JobRef, oracle: GraphicsOracle, printer: Printer, encoder: Encoder) -> JobView:
+    """Encode the stripe of the card in the machine, if it has one; print it, and record that.
+
+    A card whose stripe does not read back is suspect, and not printed.
+    """
+    script = Script.decode(oracle.script(job))
+    if script.stripe is not None:
+        try:
+            encode_stripe(script.stripe, encoder)
+        except CheckFailed as fault:
+            return oracle.suspect(job, fault.control, fault.sentence)
+    printer.print(laser_plane(script.artwork))
     return oracle.printed(job)

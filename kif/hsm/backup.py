@@ -7,8 +7,8 @@ the same backwards, and the master's check values are computed anew, to be compa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from kif.formats.control import Control
 from kif.formats.error import Refused
@@ -39,7 +39,7 @@ def leaving(token: Token, master: Key) -> Iterator[Key]:
 
 
 def take_out(token: Token, master: Key, kek: Key) -> bytes:
-    """Return a master wrapped under a quorum's key. Raises ``Refused`` (SEAL)."""
+    """Return an object of a master wrapped under a quorum's key. Raises ``Refused`` (SEAL)."""
     with leaving(token, master) as key:
         return wrap_kwp(kek, key)
 
@@ -49,10 +49,13 @@ def put_back(
     label: str,
     algorithm: Algorithm,
     kek: Key,
-    blob: bytes,
+    blobs: Sequence[bytes],
     usage: Usage = Usage.MASTER_DERIVATION,
 ) -> Formed:
-    """Make a master of what ``take_out`` gave; return it with its check values."""
-    coming = unwrap_kwp(kek, Usage.COMPONENT_PIECE, algorithm, blob)
-    with released(coming), master_of(token, coming, usage) as drawn:
+    """Make a master of what ``take_out`` gave, of each of its objects; return its check values."""
+    with ExitStack() as stack:
+        coming = [unwrap_kwp(kek, Usage.COMPONENT_PIECE, algorithm, blob) for blob in blobs]
+        stack.enter_context(released(*coming))
+        whole, *left = coming
+        drawn = stack.enter_context(master_of(token, whole, usage, *left))
         return Formed(drawn.form(label), drawn.values)

@@ -18,7 +18,7 @@ from kif.formats.secret import Secret
 from kif.formats.weak import odd_parity, weak_des_cryptograms, zero_aes_cryptogram
 from kif.hsm.clear import imported
 from kif.hsm.crypt import encrypt_blocks
-from kif.hsm.form import CheckValues, check_values, form_master, kcv_of
+from kif.hsm.form import CheckValues, Wrapping, has_left, kcv_of
 from kif.hsm.key import Algorithm, Cipher, Key, all_or_none, generate, released
 from kif.hsm.mac import MacKey
 from kif.hsm.pieces import PIECE, Known, Piece, key_of_pieces, wrapping
@@ -59,12 +59,11 @@ class Combination:
 
     def check_values(self, usage: Usage = Usage.MASTER_DERIVATION) -> CheckValues:
         """Return the check values of the key as combined so far."""
-        return check_values(usage, self._algorithm, self._combiner, self._wrapped())
+        return self._wrapping(usage).values()
 
     def form(self, label: str, usage: Usage = Usage.MASTER_DERIVATION) -> Key:
         """Make the master key in the token."""
-        made = (usage, self._algorithm, self._combiner, self._wrapped())
-        return form_master(self._token, label, *made)
+        return self._wrapping(usage).form(self._token, label)
 
     def session_key(self, usage: Usage) -> Key:
         """Make a key of the session from what was combined so far."""
@@ -105,8 +104,10 @@ class Combination:
             piece.destroy()
         self._pieces = []
 
-    def _wrapped(self) -> bytes:
-        return wrapping(self._combiner, self._parts())
+    def _wrapping(self, usage: Usage) -> Wrapping:
+        parts, combiner = self._parts(), self._combiner
+        left = wrapping(combiner, parts[:1] * 2) if has_left(usage) else b""
+        return Wrapping(usage, self._algorithm, combiner, wrapping(combiner, parts), left)
 
     def _parts(self) -> list[Piece]:
         mask = bytes(self._algorithm.size)

@@ -3,7 +3,7 @@
 Never on one object: WRAP with DECRYPT; UNWRAP with ENCRYPT, except the ceremony's combiner, which
 cannot decrypt; DERIVE with anything else. Everything is SENSITIVE. A key that is EXTRACTABLE is so
 because it must be wrapped out: masters for backup (only under a TRUSTED key), card keys to a card.
-Only masters that leave like that may ENCRYPT: keys about PINs.
+Only masters that leave like that may ENCRYPT: keys about PINs, and about card verification values.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Usage(StrEnum):
     __hash__ = str.__hash__  # an enumeration's own is slower, and every derivation looks one up
 
     MASTER_DERIVATION = "master-derivation"
+    CARD_VERIFICATION = "card-verification"
     PIN_VERIFICATION = "pin-verification"
     PIN_ZONE = "pin-zone"
     PIN_STORAGE = "pin-storage"
@@ -112,6 +113,10 @@ def _rule(*rights: Attribute, **switches: bool) -> Rule:
 RULES: dict[Usage, Rule] = {
     Usage.MASTER_DERIVATION: _rule(
         Attribute.DERIVE, extractable=True, wrap_with_trusted=True, token=True
+    ),
+    # Two objects: the key, and its left half twice (kif.hsm.form).
+    Usage.CARD_VERIFICATION: _rule(
+        Attribute.ENCRYPT, extractable=True, wrap_with_trusted=True, token=True
     ),
     Usage.PIN_VERIFICATION: _rule(
         Attribute.ENCRYPT, extractable=True, wrap_with_trusted=True, token=True

@@ -11,6 +11,7 @@ from kif.chip.reader import Reader
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
 from kif.graphics.print import Printer
+from kif.graphics.stripe import Encoder
 
 
 class CardTransport(Protocol):
@@ -31,12 +32,13 @@ class CardTransport(Protocol):
 
 @dataclass(frozen=True)
 class Machine:
-    """A personalisation machine: its name as a station, reader, transport and laser."""
+    """A personalisation machine: its name as a station, and what it has."""
 
     name: str
     reader: Reader
     transport: CardTransport
     printer: Printer
+    encoder: Encoder
 
 
 class WatchedReader:

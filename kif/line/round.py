@@ -116,7 +116,7 @@ def _make(oracle: Oracle, claim: Claim, machine: Machine, reader: WatchedReader)
         done = personalise(claim, reader, oracle.chip)
         job = done.view
         if job.state is JobState.PERSONALISED:
-            job = print_card(job.id, oracle.graphics, machine.printer)
+            job = print_card(job.id, oracle.graphics, machine.printer, machine.encoder)
         if job.state is JobState.PRINTED:
             job = check_chip(job.id, reader, oracle.quality, os.urandom)
         return Done(job, done.rejected)

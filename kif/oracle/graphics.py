@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from kif.formats.control import Control
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.ledger.events.card import CardPrinted
@@ -23,6 +24,10 @@ class Graphics:
     def script(self, job: JobRef) -> Secret:
         """Return the prepared personalisation script (JSON) of a card that is to be printed."""
         return self.desk.script(job, JobState.PERSONALISED)
+
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        """Declare the card suspect: it is never tried again."""
+        return self.desk.suspect(job, control, sentence)
 
     def printed(self, job: JobRef) -> JobView:
         """Record that the card was printed."""

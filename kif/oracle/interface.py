@@ -20,6 +20,8 @@ from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.oracle.messages import (
     BatchView,
+    CardTerms,
+    CardValues,
     Claim,
     Done,
     IssuerView,
@@ -98,6 +100,9 @@ class PreparationOracle(Protocol):
     def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
+    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
+        """Return a card's verification values, computed in the HSM."""
+
     def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
         """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset.
 
@@ -152,6 +157,9 @@ class GraphicsOracle(Protocol):
 
     def script(self, job: JobRef) -> Secret:
         """Return the prepared personalisation script (JSON) of a card that is to be printed."""
+
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        """Declare the card suspect: it is never tried again."""
 
     def printed(self, job: JobRef) -> JobView:
         """Record that the card was printed."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kif.formats.error import BadInput, KifError
+from kif.formats.error import KifError
 from kif.formats.keyref import KeyRef
 from kif.formats.purpose import purpose_of
 from kif.formats.state import KeyState
-from kif.hsm.form import standing_check_value
-from kif.hsm.key import Algorithm, Key, drifted
+from kif.hsm.form import object_labels, standing_check_value
+from kif.hsm.key import Algorithm, drifted
 from kif.hsm.keypair import public_key
 from kif.hsm.native import NativeKey
 from kif.hsm.token import PRIVATE, SECRET, Token
@@ -69,8 +69,11 @@ def _of_registry(keys: Keys, registry: dict[KeyRef, KeyView]) -> Iterator[Findin
 
 
 def _strangers(objects: _Objects, keys: Keys) -> Iterator[Finding]:
+    on_record = {
+        label: entry for key, entry in keys.known.items() for label in _labels(str(key), entry)
+    }
     for (label, kind), natives in objects.items():
-        known = _entry(label, keys)
+        known = on_record.get(label)
         if known is None:
             yield Finding(label, "token", f"no ceremony made this {kind} key.")
         elif known.state is KeyState.DESTROYED:
@@ -83,39 +86,37 @@ def _of_key(token: Token, objects: _Objects, key: KeyRef, entry: KeyEntry) -> It
     if purpose_of(key).quorum:
         return
     kind = SECRET if entry.public_key is None else PRIVATE
-    natives = objects.get((str(key), kind), [])
-    if not natives:
-        if entry.state not in _GONE:
-            yield Finding(str(key), "token", f"is {entry.state.value} on the record and not there.")
-        return
     usage = Usage(entry.usage)
     algorithm = Algorithm(entry.algorithm) if kind == SECRET else None
-    for native in natives:
-        wrong = drifted(native, RULES[usage], str(key), algorithm)
-        if wrong:
-            yield Finding(str(key), "token", f"differs from its usage in {', '.join(wrong)}.")
-    if len(natives) == 1 and entry.state not in _GONE:
-        yield from _other_value(token, key, entry, natives[0])
+    comparable = entry.state not in _GONE
+    for label in _labels(str(key), entry):
+        natives = objects.get((label, kind), [])
+        comparable = comparable and len(natives) == 1
+        if not natives and entry.state not in _GONE:
+            yield Finding(label, "token", f"is {entry.state.value} on the record and not there.")
+        for native in natives:
+            wrong = drifted(native, RULES[usage], label, algorithm)
+            if wrong:
+                yield Finding(label, "token", f"differs from its usage in {', '.join(wrong)}.")
+    if comparable:
+        yield from _other_value(token, key, entry)
 
 
-def _other_value(
-    token: Token, key: KeyRef, entry: KeyEntry, native: NativeKey
-) -> Iterator[Finding]:
+def _labels(key: str, entry: KeyEntry) -> tuple[str, ...]:
+    """Return the labels of a key's objects in the token."""
+    return (key,) if entry.public_key is not None else object_labels(key, Usage(entry.usage))
+
+
+def _other_value(token: Token, key: KeyRef, entry: KeyEntry) -> Iterator[Finding]:
     try:
         if entry.public_key is not None:
             same = public_key(token, str(key)).hex() == entry.public_key
         else:
-            found = Key.of(Usage(entry.usage), Algorithm(entry.algorithm), native)
-            same = str(standing_check_value(found)) == entry.derived
+            usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
+            found = standing_check_value(token, str(key), usage, algorithm)
+            same = str(found) == entry.derived
     except KifError as exc:
         yield Finding(str(key), "token", f"can't be compared: {exc.sentence}")
         return
     if not same:
         yield Finding(str(key), "token", "is another key: its check value differs.")
-
-
-def _entry(label: str, keys: Keys) -> KeyEntry | None:
-    try:
-        return keys.known.get(KeyRef.parse(label))
-    except BadInput:
-        return None

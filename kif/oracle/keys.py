@@ -22,10 +22,17 @@ from kif.formats.purpose import (
 from kif.formats.state import KeyState
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.data import batch_key, find_retention_key, make_retention_key
-from kif.hsm.form import destroy_master, find_cmac_master, find_master, standing_check_value
+from kif.hsm.form import (
+    destroy_master,
+    find_cmac_master,
+    find_master,
+    find_with_left,
+    standing_check_value,
+)
 from kif.hsm.issuersigner import IssuerSigner, find_issuer_signer
 from kif.hsm.key import Algorithm, Key, find
 from kif.hsm.keypair import LogSigner, destroy_pair, find_log_signer, public_key
+from kif.hsm.mac import MacKey
 from kif.hsm.pinkeeping import storage_key
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
@@ -44,6 +51,7 @@ class KeyRing:
     token: Token
     protection: Key
     _masters: dict[KeyRef, Key] = field(default_factory=dict)
+    _with_left: dict[KeyRef, MacKey] = field(default_factory=dict)
     _cmac_masters: dict[KeyRef, CmacMaster] = field(default_factory=dict)
     _signers: dict[KeyRef, IssuerSigner] = field(default_factory=dict)
     _batch: dict[str, Key] = field(default_factory=dict)
@@ -81,8 +89,8 @@ class KeyRing:
     def _found(self, key: KeyRef, entry: KeyEntry) -> str:
         if entry.public_key is not None:
             return public_key(self.token, str(key)).hex()
-        found = find(self.token, Usage(entry.usage), Algorithm(entry.algorithm), str(key))
-        return str(standing_check_value(found))
+        usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
+        return str(standing_check_value(self.token, str(key), usage, algorithm))
 
     def master(self, key: KeyRef, entry: KeyEntry) -> Key:
         """Return a master that the record knows."""
@@ -90,6 +98,14 @@ class KeyRing:
             usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
             self._masters[key] = find(self.token, usage, algorithm, str(key))
         return self._masters[key]
+
+    def with_left(self, key: KeyRef, entry: KeyEntry) -> MacKey:
+        """Return a key that single DES under its left half is needed with."""
+        if key not in self._with_left:
+            usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
+            found = find_with_left(self.token, str(key), usage, algorithm)
+            self._with_left[key] = found
+        return self._with_left[key]
 
     def cmac_master(self, key: KeyRef, entry: KeyEntry) -> CmacMaster:
         """Return an AES master that card keys are derived from by AES-CMAC."""
@@ -107,6 +123,7 @@ class KeyRing:
     def destroy(self, key: KeyRef) -> None:
         """Destroy a master or a pair in the token; its handles are of no use any more."""
         self._masters.pop(key, None)
+        self._with_left.pop(key, None)
         self._cmac_masters.pop(key, None)
         self._signers.pop(key, None)
         destroy = destroy_pair if key.purpose in PAIRS else destroy_master

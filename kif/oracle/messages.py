@@ -133,6 +133,36 @@ class PinTerms:
 
 
 @dataclass(frozen=True)
+class CardTerms:
+    """What the verification values of a card are computed over. ``repr`` shows none of it."""
+
+    pan: str
+    expiry: str
+    """YYMM."""
+    service_code: str
+    printed_expiry: str
+    """YYMM or MMYY, as the issuer's host has it for a CVV2."""
+
+    def __repr__(self) -> str:
+        return "CardTerms(redacted)"
+
+
+@dataclass(frozen=True)
+class CardValues:
+    """A card's verification values, three digits each. ``repr`` shows none."""
+
+    stripe: str
+    """CVV, on the magnetic stripe."""
+    chip: str
+    """iCVV, in the chip's track 2 equivalent data."""
+    printed: str
+    """CVV2."""
+
+    def __repr__(self) -> str:
+        return "CardValues(redacted)"
+
+
+@dataclass(frozen=True)
 class IssuerView:
     """An issuer of the register; ``certificate`` is PEM."""
 

@@ -14,17 +14,30 @@ from kif.formats.keyref import KeyRef
 from kif.formats.purpose import EMV_ISSUER
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
-from kif.formats.verification import ibm3624_block, ibm3624_offset
+from kif.formats.verification import (
+    CVV2_SERVICE_CODE,
+    ICVV_SERVICE_CODE,
+    ibm3624_block,
+    ibm3624_offset,
+)
 from kif.hsm.boundary import permitting
 from kif.hsm.key import Key
-from kif.hsm.pin import ibm3624_pin, pvv
+from kif.hsm.pin import cvv, ibm3624_pin, pvv
 from kif.hsm.pinkeeping import draw, keep
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
-from kif.oracle.messages import BatchView, Ibm3624, JobRef, JobView, PinTerms
+from kif.oracle.messages import (
+    BatchView,
+    CardTerms,
+    CardValues,
+    Ibm3624,
+    JobRef,
+    JobView,
+    PinTerms,
+)
 from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
 from kif.oracle.views import place_of
 
@@ -66,6 +79,16 @@ class Preparation:
                 )
             sealed = record_of(tx.session, job)
             return self.desk.reveal(state, tx.session, job, sealed, "record")
+
+    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
+        """Return a card's verification values, computed in the HSM."""
+        with self.desk.record.deciding() as state:
+            found = self.desk.keys.with_left(key, state.keys.require(key))
+        return CardValues(
+            stripe=cvv(found, card.pan, card.expiry, card.service_code),
+            chip=cvv(found, card.pan, card.expiry, ICVV_SERVICE_CODE),
+            printed=cvv(found, card.pan, card.printed_expiry, CVV2_SERVICE_CODE),
+        )
 
     def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
         """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset."""

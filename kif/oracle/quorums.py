@@ -23,6 +23,7 @@ from kif.formats.kcv import Kcv
 from kif.formats.keyref import KeyRef
 from kif.formats.state import KeyState
 from kif.hsm.backup import take_out
+from kif.hsm.form import object_labels
 from kif.hsm.handover import Handover
 from kif.hsm.key import Algorithm, Key, find, released
 from kif.hsm.quorum import Quorum, combine, create
@@ -107,14 +108,19 @@ class Quorums:
                 known = {each: state.keys.require(each) for each in state.keys.masters()}
             wrapped = []
             for each, entry in known.items():
-                master = find(token, Usage(entry.usage), Algorithm(entry.algorithm), str(each))
+                usage, algorithm = Usage(entry.usage), Algorithm(entry.algorithm)
+                whole, *left = (
+                    take_out(token, find(token, usage, algorithm, label), kek).hex()
+                    for label in object_labels(str(each), usage)
+                )
                 wrapped.append(
                     {
                         "algorithm": entry.algorithm,
                         "derived": entry.derived,
                         "kcv": entry.kcv,
                         "key": str(each),
-                        "wrapped": take_out(token, master, kek).hex(),
+                        "wrapped": whole,
+                        **({"left": left[0]} if left else {}),
                     }
                 )
         self.forget()
@@ -163,7 +169,8 @@ class Wrapped:
 
     key: KeyRef
     algorithm: Algorithm
-    blob: bytes
+    blobs: tuple[bytes, ...]
+    """One, or two of a key whose left half stands beside it."""
 
 
 def read_backup(folder: Path, key: KeyRef, state: State) -> list[Wrapped]:
@@ -172,7 +179,7 @@ def read_backup(folder: Path, key: KeyRef, state: State) -> list[Wrapped]:
         Wrapped(
             KeyRef.parse(each["key"]),
             Algorithm(each["algorithm"]),
-            bytes.fromhex(each["wrapped"]),
+            tuple(bytes.fromhex(each[name]) for name in ("wrapped", "left") if name in each),
         )
         for each in _read(folder, MASTERS, key, state)["keys"]
     ]

@@ -49,15 +49,17 @@ class CardData:
         return f"{year % 100:02}{month:02}{calendar.monthrange(year, month)[1]:02}"
 
 
-def records(product: Product, card: CardData) -> dict[Place, bytes]:
+def records(product: Product, card: CardData, discretionary: str) -> dict[Place, bytes]:
     """Return the records (template 70) by SFI and number, as far as they are known before.
 
-    Those that offline data authentication covers are ``SIGNED``.
+    Those that offline data authentication covers are ``SIGNED``. ``discretionary`` is what the
+    tracks end with in the chip, digits.
     """
-    track2 = Track2(card.pan, card.last_day[:4], card.service_code, card.discretionary_data)
+    track2 = Track2(card.pan, card.last_day[:4], card.service_code, discretionary)
     name = tlv(0x5F20, chip_name(product, card.name))
+    track1 = tlv(0x9F1F, discretionary.encode()) if product.magnetic_stripe else b""
     return {
-        (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + name),
+        (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + name + track1),
         (2, 1): tlv(_RECORD, _cardholder_account(product, card)),
         (2, 2): tlv(_RECORD, _risk_management(product)),
     }

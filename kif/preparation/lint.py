@@ -24,7 +24,7 @@ from kif.formats.elements import (
 from kif.formats.error import BadInput
 from kif.formats.script import ClearPin
 from kif.formats.tlv import read_dol
-from kif.preparation.product import Product
+from kif.preparation.product import PIN_INDEX, PIN_VALUE, Product
 
 _SIZES = {
     "priority": 0x87,
@@ -278,6 +278,19 @@ def _pin(product: Product) -> Told:
         yield "permits", "without pin-on-host no PIN can be drawn"
 
 
+def _tracks(product: Product) -> Told:
+    """Yield where the tracks end with something that the card does not have."""
+    parts = product.discretionary_data
+    if PIN_VALUE in parts and not product.pin_length:
+        yield "discretionary_data", "pin-value is of cards with pin_length"
+    by_offset = product.pin_decimalisation and product.pin_verification_index is None
+    if PIN_INDEX in parts and (not product.pin_length or by_offset):
+        yield "discretionary_data", "pin-index is of cards whose PIN is verified by a PVV"
+    named = [part for part in parts if not part.isdigit()]
+    if len(set(named)) < len(named):
+        yield "discretionary_data", "it names a part twice"
+
+
 def _usage(product: Product) -> Told:
     if len(product.usage_control) == 4 and not int(product.usage_control, 16):
         yield "usage_control", "the card can be used for nothing"
@@ -295,5 +308,6 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _response,
     _methods,
     _pin,
+    _tracks,
     _usage,
 )

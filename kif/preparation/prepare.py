@@ -6,15 +6,21 @@ from pathlib import Path
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.keyref import KeyRef
-from kif.formats.purpose import EMV_ISSUER, PIN_VERIFICATION, PIN_ZONE
+from kif.formats.purpose import (
+    CARD_VERIFICATION,
+    EMV_ISSUER,
+    PIN_VERIFICATION,
+    PIN_ZONE,
+)
 from kif.formats.script import Artwork, Pin
 from kif.formats.secret import Secret
 from kif.oracle.interface import PreparationOracle
-from kif.oracle.messages import BatchView, Ibm3624, JobRef, PinTerms
+from kif.oracle.messages import BatchView, CardValues, Ibm3624, JobRef, PinTerms
 from kif.preparation.emv import CardData
 from kif.preparation.offline import authority
 from kif.preparation.product import Product, read_product
 from kif.preparation.script import build_script
+from kif.preparation.tracks import card_terms
 
 
 def prepare_batch(
@@ -45,7 +51,8 @@ def prepare_batch(
             try:
                 record = oracle.record(job.id)
                 pin = _pin(product, keys, job.id, record, oracle)
-                script = build_script(product, keys, record, certifying, pin)
+                values = _card_values(product, keys, record, oracle)
+                script = build_script(product, keys, record, certifying, pin, values)
                 fits(script.artwork)
             except CheckFailed as fault:
                 if fault.control is not Control.DATA_AT_REST:
@@ -83,6 +90,15 @@ def _pin(
     kept, value = oracle.make_pin(job, account, wanted)
     zone, tries = str(keys[PIN_ZONE]), product.pin_tries or 0
     return Pin(kept, value, zone, account, tries, product.permits)
+
+
+def _card_values(
+    product: Product, keys: Mapping[str, KeyRef], record: Secret, oracle: PreparationOracle
+) -> CardValues | None:
+    """Have a card's verification values computed, where its product has any."""
+    if not product.card_values:
+        return None
+    return oracle.card_values(keys[CARD_VERIFICATION], card_terms(product, CardData.of(record)))
 
 
 def _method(product: Product) -> str | Ibm3624:

@@ -17,6 +17,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import (
     CARD_MANAGER,
+    CARD_VERIFICATION,
     EMV_ISSUER,
     ISSUER_DOMAIN,
     PIN_VERIFICATION,
@@ -30,6 +31,8 @@ _R_MAC = 0x10
 _TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
 _ClearPin = Annotated[ClearPin, Field(strict=False)]
+PIN_INDEX, PIN_VALUE, CARD_VALUE = "pin-index", "pin-value", "card-value"
+_Part = Annotated[str, Field(pattern=rf"^({PIN_INDEX}|{PIN_VALUE}|{CARD_VALUE}|[0-9]{{1,13}})$")]
 
 
 class Product(BaseModel):
@@ -87,6 +90,14 @@ class Product(BaseModel):
     """The table of a host that verifies them by IBM 3624 and an offset instead."""
     pin_validation: Annotated[str, Field(pattern=r"^[0-9]{1,2}\+[0-9]{1,2}[0-9A-F]$")] | None = None
     """Its validation data: the first digit of the PAN (from 0), how many, and the pad: 3+11F."""
+    discretionary_data: Annotated[tuple[_Part, ...], Field(strict=False)] = ()
+    """What the tracks end with: ``pin-index`` (PVKI), ``pin-value`` (PVV or offset), ``card-value``
+    (a CVV on the stripe, an iCVV in the chip) and digits; nothing: what the issuer's records have.
+    """
+    magnetic_stripe: bool = False
+    """Whether tracks 1 and 2 are encoded."""
+    printed_value: Literal["YYMM", "MMYY"] | None = None
+    """The order of the date in a CVV2, on cards where one is printed."""
     permits: Annotated[tuple[_ClearPin, ...], Field(strict=False)] = ()
     """What a PIN may be clear on the host for."""
     country: Hex
@@ -128,7 +139,13 @@ class Product(BaseModel):
         """The owner for each purpose of a card's keys: the vendor, or "" for the issuer."""
         issuers = [ISSUER_DOMAIN, *self.keys, *([EMV_ISSUER] if self.offline else [])]
         issuers += [PIN_VERIFICATION, PIN_ZONE] if self.pin_length else []
+        issuers += [CARD_VERIFICATION] if self.card_values else []
         return {CARD_MANAGER: self.vendor, **dict.fromkeys(issuers, "")}
+
+    @property
+    def card_values(self) -> bool:
+        """Whether its cards have verification values (CVV and the like)."""
+        return CARD_VALUE in self.discretionary_data or self.printed_value is not None
 
     @property
     def offline(self) -> bool:

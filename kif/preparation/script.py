@@ -12,6 +12,7 @@ from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
 from kif.formats.script import Artwork, Group, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
+from kif.oracle.messages import CardValues
 from kif.preparation.emv import (
     CardData,
     control_information,
@@ -22,6 +23,7 @@ from kif.preparation.emv import (
 )
 from kif.preparation.offline import Authority, key_generation
 from kif.preparation.product import Product
+from kif.preparation.tracks import in_chip, stripe
 
 _AFTER_THE_PAIR = (Made.CARD_CERTIFICATE, Made.CARD_KEY)
 
@@ -32,16 +34,18 @@ def build_script(
     record: Secret,
     authority: Authority | None = None,
     pin: Pin | None = None,
+    values: CardValues | None = None,
 ) -> Script:
     """Build the script of one card from its clear record (JSON), with keys by their purpose.
 
     Order (EMV CPS): 8000 and 9000 before the data that is checked with them; then GPO and FCI
     data; then the records. A pair that the card makes comes before what is made of it.
 
-    ``authority`` certifies cards with offline data authentication; ``pin`` is what the HSM keeps.
+    ``authority`` certifies cards with offline data authentication; ``pin`` is what the HSM keeps;
+    ``values`` are the card's verification values.
     """
     card = CardData.of(record)
-    made = records(product, card)
+    made = records(product, card, in_chip(product, card, pin, values))
     certified: dict[Place, Group] = {}
     offline = None
     if authority is not None:
@@ -81,7 +85,8 @@ def build_script(
         pin=pin,
         groups=groups,
         directory=_directory(product),
-        artwork=_artwork(product, card),
+        artwork=_artwork(product, card, values),
+        stripe=stripe(product, card, pin, values),
     )
 
 
@@ -100,13 +105,16 @@ def _directory(product: Product) -> tuple[Group, ...]:
     )
 
 
-def _artwork(product: Product, card: CardData) -> Artwork:
+def _artwork(product: Product, card: CardData, values: CardValues | None) -> Artwork:
     number = " ".join(card.pan[at : at + 4] for at in range(0, len(card.pan), 4))
     name = as_shown(card.name)
     if product.printed_name == "common":
         name = in_common_characters(name)
     valid_thru = f"{card.expiry[5:]}/{card.expiry[2:4]}"
-    return Artwork({"number": number, "name": name, "valid_thru": valid_thru})
+    printed = {"number": number, "name": name, "valid_thru": valid_thru}
+    if product.printed_value is not None and values is not None:
+        printed["card_value"] = values.printed
+    return Artwork(printed)
 
 
 def _hex(data: bytes) -> str:

@@ -33,6 +33,7 @@ from kif.chip.personalise import personalise
 from kif.cli.line import open_machine
 from kif.cli.machine import simulated_machine
 from kif.graphics.print import SimulatedLaser, print_card
+from kif.graphics.stripe import SimulatedEncoder
 from kif.line import round as line_round
 from kif.line.machine import Machine
 from kif.oracle.local import LocalOracle
@@ -86,7 +87,7 @@ def at_the_machine(site: TestSite, oracle: LocalOracle, cards: int) -> dict[str,
     ):
         reader: Any = Timed(real.reader, clock, transmit="apdu", connect="card", disconnect="card")
         belt = Timed(real.transport, clock, feed="card", stack="card")
-        machine = Machine(real.name, reader, belt, real.printer)
+        machine = Machine(real.name, reader, belt, real.printer, real.encoder)
         for name in ("personalise", "print_card", "check_chip"):
             setattr(line_round, name, clock.timed(name, getattr(line_round, name)))
         began = time.perf_counter()
@@ -150,7 +151,7 @@ def whole_batch(home: Path, size: int) -> dict[str, float]:
             claim = oracle.chip.claim(batch.id, "station-1", secrets.token_hex(16))
             assert isinstance(claim, Claim)
             job = personalise(claim, wire, oracle.chip).view
-            job = print_card(job.id, oracle.graphics, SimulatedLaser())
+            job = print_card(job.id, oracle.graphics, SimulatedLaser(), SimulatedEncoder())
             check_chip(job.id, wire, oracle.quality, secrets.token_bytes)
             took.append(time.perf_counter() - began - wire.seconds)
     tenth = max(size // 10, 50)

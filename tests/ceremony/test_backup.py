@@ -109,9 +109,10 @@ def test_any_two_shares_bring_every_master_back_into_a_new_token(
         kek = combine(quorum, loaded, Usage.BACKUP_KEK)
         with released(kek, *loaded.values()):
             for each in backup["keys"]:
-                blob, algorithm = bytes.fromhex(each["wrapped"]), Algorithm(each["algorithm"])
+                blobs = [bytes.fromhex(each[name]) for name in ("wrapped", "left") if name in each]
+                algorithm = Algorithm(each["algorithm"])
                 usage = Usage(expected[each["key"]].usage)
-                formed = put_back(token, each["key"], algorithm, kek, blob, usage)
+                formed = put_back(token, each["key"], algorithm, kek, blobs, usage)
                 assert str(formed.values.kcv) == expected[each["key"]].kcv == each["kcv"]
                 assert str(formed.values.derived) == each["derived"]
 

@@ -31,8 +31,8 @@ from tests.ledger.history import SoftwareSigner
 from tests.ledger.test_event import EVENTS
 from tests.site import TestSite, make_site, shipped
 
-GENESIS, VENDOR, ISSUER, DOMAIN, PINS, PAIR, GIVEN = range(1, 8)
-STATION, FUMBLED, ABORTED, STANDING = range(8, 12)
+GENESIS, VENDOR, ISSUER, DOMAIN, PINS, VALUES, PAIR, GIVEN = range(1, 9)
+STATION, FUMBLED, ABORTED, STANDING = range(9, 13)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,7 @@ def test_every_ceremony_is_told_with_its_outcome(told: tuple[TestSite, Read]) ->
         ("issuer-keys", Outcome.CLOSED),
         ("issuer-domain-key", Outcome.CLOSED),
         ("pin-keys", Outcome.CLOSED),
+        ("card-verification-key", Outcome.CLOSED),
         ("issuer-pair", Outcome.CLOSED),
         ("issuer-certificate", Outcome.CLOSED),
         ("enrol-station", Outcome.CLOSED),
@@ -248,9 +249,9 @@ def test_ceremonies_are_listed_and_reported_by_command(
     report = kif(home, "ceremony", "report", "2", tmp_path / "report")
     assert (tmp_path / "report" / "report.pdf").is_file()
     assert str(tmp_path / "report" / "record.json") in report.out
-    refused = kif(home, "ceremony", "report", "12", tmp_path / "none")
+    refused = kif(home, "ceremony", "report", "13", tmp_path / "none")
     assert refused.code == 2
-    assert "There is no ceremony 12; the record has 11" in refused.err
+    assert "There is no ceremony 13; the record has 12" in refused.err
     script = kif(home, "ceremony", "script", "ceremonies/genesis.yaml", tmp_path / "script")
     assert (tmp_path / "script" / "genesis-script.html").is_file()
     assert script.code == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from kif.formats.control import Control
 from kif.formats.error import BadInput, DeviceFailed
 from kif.formats.script import Artwork
 from kif.formats.secret import Secret
@@ -16,6 +17,7 @@ from kif.graphics import front
 from kif.graphics import typeface as faces
 from kif.graphics.front import Plane, laser_plane, require_fit, specimen
 from kif.graphics.print import SimulatedLaser, print_card
+from kif.graphics.stripe import SimulatedEncoder
 from kif.graphics.typeface import typeface
 from kif.oracle.messages import JobRef, JobView
 from tests.preparation.test_preparation import SCRIPT_SECRET
@@ -121,6 +123,13 @@ def test_a_specimen_shows_neither_name_nor_the_middle_of_the_number() -> None:
     assert "00000014" not in text.replace(" ", "")
 
 
+def test_a_card_value_is_printed_and_not_on_a_specimen() -> None:
+    with_value = Artwork({**ARTWORK.fields, "card_value": "357"})
+    assert "357" in read(laser_plane(with_value).image.reveal()).replace(" ", "")
+    assert "357" not in read(specimen(with_value)).replace(" ", "")
+    assert "357" not in repr(with_value)
+
+
 @pytest.mark.control("KIF-PREP-01")
 def test_a_missing_font_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(faces, "_FOLDERS", (tmp_path,))
@@ -135,12 +144,16 @@ class Desk:
     def script(self, job: JobRef) -> Secret:
         return SCRIPT_SECRET
 
+    def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
+        raise AssertionError(control)
+
     def printed(self, job: JobRef) -> JobView:
         return JobView(job, "b", 1, "9", "p", JobState.PRINTED, None, None)
 
 
 def test_a_card_is_printed_and_recorded() -> None:
-    assert print_card(JobRef("b", 1), Desk(), SimulatedLaser()).state is JobState.PRINTED
+    view = print_card(JobRef("b", 1), Desk(), SimulatedLaser(), SimulatedEncoder())
+    assert view.state is JobState.PRINTED
 
 
 @pytest.mark.parametrize(

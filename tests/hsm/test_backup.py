@@ -17,9 +17,10 @@ from kif.formats.secret import Secret
 from kif.hsm import library, softhsm
 from kif.hsm.backup import put_back, take_out
 from kif.hsm.derive import derive
-from kif.hsm.form import generate_master, kcv_of
-from kif.hsm.key import Algorithm, Key, released
+from kif.hsm.form import find_with_left, generate_master, kcv_of, object_labels
+from kif.hsm.key import Algorithm, Key, find, released
 from kif.hsm.officer import open_with_officer
+from kif.hsm.pin import cvv
 from kif.hsm.provision import provision
 from kif.hsm.quorum import combine, create, load_share
 from kif.hsm.token import Token, TokenPlace
@@ -28,6 +29,7 @@ from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.hsm.objects import nothing_left
 
 NAME = "site/backup-kek/1"
+PAN = "4123456789012345"
 MASTERS = {
     "bank/emv-ac/1": Algorithm.TDES_2,
     "vendor/card-manager/1": Algorithm.AES_128,
@@ -85,8 +87,26 @@ def test_any_quorum_brings_every_master_back_into_a_new_token(places: list[Token
         kek = combine(quorum, dict(enumerate(loaded, start=3)), Usage.BACKUP_KEK)
         with released(kek):
             for label, algorithm in MASTERS.items():
-                formed = put_back(new, label, algorithm, kek, blobs[label])
+                formed = put_back(new, label, algorithm, kek, [blobs[label]])
                 assert (formed.values, derived(formed.key)) == expected[label]
+
+
+@pytest.mark.control("KIF-HSM-04")
+def test_a_card_verification_key_comes_back_with_its_left_half(places: list[TokenPlace]) -> None:
+    label, kind = "bank/card-verification/1", (Usage.CARD_VERIFICATION, Algorithm.TDES_2)
+    values = [secrets.token_bytes(32) for _ in range(3)]
+    with open_with_officer(places[0], TEST_PIN, TEST_SO_PIN) as old, shares(old, values) as loaded:
+        quorum = create(old, NAME, loaded, 2)
+        with released(kek := combine(quorum, dict(enumerate(loaded, 1)), Usage.BACKUP_KEK)):
+            formed = generate_master(old, label, kind[1], kind[0])
+            expected = cvv(find_with_left(old, label, *kind), PAN, "3012", "201")
+            objects = [find(old, *kind, each) for each in object_labels(label, kind[0])]
+            with nothing_left(old):
+                blobs = [take_out(old, each, kek) for each in objects]
+    with Token.open(places[1], TEST_PIN) as new, shares(new, values) as loaded:
+        with released(kek := combine(quorum, dict(enumerate(loaded, 1)), Usage.BACKUP_KEK)):
+            assert put_back(new, label, kind[1], kek, blobs, kind[0]).values == formed.values
+        assert cvv(find_with_left(new, label, *kind), PAN, "3012", "201") == expected
 
 
 @pytest.mark.control("KIF-HSM-03", "KIF-CER-04")

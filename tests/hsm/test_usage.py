@@ -20,7 +20,7 @@ from tests.hsm import hostile
 from tests.hsm.conftest import TEST_PIN, TEST_SO_PIN
 from tests.hsm.objects import nothing_left
 
-ENCRYPTING = (Usage.PIN_VERIFICATION, Usage.PIN_ZONE)
+ENCRYPTING = (Usage.CARD_VERIFICATION, Usage.PIN_VERIFICATION, Usage.PIN_ZONE)
 ENCRYPTS = {Attribute.ENCRYPT, Attribute.WRAP}
 COMBINERS = (Usage.COMPONENT_COMBINER, Usage.OFFICER_COMBINER)
 PRIVATE: dict[Usage, Callable[[Token, str], object]] = {

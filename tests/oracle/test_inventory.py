@@ -19,7 +19,7 @@ from kif.ledger.events.site import KeysChecked
 from kif.oracle.local import check_keys
 from kif.store.engine import open_store
 from tests.attacks import in_database
-from tests.site import OPERATORS, TestSite, make_site
+from tests.site import ISSUER, OPERATORS, TestSite, make_site
 
 
 def findings(site: TestSite) -> list[tuple[str, str, str]]:
@@ -106,6 +106,21 @@ def test_another_key_under_the_same_name_and_a_key_that_is_gone_are_found(
     with opened(site) as token:
         generate(token, Usage.MASTER_DERIVATION, Algorithm.AES_128, label)
     assert findings(site) == [(label, "token", "is another key: its check value differs.")]
+
+
+@pytest.mark.control("KIF-HSM-05", "KIF-HSM-06")
+def test_a_left_half_that_is_gone_or_another_ones_is_found(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    site = make_site(tmp_path_factory.mktemp("home"))
+    key = f"{ISSUER}/card-verification/1"
+    left = f"{key} left"
+    with opened(site) as token:
+        token.destroy_all(left, ObjectClass.SECRET_KEY)
+    assert findings(site) == [(left, "token", "is active on the record and not there.")]
+    with opened(site) as token:
+        generate(token, Usage.CARD_VERIFICATION, Algorithm.TDES_2, left)
+    assert findings(site) == [(key, "token", "is another key: its check value differs.")]
 
 
 REGISTRY: list[tuple[str, Callable[[str], str]]] = [

@@ -45,6 +45,7 @@ VARIANTS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a PIN that is verified by its offset": (
         {
             "pin_verification_index": "",
+            "discretionary_data": "[pin-value, card-value]",
             "pin_length": "6\npin_decimalisation: '0123456789012345'\npin_validation: 3+11F",
         },
         {"static data", "card certificate", "dynamic signature"},

@@ -135,9 +135,35 @@ def test_what_is_wrong_with_a_pin_is_told(case: str, tmp_path: Path) -> None:
     assert places == {(line_of(field, SIGNS), field)}, findings
 
 
+WRONG_TRACKS = {
+    "an unknown part": ("[cvv]", "String should match pattern"),
+    "a part twice": ("[card-value, '00', card-value]", "it names a part twice"),
+    "too many digits": (f"['{'1' * 14}']", "String should match pattern"),
+}
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("case", WRONG_TRACKS)
+def test_what_is_wrong_with_the_tracks_is_told(case: str, tmp_path: Path) -> None:
+    value, told = WRONG_TRACKS[case]
+    findings = check_profile(written(tmp_path, SIGNS, discretionary_data=value))
+    line = line_of("discretionary_data", SIGNS)
+    assert [(each.line, told in each.what) for each in findings] == [(line, True)]
+
+
+@pytest.mark.control("KIF-PREP-01")
+def test_tracks_of_a_card_without_a_pin_have_no_part_of_it(tmp_path: Path) -> None:
+    parts = "discretionary_data: [pin-index, pin-value]\n"
+    found = check_profile(written(tmp_path, SHIPPED["test-debit"].read_text() + parts))
+    assert [each.what for each in found] == [
+        "pin-value is of cards with pin_length",
+        "pin-index is of cards whose PIN is verified by a PVV",
+    ]
+
+
 def test_a_host_verifies_by_pvv_or_by_offset(tmp_path: Path) -> None:
     table, data = "pin_decimalisation: '0123456789012345'\n", "pin_validation: 3+11F\n"
-    without = re.sub("(?m)^pin_verification_index:.*\n", "", SIGNS)
+    without = re.sub("(?m)^pin_verification_index:.*\n", "", SIGNS).replace("[pin-index, ", "[")
     assert check_profile(written(tmp_path, without + table + data)) == []
     for text, field in (
         (without + table, "pin_decimalisation"),

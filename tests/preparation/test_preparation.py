@@ -17,7 +17,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.formats.tlv import find, read_all
 from kif.formats.track2 import Track2
-from kif.oracle.messages import BatchView, JobRef, JobView, PinTerms
+from kif.oracle.messages import BatchView, CardTerms, CardValues, JobRef, JobView, PinTerms
 from kif.preparation import product as product_module
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import Product, load_product
@@ -215,6 +215,9 @@ class Desk:
         issuers = dict.fromkeys(("issuer-domain", *PURPOSES), "")
         assert wanted == {"card-manager": "test-vendor", **issuers}
         return KEYS
+
+    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
+        raise AssertionError(key)
 
     def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
         raise AssertionError(job)
