@@ -19,7 +19,7 @@ from kif.ceremony.restoring import restore_site
 from kif.ceremony.seal import holders, unseal
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import with_check_digit
-from kif.formats.purpose import BACKUP_KEK, EMV_ISSUER, RETENTION, ZONE_MASTER
+from kif.formats.purpose import BACKUP_KEK, CARD_VERIFICATION, EMV_ISSUER, RETENTION, ZONE_MASTER
 from kif.formats.secret import Secret
 from kif.ledger.action import FORMED, PARTNERS
 from kif.ledger.events.ceremony import Role
@@ -90,6 +90,7 @@ class _Before:
         """Make it; return the key that the plan is about, if one is named."""
         of_vendor = plan.about in (About.SITE, About.VENDOR)
         actions = {step.action for step in plan.steps}
+        taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
         made: tuple[KeyRef, ...] = ()
         if plan.named == EMV_ISSUER:
             made = self._make("issuer-pair")
@@ -105,7 +106,8 @@ class _Before:
                 self._make(name, partner)
         if plan.named == RETENTION:
             return self._past_window()
-        taken = [step.values["key"] for step in plan.steps if step.action == "import-block"]
+        if CARD_VERIFICATION in taken:
+            made += self._make("card-verification-key")
         for key in made:
             if key.purpose in taken:
                 export = self.load("export-block")

@@ -23,8 +23,9 @@ from kif.hsm.calls import Calls
 from kif.hsm.cmac import CmacMaster, key_of_blocks
 from kif.hsm.crypt import encrypt_blocks, encrypt_chain
 from kif.hsm.derive import template_of
-from kif.hsm.key import Algorithm, Cipher, Key, confirm, released, template
+from kif.hsm.key import Algorithm, Cipher, Key, confirm, generate, released, template
 from kif.hsm.library import failure
+from kif.hsm.pieces import PIECE, Piece, key_of_pieces
 from kif.hsm.structs import Packed, Prepared
 from kif.hsm.token import Token
 from kif.hsm.usage import RULES, Usage
@@ -89,6 +90,19 @@ def open_inside(
                 confirm(key.native, RULES[usage], usage.value)
                 return key, size - _LENGTH - algorithm.size
     raise tr31.bad("the length of its key is not possible")
+
+
+def left_inside(token: Token, protection: CmacMaster, parsed: KeyBlock) -> Key:
+    """Return the left half, twice, of the 2TDEA key of a block that opened: put together inside."""
+    combiner = generate(token, Usage.COMPONENT_COMBINER, Algorithm.AES_256)
+    with ExitStack() as stack:
+        stack.enter_context(released(combiner))
+        keys = stack.enter_context(_derived(protection, Usage.KEY_BLOCK_UNWRAP))
+        payload = keys.unwrapped(stack, parsed.ciphertext, parsed.mac)
+        half = _payload(stack, payload, _EXTRACT, _bit(_LENGTH), PIECE)
+        piece = Piece(_payload(stack, half, _BEFORE, bytes(PIECE)))
+        twice = (piece, piece)
+        return key_of_pieces(token, combiner, twice, Algorithm.TDES_2, Usage.COMPONENT_PIECE)
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ class Wrapping:
         if has_left(self.usage) and not self.left:
             raise Refused(
                 Control.KEY_USAGE,
-                f"A {self.usage.value} key is entered as components, or generated: this token "
-                "can't take its left half out of a whole key. No key was made.",
+                f"A {self.usage.value} key stands with its left half beside it, and came without. "
+                "No key was made.",
             )
 
     def opened(self, usage: Usage) -> Key:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from kif.formats import tr31
 from kif.formats.cmac import xor
 from kif.formats.control import Control
+from kif.formats.emv import DES_BLOCK
 from kif.formats.error import BadInput, CheckFailed
 from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, KeyBlock, Purpose, Version
-from kif.hsm.blockinside import block_key, is_possible, open_inside, wrap_inside
+from kif.hsm.blockinside import block_key, is_possible, left_inside, open_inside, wrap_inside
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
 from kif.hsm.cmac import CmacMaster, public_cmac
@@ -89,6 +90,17 @@ def open_block(token: Token, protection: CmacMaster, block: str, usage: Usage) -
     longest = _longest(key.algorithm)
     hiding = tr31.padding_size(key.algorithm.size, longest, parsed.header.version.block)
     return Opened(key, parsed.header, padding >= hiding)
+
+
+def left_of_block(token: Token, protection: CmacMaster, block: str) -> Key:
+    """Take the left half of a 2TDEA key, twice, out of a block that ``open_block`` opened."""
+    parsed = KeyBlock.parse(block)
+    if parsed.header.version is not Version.E and is_possible(protection):
+        return left_inside(token, protection, parsed)
+    with host_boundary(ON_HOST), _derived(protection, parsed.header.version) as keys:
+        value, _ = tr31.key_of(keys.decrypt(parsed.ciphertext, parsed.mac))
+        left = Secret(value[:DES_BLOCK] * 2)
+        return imported(token, Usage.COMPONENT_PIECE, Algorithm.TDES_2, left)
 
 
 def wrong_mac() -> CheckFailed:

@@ -11,6 +11,7 @@ comes in a block. What leaves is a file, which is not secret::
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +28,10 @@ from kif.formats.purpose import purpose_of
 from kif.formats.tr31 import HEADER, Header, KeyBlock, Version
 from kif.hsm.backup import leaving
 from kif.hsm.cmac import CmacMaster
-from kif.hsm.form import master_of
+from kif.hsm.form import has_left, master_of
 from kif.hsm.issuersigner import certificate_request
 from kif.hsm.key import Algorithm, Cipher, Key, released
-from kif.hsm.keyblock import CIPHERS, Opened, open_block, wrap_block
+from kif.hsm.keyblock import CIPHERS, Opened, left_of_block, open_block, wrap_block
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import wrap_oaep
 from kif.ledger.events.ceremony import KeyGenerated
@@ -110,17 +111,28 @@ class Exchange:
         token = self.desk.keys.token
         _require_suits(KeyBlock.parse(block).header, key, algorithm)
         opened = open_block(token, self._protection(zone), block, Usage.COMPONENT_PIECE)
-        with released(opened.key):
+        with ExitStack() as stack:
+            stack.enter_context(released(opened.key))
             if opened.key.algorithm is not algorithm:
                 raise _bad(f"its key is {opened.key.algorithm.value}, not {algorithm.value}")
-            return self._enter(key, years, zone, block, opened)
+            left = []
+            if has_left(Usage(purpose_of(key).usage)):
+                left.append(left_of_block(token, self._protection(zone), block))
+                stack.enter_context(released(*left))
+            return self._enter(key, years, zone, block, opened, *left)
 
     def _enter(
-        self, key: KeyRef, years: int | None, zone: KeyRef, block: str, opened: Opened
+        self,
+        key: KeyRef,
+        years: int | None,
+        zone: KeyRef,
+        block: str,
+        opened: Opened,
+        left: Key | None = None,
     ) -> Kcv:
         """Make a master of what came in a block; return its check value."""
         usage, algorithm = purpose_of(key).usage, opened.key.algorithm
-        with master_of(self.desk.keys.token, opened.key, Usage(usage)) as drawn:
+        with master_of(self.desk.keys.token, opened.key, Usage(usage), left) as drawn:
             kcv, derived = str(drawn.values.kcv), str(drawn.values.derived)
             digest = hashlib.sha256(block.encode()).hexdigest()
             made = (key, usage, algorithm.value, kcv, derived)

@@ -27,6 +27,7 @@ from kif.ledger.event import Boundary, Entry, Event
 from kif.ledger.events.ceremony import StepMissed
 from kif.ledger.events.key import ComponentGiven, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.audit import audit
+from kif.oracle.messages import CardTerms
 from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import opened
 from tests.ceremony.test_keeping import held as held_about
@@ -256,6 +257,21 @@ def test_keys_that_come_in_blocks_are_used(tmp_path: Path) -> None:
     assert [entry.boundary for entry in entries] == [Boundary.HOST] * 3
     assert "came in a block under" in require_record(site, tmp_path / "report")
     require_lives_told(site)
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-CER-09", "KIF-HSM-09")
+def test_a_card_verification_key_comes_in_a_block_with_its_left_half(tmp_path: Path) -> None:
+    site = make_zone(tmp_path / "home")
+    value = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
+    plan = shipped("import-card-verification-key")
+    with site.oracle() as oracle:
+        people = giving(site, block_of("C0", value, mode_of_use="C"))
+        (key,) = hold(oracle.ceremonies, plan, ISSUER, people)
+        values = oracle.preparation.card_values(
+            key, CardTerms("4123456789012345", "8701", "101", "8701")
+        )
+    assert values.stripe == "561"  # the published one of CVV-1
     audit(site.home)
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from psec import tr31 as psec
 
 from kif.formats.cmac import xor
 from kif.formats.control import Control
@@ -27,12 +28,14 @@ from kif.hsm.form import (
     standing_check_value,
 )
 from kif.hsm.key import Algorithm, find, generate, released
+from kif.hsm.keyblock import ON_HOST, left_of_block
 from kif.hsm.pin import cvv
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394
 from tests.hsm.objects import imported, nothing_left
 from tests.hsm.software import tdes_kcv
+from tests.hsm.test_keyblock import cipher_of, master
 from tests.vectors import load
 
 LABEL = "cvk test"
@@ -99,11 +102,25 @@ def test_a_left_half_of_another_key_is_recognised(token: Token) -> None:
     assert standing_check_value(token, LABEL, *KIND) != made.values.derived
 
 
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
+@pytest.mark.parametrize("version", ["B", "D"])
+def test_the_left_half_of_a_key_in_a_block_is_taken_with_it(token: Token, version: str) -> None:
+    value, protection = odd_parity(bytes(range(40, 56))), bytes(range(16))
+    block = psec.wrap(protection, psec.Header(version, "C0", "T", "C", "00", "N"), value)
+    with (
+        master(token, protection, cipher_of(version)) as kbpk,
+        permitting(ON_HOST, "test"),
+        released(left := left_of_block(token, kbpk, block)),
+    ):
+        assert clear_value(token, left, "test").reveal() == value[:8] * 2
+    crossings()
+
+
 @pytest.mark.control("KIF-HSM-03")
 def test_a_whole_key_alone_is_refused_and_leaves_nothing(token: Token) -> None:
     piece = imported(token, Usage.COMPONENT_PIECE, Algorithm.TDES_2, bytes(range(16)))
     with released(piece):
-        refused = pytest.raises(Refused, match="entered as components, or generated")
+        refused = pytest.raises(Refused, match="came without")
         with nothing_left(token), refused as caught, master_of(token, piece, KIND[0]):
             pass
     assert caught.value.control is Control.KEY_USAGE

@@ -19,7 +19,8 @@ from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.secret import Secret
 from kif.formats.tr31 import Header, Version
 from kif.formats.weak import odd_parity
-from kif.hsm.boundary import crossings
+from kif.hsm.boundary import crossings, permitting
+from kif.hsm.clear import clear_value
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.component import Combination
 from kif.hsm.crypt import encrypt_blocks
@@ -30,7 +31,7 @@ from kif.hsm.kat.run import Verdict, run
 from kif.hsm.kat.throwaway import throwaway_token
 from kif.hsm.kat.vector import Vector, read
 from kif.hsm.key import Algorithm, Cipher, Key, released
-from kif.hsm.keyblock import open_block, wrap_block
+from kif.hsm.keyblock import left_of_block, open_block, wrap_block
 from kif.hsm.promises import tried
 from kif.hsm.provision import provision
 from kif.hsm.quorum import combine, create, load_share
@@ -259,6 +260,19 @@ def test_softokn_opens_a_key_block_of_psec_inside(
     alike = algorithm.size == longest or (version == "D" and algorithm.cipher is Cipher.TDEA)
     assert opened.obfuscated == (hidden or alike)
     assert not crossings()
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-09")
+@pytest.mark.parametrize("version", PROTECTIONS)
+def test_softokn_takes_the_left_half_of_a_key_inside(softokn: Token, version: str) -> None:
+    value = odd_parity(secrets.token_bytes(16))
+    header = psec.Header(version, "C0", "T", "C", "00", "N")
+    with nothing_left(softokn), protection(softokn, version) as (master, kbpk):
+        left = left_of_block(softokn, master, psec.wrap(kbpk, header, value))
+        assert not crossings()
+        with released(left), permitting("test"):
+            assert clear_value(softokn, left, "test").reveal() == value[:8] * 2
+    crossings()
 
 
 @pytest.mark.control("KIF-HSM-09")
