@@ -220,6 +220,9 @@ class Belt:
     def feed(self) -> bool:
         return True
 
+    def place(self, *, antenna: bool) -> None:
+        raise AssertionError(antenna)
+
     def stack(self, good: bool) -> None:
         self.stacked.append(good)
 
@@ -236,7 +239,8 @@ def test_a_reader_that_fails_costs_a_card_only_once_a_key_has_left(
     site: TestSite, oracle: LocalOracle, issuer: TestIssuer, at: int
 ) -> None:
     batch, belt, said = released(site, oracle, issuer, 3), Belt(), list[str]()
-    line: Any = Machine("station-1", FailingReader(at), belt, SimulatedLaser(), SimulatedEncoder())  # type: ignore[arg-type]
+    reader: Any = FailingReader(at)
+    line = Machine("station-1", reader, reader, belt, SimulatedLaser(), SimulatedEncoder())
     told = Tally(said.append)
     with pytest.raises(DeviceFailed, match="can't be used"):
         make_cards(oracle, batch.id, line, told)

@@ -39,6 +39,10 @@ class Transport:
         """Put the next blank into the reader; return False when the hopper is empty."""
         return self._ask("FEED") == "OK"
 
+    def place(self, *, antenna: bool) -> None:
+        """Move the card to the contactless reader, or back to the contacts."""
+        self._ask("ANTENNA" if antenna else "CONTACTS")
+
     def stack(self, good: bool) -> None:
         """Move the card to the good stack or to the reject box."""
         self._ask("STACK GOOD" if good else "STACK REJECT")

@@ -15,10 +15,17 @@ from kif.line.machine import Machine
 
 
 @contextmanager
-def open_machine(name: str, reader: str, transport: Path | None) -> Iterator[Machine]:
-    """Open a machine's reader and transport; without a transport the operator feeds it."""
+def open_machine(
+    name: str, reader: str, transport: Path | None, antenna: str | None = None
+) -> Iterator[Machine]:
+    """Open a machine's readers and transport; without a transport the operator feeds it.
+
+    Without an ``antenna`` its contactless reader is the same one.
+    """
     belt = HandTransport() if transport is None else Transport.connect(transport)
     try:
-        yield Machine(name, open_reader(reader), belt, SimulatedLaser(), SimulatedEncoder())
+        at_contacts = open_reader(reader)
+        over_air = open_reader(antenna) if antenna else at_contacts
+        yield Machine(name, at_contacts, over_air, belt, SimulatedLaser(), SimulatedEncoder())
     finally:
         belt.close()

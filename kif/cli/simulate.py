@@ -30,6 +30,7 @@ from kif.simulator.machine import serve
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Put a card that was kept into the first reader, for any program to read.",
 )
+@click.option("--contactless", is_flag=True, help="Have that card read over the air.")
 def simulate(
     readers: int,
     cards: int | None,
@@ -37,6 +38,7 @@ def simulate(
     record: Path | None,
     folder: Path | None,
     inserted: Path | None,
+    contactless: bool,
 ) -> None:
     """Start simulated cards behind a private pcscd; runs until it is interrupted."""
     serve(
@@ -46,4 +48,5 @@ def simulate(
         record=record,
         folder=folder,
         inserted=inserted,
+        contactless=contactless,
     )

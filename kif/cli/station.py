@@ -31,12 +31,15 @@ def station() -> None:
     type=click.Path(path_type=Path),
     help="The socket of the machine's card transport; without it you feed the cards by hand.",
 )
+@click.option("--antenna", help="The PC/SC name of the contactless reader, if it is another one.")
 @click.option("--name", default="station-1", show_default=True, help="The station's name.")
 @pass_app
-def run(app: App, batch_id: str, reader: str, transport: Path | None, name: str) -> None:
+def run(
+    app: App, batch_id: str, reader: str, transport: Path | None, antenna: str | None, name: str
+) -> None:
     """Make the cards of BATCH. Ends with 3 when a card became suspect; the rest are made."""
     screen = Screen()
-    with app.oracle() as oracle, open_machine(name, reader, transport) as machine:
+    with app.oracle() as oracle, open_machine(name, reader, transport, antenna) as machine:
         ready = oracle.supervision.batch(batch_id).jobs.get(JobState.PREPARED, 0)
         with screen.bar("cards", ready, live=transport is not None) as advance:
             tally = Tally(screen.say, advance)

@@ -30,6 +30,11 @@ class HandTransport:
         )
         return str(answer).strip().lower() != "q"
 
+    def place(self, *, antenna: bool) -> None:
+        """Tell the operator where to put the card, and wait until it is there."""
+        where = "onto the contactless reader" if antenna else "into the contact reader again"
+        click.prompt(f"Put the card {where} (Enter)", default="", show_default=False)
+
     def stack(self, good: bool) -> None:
         """Tell the operator where the card goes, and wait until it is there."""
         if good:

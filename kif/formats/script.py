@@ -29,6 +29,8 @@ class Made(StrEnum):
     """The card is asked for a key pair; it answers with the public key."""
     CARD_CERTIFICATE = "card-certificate"
     """A record with the issuer's certificate of that."""
+    CONTACTLESS_CERTIFICATE = "contactless-certificate"
+    """The same over the static data that is read over the air."""
     CARD_KEY = "card-key"
     """A record with its exponent, and what of its modulus is not in the certificate."""
 
@@ -66,6 +68,8 @@ class Offline:
     """MMYY."""
     card_key_bits: int
     """Of the modulus of the pair that the card makes; 0 for none."""
+    contactless: str = ""
+    """The static data that is authenticated over the air; empty without."""
 
     def __repr__(self) -> str:
         return f"Offline({self.signer}, redacted)"
@@ -167,6 +171,8 @@ class Script:
     directory: tuple[Group, ...]
     """Those of the card's payment system environment (EMV Book 1, 12.2)."""
     artwork: Artwork
+    proximity: tuple[Group, ...] = ()
+    """Those of its proximity environment, of cards that are read over the air too."""
     stripe: Stripe | None = None
     """Of cards with a magnetic stripe."""
 
@@ -196,11 +202,10 @@ class Script:
         fields["pin"] = None if pin is None else Pin(**pin | {"permits": tuple(pin["permits"])})
         stripe = fields.pop("stripe", None)
         fields["stripe"] = None if stripe is None else Stripe(**stripe)
-        groups, directory = (
-            tuple(map(_group, fields.pop(name))) for name in ("groups", "directory")
-        )
+        for name in ("groups", "directory", "proximity"):
+            fields[name] = tuple(map(_group, fields.get(name, ())))
         artwork = Artwork(fields.pop("artwork")["fields"])
-        return cls(groups=groups, directory=directory, artwork=artwork, **fields)
+        return cls(artwork=artwork, **fields)
 
 
 def _group(fields: dict[str, Any]) -> Group:

@@ -20,6 +20,9 @@ class CardTransport(Protocol):
     def feed(self) -> bool:
         """Put the next blank into the reader; False when there is none left."""
 
+    def place(self, *, antenna: bool) -> None:
+        """Move the card to the contactless reader, or back to the contacts; neither is powered."""
+
     def stack(self, good: bool) -> None:
         """Move the card to the good stack or to the reject box."""
 
@@ -36,6 +39,8 @@ class Machine:
 
     name: str
     reader: Reader
+    antenna: Reader
+    """Its contactless reader, which may be the same one by name."""
     transport: CardTransport
     printer: Printer
     encoder: Encoder
@@ -61,6 +66,17 @@ class WatchedReader:
     def disconnect(self) -> None:
         """Power the card down."""
         self._reader.disconnect()
+
+    @contextmanager
+    def other(self, reader: Reader) -> Iterator[WatchedReader]:
+        """Power the card up in another reader for a block; that one's fault counts as well."""
+        watched = WatchedReader(reader)
+        try:
+            watched.connect()
+            yield watched
+        finally:
+            watched.disconnect()
+            self.fault = self.fault or watched.fault
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

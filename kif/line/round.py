@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from kif.chip.personalise import personalise
 from kif.formats.control import Control
@@ -16,6 +18,7 @@ from kif.line.machine import Machine, WatchedReader
 from kif.oracle.interface import Oracle
 from kif.oracle.messages import Claim, Done, JobView
 from kif.quality.chip import check_chip
+from kif.quality.link import CardLink
 
 
 @dataclass
@@ -92,6 +95,17 @@ def make_cards(oracle: Oracle, batch: str, machine: Machine, tally: Tally | None
     return tally
 
 
+@contextmanager
+def at_the_antenna(machine: Machine, reader: WatchedReader) -> Iterator[CardLink]:
+    """Have the card at the contactless reader, and then at its contacts again."""
+    reader.disconnect()
+    machine.transport.place(antenna=True)
+    with reader.other(machine.antenna) as air:
+        yield air
+    machine.transport.place(antenna=False)
+    reader.connect()
+
+
 def _clear(machine: Machine, tally: Tally) -> None:
     """Take away what a run that was killed left in the reader: nobody knows what it holds."""
     if machine.transport.clear():
@@ -118,7 +132,8 @@ def _make(oracle: Oracle, claim: Claim, machine: Machine, reader: WatchedReader)
         if job.state is JobState.PERSONALISED:
             job = print_card(job.id, oracle.graphics, machine.printer, machine.encoder)
         if job.state is JobState.PRINTED:
-            job = check_chip(job.id, reader, oracle.quality, os.urandom)
+            antenna = partial(at_the_antenna, machine, reader)
+            job = check_chip(job.id, reader, oracle.quality, os.urandom, antenna)
         return Done(job, done.rejected)
     finally:
         reader.disconnect()

@@ -63,12 +63,16 @@ def certificate_records(
     told = Certificate(
         bytes.fromhex(offline.subject), bytes.fromhex(offline.expiry), serial[-_SERIAL:], card
     )
-    block = icc_block(told, signer.public.size, bytes.fromhex(offline.static))
-    rest = tlv(0x9F48, block.remainder) if block.remainder else b""
-    return {
-        Made.CARD_CERTIFICATE: tlv(_RECORD, tlv(0x9F46, signer.sign(block.signed))),
-        Made.CARD_KEY: tlv(_RECORD, tlv(0x9F47, card.exponent) + rest),
-    }
+    over = {Made.CARD_CERTIFICATE: offline.static}
+    if offline.contactless:
+        over[Made.CONTACTLESS_CERTIFICATE] = offline.contactless
+    found, remainder = {}, b""
+    for made, static in over.items():
+        block = icc_block(told, signer.public.size, bytes.fromhex(static))
+        found[made] = tlv(_RECORD, tlv(0x9F46, signer.sign(block.signed)))
+        remainder = block.remainder  # of the key alone: it is the same for each
+    rest = tlv(0x9F48, remainder) if remainder else b""
+    return found | {Made.CARD_KEY: tlv(_RECORD, tlv(0x9F47, card.exponent) + rest)}
 
 
 def _public_key(offline: Offline, answer: bytes) -> PublicKey:

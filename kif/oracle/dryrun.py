@@ -128,7 +128,7 @@ class _NoCard:
         )
 
 
-_SIGNED = (Made.STATIC_SIGNATURE, Made.CARD_CERTIFICATE)
+_SIGNED = (Made.STATIC_SIGNATURE, Made.CARD_CERTIFICATE, Made.CONTACTLESS_CERTIFICATE)
 
 
 def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:

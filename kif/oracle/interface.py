@@ -186,6 +186,9 @@ class QualityOracle(Protocol):
         Raises ``CheckFailed`` (CHIP_CRYPTOGRAM).
         """
 
+    def verify_contactless(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
+        """Verify an ARQC that a chip gave over the air. Raises ``CheckFailed``."""
+
     def answer_arqc(self, job: JobRef) -> bytes:
         """Return the issuer's answer (tag 91) to the ARQC that verified: 8 or 10 bytes."""
 

@@ -36,6 +36,8 @@ class Checking:
     """ATC and ARQC, once the ARQC verified."""
     verified: bool = False
     """Whether it gave a TC on the issuer's answer to it."""
+    contactless: bool = False
+    """Whether it gave an ARQC over the air that verified."""
     domain: Domain | None = None
     secured: bool = False
 
@@ -85,6 +87,12 @@ class Quality:
         check = self._check(job)
         self._verify(job, check.script, atc, data, arqc)
         check.asked = (atc, arqc)
+
+    def verify_contactless(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
+        """Verify an ARQC that was given over the air (``CheckFailed``, CHIP_CRYPTOGRAM)."""
+        check = self._check(job)
+        self._verify(job, check.script, atc, data, arqc)
+        check.contactless = True
 
     def answer_arqc(self, job: JobRef) -> bytes:
         """Return issuer authentication data for the ARQC that verified, made in the HSM."""
@@ -155,6 +163,8 @@ class Quality:
     def _require_verified(self, job: JobRef) -> Checking:
         check = self._checks.get(job)
         if check is None or not check.verified:
+            raise _not_verified(job)
+        if check.script.proximity and not check.contactless:
             raise _not_verified(job)
         return check
 

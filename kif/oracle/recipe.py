@@ -18,7 +18,7 @@ from kif.formats import scp03
 from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.dgi import Dgi, store_data
-from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
@@ -84,14 +84,17 @@ def sessions(script: Script) -> tuple[Session, ...]:
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
     first, *more = (_storing(runs) for runs in _runs(script.groups))
-    directory = _storing((script.directory, False))
+    directories = [(PAYMENT_SYSTEM_ENVIRONMENT, _storing((script.directory, False)))]
+    if script.proximity:
+        directories.append((PROXIMITY_ENVIRONMENT, _storing((script.proximity, False))))
     if script.personalization is Personalization.SELECT:
         return (
             Session(application, (first, *more)),
-            Session(PAYMENT_SYSTEM_ENVIRONMENT, (directory,)),
+            *(Session(name, (stored,)) for name, stored in directories),
             Session(domain, (_put_key,)),
         )
-    end = (_installing(PAYMENT_SYSTEM_ENVIRONMENT), directory, _put_key)
+    installed = [part for name, stored in directories for part in (_installing(name), stored)]
+    end = (*installed, _put_key)
     *before, last = ((_installing(application), first), *((each,) for each in more))
     return (Session(domain, (*(_joined(each) for each in before), _joined((*last, *end)))),)
 

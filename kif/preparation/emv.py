@@ -60,8 +60,8 @@ def records(product: Product, card: CardData, discretionary: str) -> dict[Place,
     track1 = tlv(0x9F1F, discretionary.encode()) if product.magnetic_stripe else b""
     return {
         (1, 1): tlv(_RECORD, tlv(0x57, track2.encode()) + name + track1),
-        (2, 1): tlv(_RECORD, _cardholder_account(product, card)),
-        (2, 2): tlv(_RECORD, _risk_management(product)),
+        (2, 1): tlv(_RECORD, cardholder_account(product, card)),
+        (2, 2): tlv(_RECORD, risk_management(product, _terms(product))),
     }
 
 
@@ -90,7 +90,22 @@ def chip_name(product: Product, name: str) -> bytes:
         ) from None
 
 
-def _cardholder_account(product: Product, card: CardData) -> bytes:
+@dataclass(frozen=True)
+class Terms:
+    """What a terminal is asked for, and how the holder is verified; hex, empty where not at all."""
+
+    cdol1: str
+    cdol2: str
+    cvm_list: str
+    ddol: str = ""
+
+
+def _terms(product: Product) -> Terms:
+    return Terms(product.cdol1, product.cdol2, product.cvm_list, product.ddol or "")
+
+
+def cardholder_account(product: Product, card: CardData) -> bytes:
+    """Return the data objects of the account: number, dates, countries, usage."""
     pan = bytes.fromhex(card.pan + "F" * (len(card.pan) % 2))
     return b"".join(
         (
@@ -105,19 +120,18 @@ def _cardholder_account(product: Product, card: CardData) -> bytes:
     )
 
 
-def _risk_management(product: Product) -> bytes:
-    ddol = bytes.fromhex(product.ddol or "")
-    return b"".join(
-        (
-            tlv(0x8C, bytes.fromhex(product.cdol1)),
-            tlv(0x8D, bytes.fromhex(product.cdol2)),
-            tlv(0x8E, bytes.fromhex(product.cvm_list)),
-            tlv(0x9F0D, bytes.fromhex(product.iac_default)),
-            tlv(0x9F0E, bytes.fromhex(product.iac_denial)),
-            tlv(0x9F0F, bytes.fromhex(product.iac_online)),
-            tlv(0x9F49, ddol) if ddol else b"",
-        )
+def risk_management(product: Product, terms: Terms) -> bytes:
+    """Return the data objects that a terminal decides by: lists, and issuer action codes."""
+    told = (
+        (0x8C, terms.cdol1),
+        (0x8D, terms.cdol2),
+        (0x8E, terms.cvm_list),
+        (0x9F0D, product.iac_default),
+        (0x9F0E, product.iac_denial),
+        (0x9F0F, product.iac_online),
+        (0x9F49, terms.ddol),
     )
+    return b"".join(tlv(tag, bytes.fromhex(value)) for tag, value in told if value)
 
 
 def processing_options(product: Product, places: Sequence[Place]) -> bytes:

@@ -15,15 +15,21 @@ from pydantic_core import ErrorDetails
 
 from kif.formats.control import Control
 from kif.formats.elements import (
-    ELEMENTS,
     ISSUER_AUTHENTICATION,
-    RESPONSE_CODE,
     Aip,
     name_of,
 )
 from kif.formats.error import BadInput
 from kif.formats.script import ClearPin
 from kif.formats.tlv import read_dol
+from kif.preparation.lists import (
+    GO_ON,
+    UNPREDICTABLE_NUMBER,
+    methods_of,
+    wrong_length,
+    wrong_list,
+    wrong_rules,
+)
 from kif.preparation.product import PIN_INDEX, PIN_VALUE, Product
 
 _SIZES = {
@@ -42,15 +48,10 @@ _SIZES = {
 }
 """The data element that a field is, by whose length it is measured."""
 _RESPONSE_SIZES = {1: 10, 2: 8}
-_CVM_CODES = frozenset(range(6)) | {0x1E, 0x1F}
 _OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
 _ENCIPHERED = frozenset({0x04, 0x05})
-_CVM_CONDITIONS = frozenset(range(10))
-_GO_ON, _CVM_RESERVED = 0x40, 0x80
-_AMOUNTS = 8
 _NO_COUNTRY = "0900"
 _EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
-_UNPREDICTABLE_NUMBER = 0x9F37
 _LAST_FILE = 0x1E
 _ANSWER = 256
 _BESIDE_A_SIGNATURE = 20
@@ -134,12 +135,8 @@ Told = Iterator[tuple[str, str]]
 
 def _lengths(product: Product) -> Told:
     for field, tag in _SIZES.items():
-        size, element = len(getattr(product, field)) // 2, ELEMENTS[tag]
-        if not element.least <= size <= element.most:
-            wanted = str(element.least)
-            if element.least < element.most:
-                wanted = f"{element.least} to {element.most}"
-            yield field, f"{element.name} has {wanted} bytes, not {size}"
+        for told in wrong_length(tag, getattr(product, field)):
+            yield field, told
     for field in ("country", "currency"):
         if not getattr(product, field).isdigit():
             yield field, "a numeric code of ISO 3166-1 or ISO 4217 has digits alone"
@@ -149,23 +146,8 @@ def _lengths(product: Product) -> Told:
 
 def _object_lists(product: Product) -> Told:
     for field in ("pdol", "cdol1", "cdol2"):
-        try:
-            wanted = read_dol(bytes.fromhex(getattr(product, field)))
-        except BadInput as error:
-            yield field, f"it is no list of tags and lengths: {error.sentence}"
-            continue
-        for tag, size in wanted:
-            element = ELEMENTS.get(tag)
-            if element is not None and not element.least <= size <= element.most:
-                yield field, f"{tag:X} ({element.name}) is asked for with {size} bytes"
-        total = sum(size for _, size in wanted)
-        if total > 252:
-            yield field, f"what it asks for has {total} bytes, more than a command carries"
-        tags = {tag for tag, _ in wanted}
-        if field != "pdol" and _UNPREDICTABLE_NUMBER not in tags:
-            yield field, f"without 9F37 ({name_of(0x9F37)}) a cryptogram can be played back"
-        if field == "cdol2" and RESPONSE_CODE not in tags:
-            yield field, f"without 8A ({name_of(0x8A)}) the card is not told what was decided"
+        for told in wrong_list(field, getattr(product, field)):
+            yield field, told
 
 
 def _profile_bits(product: Product) -> Told:
@@ -179,8 +161,7 @@ def _profile_bits(product: Product) -> Told:
         yield "aip", "a card that signs (bits 6 and 1) and card_key_bits do not agree"
     if first & Aip.RESERVED:
         yield "aip", "bit 8 of its first byte is reserved"
-    methods = product.cvm_list[2 * _AMOUNTS :]
-    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods):
+    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods_of(product.cvm_list)):
         yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
 
 
@@ -201,7 +182,7 @@ def _card_key(product: Product) -> Told:
     except BadInput as error:
         yield "ddol", f"it is no list of tags and lengths: {error.sentence}"
     else:
-        if product.ddol and _UNPREDICTABLE_NUMBER not in signed:
+        if product.ddol and UNPREDICTABLE_NUMBER not in signed:
             yield "ddol", f"without 9F37 ({name_of(0x9F37)}) a signature can be played back"
     if (product.card_key_bits or 0) > _LONGEST_ANSWERED:
         yield "card_key_bits", "the public half of so long a key has no room in one answer"
@@ -233,31 +214,41 @@ def _response(product: Product) -> Told:
 
 
 def _methods(product: Product) -> Told:
-    raw = bytes.fromhex(product.cvm_list)
-    amounts, rules = raw[:_AMOUNTS], raw[_AMOUNTS:]
-    if len(rules) % 2:
-        yield "cvm_list", "a rule has two bytes, and the last one has one"
-        return
-    last, offline = None, False
-    for code, condition in zip(rules[::2], rules[1::2], strict=True):
-        method, last = code & ~_GO_ON & ~_CVM_RESERVED, code
-        if code & _CVM_RESERVED or method not in _CVM_CODES:
-            yield "cvm_list", f"there is no method {code:02X}"
-        if condition not in _CVM_CONDITIONS:
-            yield "cvm_list", f"there is no condition {condition:02X}"
-        if condition in (6, 7) and not any(amounts[:4]):
-            yield "cvm_list", f"condition {condition:02X} is over amount X, which is zero"
-        if condition in (8, 9) and not any(amounts[4:]):
-            yield "cvm_list", f"condition {condition:02X} is over amount Y, which is zero"
-        if method in _OFFLINE_PIN and not product.pin_length:
+    codes = methods_of(product.cvm_list)
+    for told in wrong_rules(product.cvm_list):
+        yield "cvm_list", told
+    for code in codes:
+        if code & ~GO_ON in _OFFLINE_PIN and not product.pin_length:
             yield "cvm_list", f"method {code:02X} is an offline PIN, and the card gets none"
-        if method in _ENCIPHERED:
+        if code & ~GO_ON in _ENCIPHERED:
             yield "cvm_list", f"method {code:02X} is an enciphered PIN, which is not made yet"
-        offline = offline or method in _OFFLINE_PIN
-    if product.pin_length and not offline:
+    if product.pin_length and not any(code & ~GO_ON in _OFFLINE_PIN for code in codes):
         yield "cvm_list", "no rule has the card verify its PIN"
-    if last is not None and last & _GO_ON:
-        yield "cvm_list", "the last rule goes on to a next one, which there is not"
+
+
+def _contactless(product: Product) -> Told:
+    """Yield what is wrong with what a card answers over the air, with the field's name."""
+    air = product.contactless
+    if air is None:
+        return
+    told = [
+        *(("aip", each) for each in wrong_length(0x82, air.aip)),
+        *(("cvm_list", each) for each in wrong_length(0x8E, air.cvm_list)),
+        *(("cvm_list", each) for each in wrong_rules(air.cvm_list)),
+        *(("pdol", each) for each in wrong_list("pdol", air.pdol)),
+        *(("cdol1", each) for each in wrong_list("cdol1", air.cdol1)),
+    ]
+    if any(code & ~GO_ON in _OFFLINE_PIN for code in methods_of(air.cvm_list)):
+        told.append(("cvm_list", "a card verifies no PIN over the air"))
+    first = int(air.aip[:2], 16)
+    if first & (Aip.STATIC | Aip.DYNAMIC | Aip.ISSUER_AUTHENTICATION | Aip.RESERVED):
+        told.append(("aip", "over the air a card signs cryptograms (bit 1) or nothing"))
+    if bool(first & Aip.COMBINED) != bool(product.card_key_bits):
+        told.append(("aip", "a card that signs (bit 1) and card_key_bits do not agree"))
+    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods_of(air.cvm_list)):
+        told.append(("aip", "cardholder verification (bit 5) and cvm_list do not agree"))
+    for field, what in told:
+        yield "contactless", f"{field}: {what}"
 
 
 def _pin(product: Product) -> Told:
@@ -307,6 +298,7 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _card_key,
     _response,
     _methods,
+    _contactless,
     _pin,
     _tracks,
     _usage,

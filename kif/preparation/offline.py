@@ -23,6 +23,8 @@ _LONGEST_RECORD = 254
 _AIP_TOO = b"\x82"
 """The tag list of static data (9F4A): the AIP is authenticated as well."""
 _ISSUER, _STATIC, _CARD = (2, 3), (2, 5), (3, 1)
+CONTACTLESS_CERTIFICATE = (5, 1)
+"""The record of the card's certificate over what is read over the air."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,22 @@ class Authority:
             sfi, first = _CARD
             found[_CARD] = _later(_CARD, Made.CARD_CERTIFICATE)
             found[sfi, first + 1] = _later((sfi, first + 1), Made.CARD_KEY)
+            if product.contactless is not None:
+                certificate = _later(CONTACTLESS_CERTIFICATE, Made.CONTACTLESS_CERTIFICATE)
+                found[CONTACTLESS_CERTIFICATE] = certificate
         return found
 
-    def material(self, product: Product, card: CardData, static: bytes) -> Offline:
-        """Return what the oracle makes a card's certificate and signatures of."""
+    def material(
+        self, product: Product, card: CardData, static: bytes, contactless: bytes = b""
+    ) -> Offline:
+        """Return what the oracle makes a card's certificate and signatures of.
+
+        ``static`` is the static data over the contacts, ``contactless`` that over the air.
+        """
         return Offline(
             signer=str(self.key),
             static=static.hex().upper(),
+            contactless=contactless.hex().upper(),
             code=product.data_authentication_code or "",
             subject=card.pan.ljust(2 * PAN, "F"),
             expiry=card.expiry[5:] + card.expiry[2:4],

@@ -35,6 +35,19 @@ PIN_INDEX, PIN_VALUE, CARD_VALUE = "pin-index", "pin-value", "card-value"
 _Part = Annotated[str, Field(pattern=rf"^({PIN_INDEX}|{PIN_VALUE}|{CARD_VALUE}|[0-9]{{1,13}})$")]
 
 
+class Contactless(BaseModel):
+    """What of a profile is another over the air; hex strings as in the profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kernel: Hex
+    """Of the terminal (tag 9F2A; EMV Contactless Book B, 3.3.2)."""
+    pdol: Annotated[str, Field(pattern=r"^([0-9A-F]{2})*$")]
+    aip: Hex
+    cvm_list: Hex
+    cdol1: Hex
+
+
 class Product(BaseModel):
     """A profile. Hex strings are values of the EMV data objects that they are named after."""
 
@@ -98,6 +111,8 @@ class Product(BaseModel):
     """Whether tracks 1 and 2 are encoded."""
     printed_value: Literal["YYMM", "MMYY"] | None = None
     """The order of the date in a CVV2, on cards where one is printed."""
+    contactless: Contactless | None = None
+    """Of cards that are read over the air too."""
     permits: Annotated[tuple[_ClearPin, ...], Field(strict=False)] = ()
     """What a PIN may be clear on the host for."""
     country: Hex

@@ -13,6 +13,7 @@ from kif.formats.script import Artwork, Group, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.oracle.messages import CardValues
+from kif.preparation import contactless
 from kif.preparation.emv import (
     CardData,
     control_information,
@@ -21,11 +22,11 @@ from kif.preparation.emv import (
     records,
     static_data,
 )
-from kif.preparation.offline import Authority, key_generation
+from kif.preparation.offline import CONTACTLESS_CERTIFICATE, Authority, key_generation
 from kif.preparation.product import Product
 from kif.preparation.tracks import in_chip, stripe
 
-_AFTER_THE_PAIR = (Made.CARD_CERTIFICATE, Made.CARD_KEY)
+_AFTER_THE_PAIR = (Made.CARD_CERTIFICATE, Made.CARD_KEY, Made.CONTACTLESS_CERTIFICATE)
 
 
 def build_script(
@@ -45,23 +46,31 @@ def build_script(
     ``values`` are the card's verification values.
     """
     card = CardData.of(record)
-    made = records(product, card, in_chip(product, card, pin, values))
+    discretionary = in_chip(product, card, pin, values)
+    made = records(product, card, discretionary)
+    air, over_air = product.contactless, b""
+    in_air: dict[Place, bytes] = {}
+    if air is not None:
+        in_air = contactless.records(product, air, card, discretionary)
+        over_air = contactless.static_data(air, in_air)
     certified: dict[Place, Group] = {}
     offline = None
     if authority is not None:
         authority.require(product, card)
         certified = authority.places(product)
-        offline = authority.material(product, card, static_data(product, made))
+        offline = authority.material(product, card, static_data(product, made), over_air)
     later = [group for group in certified.values() if group.made in _AFTER_THE_PAIR]
+    by_contacts = [place for place in certified if place != CONTACTLESS_CERTIFICATE]
     names = tuple(str(keys[purpose]) for purpose in product.keys)
     groups = (
         Group("8000", keys=names),
         Group("9000", check_values=names),
         *_pin_groups(pin),
         Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
-        Group("9104", data=_hex(processing_options(product, (*made, *certified)))),
+        Group("9104", data=_hex(processing_options(product, (*made, *by_contacts)))),
         Group("9102", data=_hex(control_information(product))),
         *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
+        *(contactless.application_groups(product, air, in_air, certified) if air else ()),
         *(group for group in certified.values() if group not in later),
         *key_generation(product),
         *later,
@@ -85,6 +94,7 @@ def build_script(
         pin=pin,
         groups=groups,
         directory=_directory(product),
+        proximity=contactless.directory_groups(product),
         artwork=_artwork(product, card, values),
         stripe=stripe(product, card, pin, values),
     )

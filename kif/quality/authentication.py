@@ -86,10 +86,13 @@ def require_combined(
     """Verify a signature over a cryptogram (CDA, 6.6.2); return the cryptogram, 8 bytes.
 
     ``asked`` has what the card was given for its PDOL and CDOLs, ``number`` the terminal's
-    unpredictable one. Raises ``CheckFailed`` (CHIP_AUTHENTIC) or ``BadInput``.
+    unpredictable one. Raises ``CheckFailed`` (CHIP_AUTHENTIC).
     """
     told = {each.tag: each.value for each in answer}
-    found = Combined.read(require_dynamic(told.get(SIGNED_DYNAMIC, b""), card, number))
+    try:
+        found = Combined.read(require_dynamic(told.get(SIGNED_DYNAMIC, b""), card, number))
+    except (BadInput, CheckFailed) as fault:
+        raise CheckFailed(Control.CHIP_AUTHENTIC, fault.sentence) from None
     if (found.information, found.digest) != (
         told.get(0x9F27),
         transaction_digest(asked, answer),

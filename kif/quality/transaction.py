@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kif.formats.afl import located
 from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.elements import ISSUER_AUTHENTICATION, RESPONSE_CODE, Aip
 from kif.formats.error import CheckFailed
+from kif.formats.interface import CONTACTLESS, CONTACTS, Interface
 from kif.formats.offline import PublicKey
 from kif.formats.script import Script
 from kif.formats.tlv import Tlv, find, read_all, read_dol
@@ -36,16 +38,30 @@ def check_transaction(
     ``card`` is the public key of a card that signs; where its AIP says so, it signs its cryptograms
     (CDA).
     """
-    made = _Transaction(link, script, card)
-    terminal = _terminal_data(_list(script, 0x8C), entropy, {})
+    made = _Transaction(link, script, card, CONTACTS)
+    terminal = _terminal_data(made.list(0x8C), entropy, {})
     atc, data, arqc = made.generate_ac(_ARQC, terminal)
     oracle.verify_arqc(job, atc, data, arqc)
     response = oracle.answer_arqc(job)
     if made.aip[0] & Aip.ISSUER_AUTHENTICATION:
         ask(link, Command(0x00, 0x82, 0x00, 0x00, response))
     told = {**terminal, RESPONSE_CODE: b"00", ISSUER_AUTHENTICATION: response}
-    _, data, tc = made.generate_ac(_TC, _terminal_data(_list(script, 0x8D), entropy, told))
+    _, data, tc = made.generate_ac(_TC, _terminal_data(made.list(0x8D), entropy, told))
     oracle.verify_tc(job, data, tc)
+
+
+def check_contactless_cryptogram(
+    job: JobRef,
+    link: CardLink,
+    script: Script,
+    oracle: QualityOracle,
+    entropy: Entropy,
+    card: PublicKey | None,
+) -> None:
+    """Have an ARQC made over the air, with which a transaction ends there."""
+    made = _Transaction(link, script, card, CONTACTLESS)
+    terminal = _terminal_data(made.list(0x8C), entropy, {})
+    oracle.verify_contactless(job, *made.generate_ac(_ARQC, terminal))
 
 
 @dataclass
@@ -55,13 +71,22 @@ class _Transaction:
     link: CardLink
     script: Script
     card: PublicKey | None
+    interface: Interface
     _asked: list[bytes] = field(default_factory=list)
     """What the card was given for its CDOLs."""
 
     @property
     def aip(self) -> bytes:
         """The application interchange profile."""
-        return find(prepared_of(self.script, "9104"), 0x82) or b"\x00\x00"
+        return find(prepared_of(self.script, self.interface.options), 0x82) or b"\x00\x00"
+
+    def list(self, tag: int) -> bytes:
+        """Return a data object list of the records that are read over the interface."""
+        located_here = located(find(prepared_of(self.script, self.interface.options), 0x94) or b"")
+        wanted = {f"{sfi:02X}{number:02X}" for sfi, number in located_here}
+        records = (each.data or "" for each in self.script.groups if each.dgi in wanted)
+        found = (find(bytes.fromhex(each), tag) for each in records)
+        return next(value for value in found if value is not None)
 
     def generate_ac(self, kind: int, terminal: dict[int, bytes]) -> tuple[bytes, bytes, bytes]:
         """Return ATC, what the card MACed, and the cryptogram, of the kind that was asked for."""
@@ -89,7 +114,7 @@ class _Transaction:
 
     def _options(self) -> bytes:
         """Return what the card was given for its PDOL: zeros."""
-        pdol = find(prepared_of(self.script, "9102"), 0x9F38) or b""
+        pdol = find(prepared_of(self.script, self.interface.selection), 0x9F38) or b""
         return bytes(sum(size for _, size in read_dol(pdol)))
 
 
@@ -111,9 +136,3 @@ def _terminal_data(dol: bytes, entropy: Entropy, known: dict[int, bytes]) -> dic
         return entropy(size) if tag == _UNPREDICTABLE_NUMBER else bytes(size)
 
     return {tag: value(tag, size) for tag, size in read_dol(dol)}
-
-
-def _list(script: Script, tag: int) -> bytes:
-    records = (bytes.fromhex(group.data or "") for group in script.groups if not group.keys)
-    found = (find(each, tag) for each in records if each[:1] == b"\x70")
-    return next(value for value in found if value is not None)

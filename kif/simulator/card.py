@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 
 from kif.formats.apdu import Command, Response
-from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.putkey import put_key_answer, read_put_key
@@ -70,12 +70,15 @@ class Card:
         )
         self.application = EmvApplication(self.keys.dek)
         self.directory = Directory()
+        self.proximity = Directory(PROXIMITY_ENVIRONMENT)
         self._faults = faults or Faults()
         self.application.wrong_arqc = self._faults.wrong_arqc
         self.application.wrong_signature = self._faults.wrong_signature
         self.key_version = _KEY_VERSION
         self.sequence = 0
-        self.registry = Registry(DOMAIN_AID, [APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT])
+        self.registry = Registry(
+            DOMAIN_AID, [APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT]
+        )
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
@@ -89,8 +92,12 @@ class Card:
         }
         self.reset()
 
-    def reset(self) -> None:
-        """Forget sessions and selection, as a reset or a loss of power does."""
+    def reset(self, *, contactless: bool = False) -> None:
+        """Forget sessions and selection, as a reset or a loss of power does.
+
+        ``contactless`` says over which interface it is powered.
+        """
+        self.application.contactless = contactless
         self._selected = DOMAIN_AID
         self._end_session()
 
@@ -133,7 +140,9 @@ class Card:
         """Return what has this name, unless it was deleted."""
         if aid not in self.registry.applications:
             return None
-        return self.application if aid == APPLICATION_AID else self.directory
+        if aid == APPLICATION_AID:
+            return self.application
+        return self.proximity if aid == PROXIMITY_ENVIRONMENT else self.directory
 
     def _takes_data(self, command: Command, selected: EmvApplication | Directory) -> bool:
         """Whether a command is for the channel of an application that is personalised directly."""

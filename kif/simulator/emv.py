@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi
 from kif.formats.elements import Aip
@@ -36,7 +37,9 @@ from kif.simulator.transaction import Stage, Transaction, des3
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
-_KNOWN = _MANDATORY | {0x9102, REFERENCE, COUNTERS}
+_AIR = frozenset({0x9103, 0x9105})
+"""What a card has to have of both, to answer over the air."""
+_KNOWN = _MANDATORY | _AIR | {0x9102, REFERENCE, COUNTERS}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
@@ -48,6 +51,7 @@ _RECORDS = 0x1F00
 """Below it a grouping is a record."""
 _NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
     0x9104: {0x82: (2,), 0x94: range(4, 253, 4)},
+    0x9105: {0x82: (2,), 0x94: range(4, 253, 4)},
     0x9200: {0x9F10: range(1, 33)},
 }
 """What a grouping has to have inside, and of how many bytes."""
@@ -64,6 +68,8 @@ class EmvApplication:
         self._signer: RsaKey | None = None
         self._reference: bytes | None = None
         self.blocked = False
+        self.contactless = False
+        """Whether it is read over the air."""
         self.pin: CardPin | None = None
         self._transaction: Transaction | None = None
         self.personalised = False
@@ -112,7 +118,9 @@ class EmvApplication:
     def select(self) -> Response:
         """Return the FCI (EMV Book 1, 11.3)."""
         self._transaction = None
-        fci = tlv(0x84, APPLICATION_AID) + tlv(0xA5, self._groups.get(0x9102, _DEFAULT_FCI))
+        if self.contactless and 0x9105 not in self._groups:
+            return Response(b"", 0x6A82)
+        fci = tlv(0x84, APPLICATION_AID) + tlv(0xA5, self._selection() or _DEFAULT_FCI)
         return Response(tlv(0x6F, fci), _INVALIDATED if self.blocked else 0x9000)
 
     def store(self, dgi: Dgi) -> Response:
@@ -143,10 +151,10 @@ class EmvApplication:
         """End personalisation; return the status word (6A80 when something is missing)."""
         records = [each for each in self._groups if each < _RECORDS]
         have = self._groups.keys() | ({0x8000} if self._keys else set())
-        lists = [self._in_records(tag) for tag in (0x8C, 0x8D)]
-        if not have >= _MANDATORY or not records or not all(map(_is_list, lists)):
+        air = have & _AIR
+        if not have >= _MANDATORY or not records or air not in (_AIR, frozenset()):
             return 0x6A80
-        if not self._authentic():
+        if not self._complete() or (air and not self._complete_over_air()):
             return 0x6A80
         if self._reference is not None or COUNTERS in self._groups:
             self.pin = CardPin.of(self._reference or b"", self._groups.get(COUNTERS, b""))
@@ -157,9 +165,19 @@ class EmvApplication:
         self.personalised = True
         return 0x9000
 
-    def _authentic(self) -> bool:
-        """Whether the card has what its AIP says of offline data authentication."""
-        aip = (find(self._groups[0x9104], 0x82) or b"\x00")[0]
+    def _complete_over_air(self) -> bool:
+        self.contactless = True
+        try:
+            return self._complete()
+        finally:
+            self.contactless = False
+
+    def _complete(self) -> bool:
+        """Whether the interface has its lists, and what its AIP says of data authentication."""
+        lists = (0x8C,) if self.contactless else (0x8C, 0x8D)
+        if not all(_is_list(self._in_records(tag)) for tag in lists):
+            return False
+        aip = (find(self._options_data(), 0x82) or b"\x00")[0]
         dynamic = bool(aip & (Aip.DYNAMIC | Aip.COMBINED))
         certified = self._signer is not None and self._in_records(0x9F46) is not None
         return dynamic == certified and bool(aip & Aip.STATIC) == bool(self._in_records(0x93))
@@ -189,10 +207,12 @@ class EmvApplication:
         return 0x6A80 if self._reference is None else 0x9000
 
     def _verify(self, command: Command) -> Response:
+        if self.contactless:
+            return Response(b"", 0x6985)
         return Response(b"", 0x6A88) if self.pin is None else self.pin.verify(command)
 
     def _options(self, command: Command) -> Response:
-        pdol = find(self._groups.get(0x9102, b""), 0x9F38) or b""
+        pdol = find(self._selection(), 0x9F38) or b""
         wanted = sum(size for _, size in read_dol(pdol))
         given = find(command.data, 0x83) or b""
         if len(given) != wanted:
@@ -203,7 +223,7 @@ class EmvApplication:
         self._transaction = Transaction(
             self._keys[0],
             self._atc.to_bytes(2, "big"),
-            find(self._groups[0x9104], 0x82) or b"",
+            find(self._options_data(), 0x82) or b"",
             find(self._groups[0x9200], 0x9F10) or b"",
             self._in_records(0x8C) or b"",
             self._in_records(0x8D) or b"",
@@ -211,8 +231,9 @@ class EmvApplication:
             self._signer,
             self.wrong_arqc,
             self.wrong_signature,
+            contactless=self.contactless,
         )
-        return Response(tlv(0x77, self._groups[0x9104]), 0x9000)
+        return Response(tlv(0x77, self._options_data()), 0x9000)
 
     def _read_record(self, command: Command) -> Response:
         record = self._groups.get((command.p2 >> 3) << 8 | command.p1)
@@ -286,9 +307,21 @@ class EmvApplication:
         return 0x9000
 
     def _in_records(self, tag: int) -> bytes | None:
-        """Return a data object of a record, or None."""
-        records = (data for name, data in self._groups.items() if name < _RECORDS)
+        """Return a data object of a record that is located over this interface, or None."""
+        try:
+            places = located(find(self._options_data(), 0x94) or b"")
+        except BadInput:
+            return None
+        records = (self._groups.get(sfi << 8 | number, b"") for sfi, number in places)
         return next((value for each in records if (value := find(each, tag)) is not None), None)
+
+    def _selection(self) -> bytes:
+        """Return the content of the FCI's template A5 over this interface."""
+        return self._groups.get(0x9103 if self.contactless else 0x9102, b"")
+
+    def _options_data(self) -> bytes:
+        """Return AIP and AFL of this interface."""
+        return self._groups[0x9105 if self.contactless else 0x9104]
 
 
 def _class_of(instruction: int) -> int:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from kif.formats.control import Control
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.scp03 import Options
@@ -35,6 +36,7 @@ def keep(card: Card, path: Path) -> None:
         "applications": [aid.hex() for aid in card.registry.applications],
         "application": card.application.memory(),
         "directory": card.directory.memory(),
+        "proximity": card.proximity.memory(),
     }
     partial = path.with_suffix(".partial")
     partial.touch(0o600)
@@ -54,7 +56,8 @@ def take(path: Path) -> Card:
         card.registry.state = CardState[fields["life_cycle"]]
         card.registry.applications = [bytes.fromhex(aid) for aid in fields["applications"]]
         card.application = EmvApplication.of(card.keys.dek, fields["application"])
-        card.directory = Directory.of(fields["directory"])
+        card.directory = Directory.of(PAYMENT_SYSTEM_ENVIRONMENT, fields["directory"])
+        card.proximity = Directory.of(PROXIMITY_ENVIRONMENT, fields["proximity"])
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(
             Control.BYTES, f"{path} is not a card that 'kif simulate --keep' has kept."

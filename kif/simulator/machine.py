@@ -28,7 +28,9 @@ class Machine:
     ``cards`` is how many blanks each hopper has, None for no end; ``faults`` name cards by their
     place in it; ``record`` is a file that gets a line of JSON for each stacked card, ``folder``
     keeps the cards; ``inserted`` is one that was kept, for the first reader: what becomes of it is
-    kept in its file when the machine ends. ``socket`` is for ``PCSCLITE_CSOCK_NAME``, ``readers``
+    kept in its file when the machine ends; ``contactless`` has it read over the air.
+
+    ``socket`` is for ``PCSCLITE_CSOCK_NAME``, ``readers``
     has each reader's PC/SC name and transport socket. Raises ``DeviceFailed`` (READER) when a
     package is missing or pcscd does not start.
     """
@@ -44,7 +46,10 @@ class Machine:
         record: Path | None = None,
         folder: Path | None = None,
         inserted: Path | None = None,
+        *,
+        contactless: bool = False,
     ) -> None:
+        self._contactless = contactless
         self._pcscd = PrivatePcscd(readers)
         self._loaded = (tuple(faults), cards)
         self._record, self._folder = record, folder
@@ -64,7 +69,7 @@ class Machine:
             self.reload(*self._loaded)
             if self._inserted is not None:
                 card = take(self._inserted)
-                self._transports[0].insert(card)
+                self._transports[0].insert(card, contactless=self._contactless)
                 undo.callback(keep, card, self._inserted)
             self._undo = undo.pop_all()
         return self
@@ -91,6 +96,7 @@ def serve(
     record: Path | None,
     folder: Path | None = None,
     inserted: Path | None = None,
+    contactless: bool = False,
 ) -> None:
     """Run a machine until SIGTERM or SIGINT.
 
@@ -98,7 +104,8 @@ def serve(
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    with Machine(readers, faults, cards, record, folder, inserted) as machine:
+    loaded = (readers, faults, cards, record, folder, inserted)
+    with Machine(*loaded, contactless=contactless) as machine:
         told = {
             "pcscd": machine.socket,
             "readers": [{"name": name, "transport": str(path)} for name, path in machine.readers],

@@ -41,6 +41,36 @@ class Chip(Protocol):
         """Answer one command. Raises ``CardGone`` or ``CardMute``."""
 
 
+class Aerial:
+    """A card as a contactless reader sees it: powered over the air, with an ATR of PC/SC's.
+
+    Of a card of ISO/IEC 14443-4 type B without historical bytes (PC/SC part 3, 3.1.3.2.3.1).
+    """
+
+    atr = bytes.fromhex("3B80800101")
+
+    def __init__(self, card: Contactless) -> None:
+        self._card = card
+
+    def reset(self) -> None:
+        """Power it over the air."""
+        self._card.reset(contactless=True)
+
+    def apdu(self, raw: bytes) -> bytes:
+        """Answer one command."""
+        return self._card.apdu(raw)
+
+
+class Contactless(Protocol):
+    """A card that may be powered over the air."""
+
+    def reset(self, *, contactless: bool = False) -> None:
+        """Begin anew."""
+
+    def apdu(self, raw: bytes) -> bytes:
+        """Answer one command."""
+
+
 class Slot:
     """One slot of a reader whose vpcd listens on ``port``; empty at first."""
 

@@ -55,6 +55,8 @@ class Transaction:
     wrong: bool = False
     """Whether its cryptograms are spoilt on purpose."""
     wrong_signature: bool = False
+    contactless: bool = False
+    """Whether it is over the air: then it ends with its first cryptogram."""
     stage: Stage = Stage.BEGUN
     arqc: bytes = b""
     asked: list[bytes] = field(default_factory=list)
@@ -91,7 +93,7 @@ class Transaction:
         if not first and kind == _ARQC:
             return Response(b"", 0x6985)
         made = _first(kind) if first else self._second(kind, given)
-        self.stage = Stage.ONLINE if made == _ARQC else Stage.ENDED
+        self.stage = Stage.ONLINE if made == _ARQC and not self.contactless else Stage.ENDED
         self.asked.append(command.data)
         return self._cryptogram(made, given, signed=signed and made != _AAC)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from kif.simulator.card import Card
 from kif.simulator.fault import Fault, Faults
 from kif.simulator.kept import keep
-from kif.simulator.slot import Slot
+from kif.simulator.slot import Aerial, Chip, Slot
 from kif.simulator.t0 import ByteCard
 
 
@@ -28,6 +28,8 @@ class CardTransport:
         self._record, self._folder = record, folder
         self._lock = threading.Lock()
         self._card: Card | None = None
+        self._at_contacts: Chip
+        """How that card answers at its contacts, while there is one."""
         self.load((), None)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -38,11 +40,11 @@ class CardTransport:
         """Fill the hopper: cards count from 1 again; None is a hopper that never ends."""
         self._faults, self._left, self._number = tuple(faults), cards, 0
 
-    def insert(self, card: Card) -> None:
-        """Put a card into the empty reader."""
+    def insert(self, card: Card, *, contactless: bool = False) -> None:
+        """Put a card into the empty reader, or onto its antenna."""
         with self._lock:
-            self._card = card
-            self._slot.put(card)
+            self._card = self._at_contacts = card
+            self._slot.put(Aerial(card) if contactless else card)
 
     def close(self) -> None:
         """Stop serving, and leave the slot empty."""
@@ -72,6 +74,8 @@ class CardTransport:
     def _answer(self, request: str) -> str:
         if request == "FEED":
             return self._feed()
+        if request in ("ANTENNA", "CONTACTS"):
+            return self._place(antenna=request == "ANTENNA")
         if request in ("STACK GOOD", "STACK REJECT"):
             return self._stack(good=request == "STACK GOOD")
         if request == "CLEAR":
@@ -88,7 +92,15 @@ class CardTransport:
             self._left -= 1
         faults = Faults.of_card(self._faults, self._number)
         self._card = Card(faults)
-        self._slot.put(ByteCard(self._card) if faults.t0 else self._card)
+        self._at_contacts = ByteCard(self._card) if faults.t0 else self._card
+        self._slot.put(self._at_contacts)
+        return "OK"
+
+    def _place(self, *, antenna: bool) -> str:
+        if self._card is None or not self._slot.occupied:
+            return "ERROR there is no card in the reader"
+        self._slot.lift()
+        self._slot.put(Aerial(self._card) if antenna else self._at_contacts)
         return "OK"
 
     def _stack(self, good: bool) -> str:

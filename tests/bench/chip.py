@@ -24,7 +24,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from kif.ceremony.hold import hold
 from kif.chip.personalise import personalise
 from kif.cli.line import open_machine
 from kif.formats.state import JobState
-from kif.line.machine import Machine
+from kif.line.machine import Machine, WatchedReader
+from kif.line.round import at_the_antenna
 from kif.oracle.local import LocalOracle
 from kif.oracle.messages import Claim
 from kif.quality.chip import check_chip
@@ -79,7 +81,9 @@ def _opened(readers: list[dict[str, str]]) -> Iterator[list[Machine]]:
 def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> None:
     """Make cards until there is none left."""
     reader: Any = Timed(machine.reader, clock, transmit="apdu", connect="card", disconnect="card")
-    belt: Any = Timed(machine.transport, clock, feed="card", stack="card")
+    belt: Any = Timed(machine.transport, clock, feed="card", stack="card", place="card")
+    timed = replace(machine, reader=reader, antenna=reader, transport=belt)
+    antenna = partial(at_the_antenna, timed, WatchedReader(reader))
     while True:
         claim = oracle.chip.claim(batch, machine.name, secrets.token_hex(16))
         if not isinstance(claim, Claim):
@@ -89,7 +93,7 @@ def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> 
         job = personalise(claim, reader, oracle.chip).view
         assert job.state is JobState.PERSONALISED, job.reason
         oracle.graphics.printed(job.id)
-        job = check_chip(job.id, reader, oracle.quality, secrets.token_bytes)
+        job = check_chip(job.id, reader, oracle.quality, secrets.token_bytes, antenna)
         assert job.state is JobState.GOOD, job.reason
         reader.disconnect()
         belt.stack(True)

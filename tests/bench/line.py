@@ -86,8 +86,8 @@ def at_the_machine(site: TestSite, oracle: LocalOracle, cards: int) -> dict[str,
         open_machine("station-1", name, transport) as real,
     ):
         reader: Any = Timed(real.reader, clock, transmit="apdu", connect="card", disconnect="card")
-        belt = Timed(real.transport, clock, feed="card", stack="card")
-        machine = Machine(real.name, reader, belt, real.printer, real.encoder)
+        belt = Timed(real.transport, clock, feed="card", stack="card", place="card")
+        machine = Machine(real.name, reader, reader, belt, real.printer, real.encoder)
         for name in ("personalise", "print_card", "check_chip"):
             setattr(line_round, name, clock.timed(name, getattr(line_round, name)))
         began = time.perf_counter()

@@ -54,6 +54,24 @@ def test_a_finished_card_is_read_in_a_reader(tmp_path: Path) -> None:
     assert (missing.returncode, "no reader 'Acme'" in missing.stderr) == (3, True)
 
 
+def test_a_card_is_read_over_the_air_where_it_is_laid_there(tmp_path: Path) -> None:
+    card = Card()
+    host = Host(card.apdu)
+    assert host.open().ok
+    assert host.secured(INSTALL).ok
+    told = tlv(0x82, b"\x10\x80") + tlv(0x94, bytes.fromhex("20010100"))
+    air = {"x9105": told, "x9103": tlv(0x50, b"AIR"), "x0401": tlv(0x70, LISTS)}
+    assert store(host, groups(host, **air)).ok
+    keep(card, tmp_path / "card.json")
+    for contactless, label in ((True, b"AIR"), (False, b"TEST")):
+        with Machine(inserted=tmp_path / "card.json", contactless=contactless) as machine:
+            ((name, _),) = machine.readers
+            done = read(machine, tmp_path, "--reader", name, "--json")
+        (application,) = json.loads(done.stdout)
+        found = {each["tag"]: each["value"] for each in application["objects"]}
+        assert found["50"] == label.hex().upper()
+
+
 def authentic(issuer: RsaKey, scheme: Scheme, signed: bytes) -> Card:
     """Return a card with signed static data."""
     card = Card()

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer
 from tests.cli.kif import kif, operators
-from tests.oracle.test_chip import Wire, card
+from tests.oracle.test_chip import Wire, antenna, card
 from tests.site import (
     ISSUER,
     OPERATORS,
@@ -48,6 +48,8 @@ class Made:
     site: TestSite
     batch: str
     chips: list[Card] = field(default_factory=list)
+    day: date = date.min
+    """On which they left."""
 
     def pin(self, number: int) -> str:
         found = self.chips[number - 1].application.pin
@@ -57,16 +59,20 @@ class Made:
     def account(self, number: int) -> str:
         return (self.chips[number - 1].application._in_records(0x5A) or b"").hex()
 
+    def _time(self) -> datetime:
+        """Return the time, on the day on which the cards left at the latest."""
+        return min(datetime.now(UTC), datetime.combine(self.day, time.max, UTC))
+
     @contextmanager
     def later(self, days: int) -> Iterator[LocalOracle]:
-        """Open the site on a later day."""
+        """Open the site on the day on which the cards left, or so many days later."""
         with (
             self.site.home.alone(),
             open_oracle(
                 self.site.home,
                 self.site.pin(),
                 OPERATORS,
-                clock=lambda: datetime.now(UTC) + timedelta(days=days),
+                clock=lambda: self._time() + timedelta(days=days),
             ) as oracle,
         ):
             yield oracle
@@ -84,10 +90,11 @@ def dispatched(folder: Path, product: str = "test-credit") -> Made:
             chip = card()
             job = personalise(claimed(oracle, view.id), Wire(chip), oracle.chip).view
             oracle.graphics.printed(job.id)
-            check_chip(job.id, Wire(chip), oracle.quality, bytes)
+            check_chip(job.id, Wire(chip), oracle.quality, bytes, antenna(chip))
             made.chips.append(chip)
         personalise(claimed(oracle, view.id), Wire(card("bad-rmac@1")), oracle.chip)
         dispatch_batch(view.id, oracle.fulfilment, site.home.dispatch)
+        made.day = datetime.now(UTC).date()
     return made
 
 
@@ -155,7 +162,7 @@ class Printer:
 @pytest.mark.control("KIF-ORA-12", "KIF-HSM-04")
 def test_a_printer_alone_opens_the_pins_on_a_later_day_and_once(made: Made, tmp_path: Path) -> None:
     printer = Printer(tmp_path)
-    with made.site.oracle() as oracle:
+    with made.later(days=0) as oracle:
         with pytest.raises(Refused, match="are sealed when it is closed"):
             seal_mailers(made.batch, oracle.pins, printer.certificate, made.folder())
         oracle.supervision.close_batch(made.batch)

@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,6 +36,18 @@ class Wire:
             return self.card.apdu(command)
         except CardGone:
             raise DeviceFailed(Control.CARD_PRESENT, "The card is gone.") from None
+
+
+def antenna(chip: Card) -> Callable[[], AbstractContextManager[Wire]]:
+    """Return what has a card read over the air for a while, and then at its contacts again."""
+
+    @contextmanager
+    def read_over_air() -> Iterator[Wire]:
+        chip.reset(contactless=True)
+        yield Wire(chip)
+        chip.reset()
+
+    return read_over_air
 
 
 def card(*faults: str) -> Card:

@@ -72,7 +72,7 @@ def test_a_dry_run_names_keys_and_tells_nothing_of_the_cardholder(
     assert script.pin is not None
     for secret in (script.pin.account, script.pin.kept, "CARDHOLDER", b"TEST/CARD".hex().upper()):
         assert secret not in whole
-    assert whole.count("{cardholder data}") == 2  # track 2 with the name, and the account
+    assert whole.count("{cardholder data}") == 4  # tracks and the account, on both interfaces
 
 
 def test_parts_and_sessions_are_told(site: TestSite, oracle: LocalOracle) -> None:

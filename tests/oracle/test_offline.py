@@ -23,7 +23,7 @@ from kif.simulator.card import Card
 from kif.simulator.scheme import RsaKey
 from kif.simulator.signing import public_key
 from tests.hsm.objects import nothing_left
-from tests.oracle.test_chip import Wire, card, token
+from tests.oracle.test_chip import Wire, antenna, card, token
 from tests.site import ISSUER, TestSite, claimed, released_batch, shared_scheme
 
 PAN = "9999990000100018"
@@ -47,7 +47,7 @@ def checked(oracle: LocalOracle, batch: BatchView, chip: Card) -> JobView:
     view = made(oracle, batch, chip)
     if view.state is not JobState.PRINTED:
         return view
-    return check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes)
+    return check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
 
 
 def asked(chip: Card, command: Command) -> bytes:
@@ -144,7 +144,7 @@ def opened_modulus(chip: Card) -> bytes:
     return signer.public.modulus
 
 
-LENGTHS = {"OPENING": 2, "FIRST": 17, "SECOND": 6, "CHECK": 43}
+LENGTHS = {"OPENING": 2, "FIRST": 21, "SECOND": 9, "CHECK": 65}
 """How many commands: before any key leaves, until the card has its pair, after it, when checked."""
 
 
@@ -251,7 +251,7 @@ def test_a_wrong_signature_over_a_cryptogram_makes_a_suspect(
         return real(self, *given)
 
     monkeypatch.setattr(transaction.Transaction, "_signature", other)
-    view = check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes)
+    view = check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
     assert view.state is JobState.SUSPECT
     told = "is of another transaction" if spoilt == "cryptogram" else "recovers to no block"
     assert told in (view.reason or "")

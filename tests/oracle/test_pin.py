@@ -27,7 +27,7 @@ from kif.simulator.issuer import TestIssuer
 from kif.simulator.pin import CardPin
 from kif.simulator.transaction import des3
 from tests.hsm.objects import nothing_left
-from tests.oracle.test_chip import Wire, card, entries, token
+from tests.oracle.test_chip import Wire, antenna, card, entries, token
 from tests.oracle.test_offline import batch, checked, made
 from tests.site import ISSUER, TestSite, received_file
 
@@ -134,7 +134,7 @@ def test_a_card_whose_pin_is_not_as_prepared_is_suspect(
     view = made(oracle, batch, chip)
     spoil(chip)
     with nothing_left(token(oracle)):
-        view = check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes)
+        view = check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
     assert view.state is JobState.SUSPECT
     assert told in (view.reason or "")
 

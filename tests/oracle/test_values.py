@@ -22,7 +22,7 @@ from kif.oracle.messages import BatchView, CardTerms, JobRef
 from kif.quality.chip import check_chip
 from kif.simulator.issuer import TestIssuer
 from kif.simulator.transaction import des3
-from tests.oracle.test_chip import Wire, card, entries
+from tests.oracle.test_chip import Wire, antenna, card, entries
 from tests.oracle.test_offline import batch
 from tests.site import ISSUER, claimed
 
@@ -108,5 +108,5 @@ def test_a_card_with_a_stripe_becomes_good(oracle: LocalOracle, batch: BatchView
     view = personalise(claimed(oracle, batch.id), Wire(chip), oracle.chip).view
     job: JobRef = view.id
     print_card(job, oracle.graphics, SimulatedLaser(), SimulatedEncoder())
-    good = check_chip(job, Wire(chip), oracle.quality, secrets.token_bytes)
+    good = check_chip(job, Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
     assert good.state is JobState.GOOD

@@ -19,7 +19,7 @@ from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.vendor import OTHER_TEST_VENDOR, TEST_VENDOR, VENDORS
 from tests.hsm.objects import nothing_left
-from tests.oracle.test_chip import Wire
+from tests.oracle.test_chip import Wire, antenna
 from tests.site import OPERATORS, TestSite, claimed, received_file
 
 DIRECT = {
@@ -27,7 +27,7 @@ DIRECT = {
     "personalization": "select",
     "largest_command": "1024",
 }
-NO_PAIR = {"card_key_bits": "", "key_generation": "", "ddol": ""}
+NO_PAIR = {"card_key_bits": "", "key_generation": "", "ddol": "", "  aip": '"1880"'}
 VARIANTS: dict[str, tuple[dict[str, str], set[str]]] = {
     "static data alone": ({"aip": '"5C00"', **NO_PAIR}, {"static data"}),
     "a signature alone": (
@@ -96,7 +96,7 @@ def test_a_card_of_another_profile_is_good_by_what_its_profile_says(
         job = personalise(claimed(oracle, batch), Wire(chip), oracle.chip).view
         assert job.state is JobState.PERSONALISED, job.reason
         oracle.graphics.printed(job.id)
-        job = check_chip(job.id, Wire(chip), oracle.quality, secrets.token_bytes)
+        job = check_chip(job.id, Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
     assert job.state is JobState.GOOD, job.reason
     with oracle.gateway.desk.record.reading() as (_, tx):
         last = list(tx.ledger.leaves())[-1].decode()

@@ -135,6 +135,27 @@ def test_what_is_wrong_with_a_pin_is_told(case: str, tmp_path: Path) -> None:
     assert places == {(line_of(field, SIGNS), field)}, findings
 
 
+WRONG_AIR = {
+    "static data": ("aip", '"5980"', "over the air a card signs cryptograms (bit 1) or nothing"),
+    "signs nothing": ("aip", '"1880"', "(bit 1) and card_key_bits do not agree"),
+    "one byte": ("aip", '"19"', "has 2 bytes, not 1"),
+    "a PIN": ("cvm_list", "000000000000000001031F03", "a card verifies no PIN over the air"),
+    "no rule": ("cvm_list", '"0000000000000000"', "has 10 to 252 bytes, not 8"),
+    "nothing fresh": ("cdol1", "9F0206", "without 9F37"),
+    "no list": ("pdol", "9F", "it is no list of tags and lengths"),
+}
+
+
+@pytest.mark.control("KIF-PREP-01")
+@pytest.mark.parametrize("case", WRONG_AIR)
+def test_what_is_wrong_over_the_air_is_told(case: str, tmp_path: Path) -> None:
+    field, value, told = WRONG_AIR[case]
+    text = re.sub(f"(?m)^  {field}:.*$", f"  {field}: {value}", SIGNS)
+    findings = check_profile(written(tmp_path, text))
+    assert {each.field for each in findings} == {"contactless"}
+    assert [each for each in findings if each.what.startswith(f"{field}: ") and told in each.what]
+
+
 WRONG_TRACKS = {
     "an unknown part": ("[cvv]", "String should match pattern"),
     "a part twice": ("[card-value, '00', card-value]", "it names a part twice"),

@@ -14,9 +14,9 @@ from kif.formats.keyref import KeyRef
 from kif.formats.offline import Certificate, PublicKey
 from kif.formats.script import Made, Script
 from kif.formats.secret import Secret
-from kif.formats.tlv import find
+from kif.formats.tlv import find, read_all
 from kif.preparation.offline import Authority, authority
-from kif.preparation.product import load_product
+from kif.preparation.product import Contactless, load_product
 from kif.preparation.script import build_script
 from kif.simulator.scheme import RsaKey, Scheme
 from tests.preparation.test_preparation import KEYS, RECORD, data
@@ -42,17 +42,47 @@ def test_the_records_are_in_their_order_and_those_of_the_card_after_its_pair() -
     made = script(certified())
     assert [group.dgi for group in made.groups] == [
         *("8000", "9000", "9200", "9104", "9102"),
-        *("0101", "0201", "0202", "0203", "0204", "0205"),
-        *("7F49", "0301", "0302"),
+        *("0101", "0201", "0202", "9105", "9103", "0401", "0402", "0203", "0204", "0205"),
+        *("7F49", "0301", "0302", "0501"),
     ]
-    assert [group.made for group in made.groups[-4:]] == [
+    assert [group.made for group in made.groups[-5:]] == [
         *(Made.STATIC_SIGNATURE, Made.KEY_PAIR),
-        *(Made.CARD_CERTIFICATE, Made.CARD_KEY),
+        *(Made.CARD_CERTIFICATE, Made.CARD_KEY, Made.CONTACTLESS_CERTIFICATE),
     ]
     afl = find(data(made, "9104"), 0x94) or b""
     assert located(afl) == [(1, 1), *((2, n) for n in range(1, 6)), (3, 1), (3, 2)]
     assert signed(afl) == [(2, 1), (2, 2)]
     assert Script.decode(made.encode()) == made
+
+
+def test_over_the_air_there_is_no_name_and_a_certificate_of_its_own() -> None:
+    """EMV Contactless Book B, 3.3.2: the entry of the application in the PPSE's FCI."""
+    made = script(certified())
+    afl = find(data(made, "9105"), 0x94) or b""
+    assert located(afl) == [(4, 1), (4, 2), (2, 3), (2, 4), (3, 2), (5, 1)]
+    assert signed(afl) == [(4, 1)]
+    static, track = data(made, "0401"), data(made, "0402")
+    assert find(static, 0x5F20) is find(track, 0x5F20) is find(static, 0x8D) is None
+    assert made.offline is not None
+    over = (find(static, 0x70) or b"") + bytes.fromhex("1980")
+    assert made.offline.contactless == over.hex().upper()
+    assert made.offline.contactless != made.offline.static
+    assert find(data(made, "9105"), 0x82) == bytes.fromhex("1980")
+    assert find(data(made, "9103"), 0x9F38) == bytes.fromhex("9F66049F02069F3704")
+    (environment,) = made.proximity
+    (entry,) = read_all(find(bytes.fromhex(environment.data or ""), 0xBF0C) or b"")
+    told = {each.tag: each.value for each in read_all(entry.value)}
+    assert (entry.tag, told[0x4F], told[0x9F2A]) == (0x61, bytes.fromhex("A0000000999999"), b"\x02")
+
+
+def test_a_card_without_a_pair_locates_no_certificate_over_the_air() -> None:
+    air = Contactless(kernel="02", pdol="", aip="1880", cvm_list="0" * 16 + "1F03", cdol1="9F3704")
+    update = {"card_key_bits": None, "key_generation": None, "ddol": None, "aip": "5C00"}
+    product = PRODUCT.model_copy(update={**update, "contactless": air})
+    made = build_script(product, KEYS, Secret(canonical.encode(RECORD)), certified())
+    afl = find(data(made, "9105"), 0x94) or b""
+    assert (located(afl), signed(afl)) == ([(4, 1), (4, 2)], [])
+    assert find(data(made, "9103"), 0x9F38) is None
 
 
 @pytest.mark.parametrize("bits", [1152, 1408, 1536, 1920])

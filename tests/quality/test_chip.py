@@ -104,6 +104,9 @@ class Desk:
         if self.failing:
             raise self.failing
 
+    def verify_contactless(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
+        raise AssertionError(job)
+
     def answer_arqc(self, job: JobRef) -> bytes:
         return RESPONSE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kif.formats.apdu import Command, Response
-from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
+from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.simulator.card import DOMAIN_AID, Card
 from kif.simulator.emv import APPLICATION_AID
@@ -68,7 +68,8 @@ def test_the_card_tells_its_state_and_what_is_on_it() -> None:
     application = opened.secured(get_status(0x40))
     listed = "E3124F07A00000009999999F700107C503000000"
     directory = PAYMENT_SYSTEM_ENVIRONMENT.hex().upper()
-    listed += f"E3194F0E{directory}9F700107C503000000"
+    proximity = PROXIMITY_ENVIRONMENT.hex().upper()
+    listed += "".join(f"E3194F0E{each}9F700107C503000000" for each in (directory, proximity))
     assert application.data.hex().upper() == listed
     for scope in (0x20, 0x30):
         assert opened.secured(get_status(scope)).sw == 0x6A88

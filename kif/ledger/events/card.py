@@ -90,7 +90,7 @@ class CardVerified(Event, kind="card-verified"):
     by: Openers
     batch: BatchId
     number: CardNumber
-    checks: Annotated[tuple[str, ...], list_of(NAME_FORM, 1, 20)]
+    checks: Annotated[tuple[str, ...], list_of(NAME_FORM, 1, 40)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""What a card answers over the air: its directory, and data of its application's own for it.
+
+EMV Contactless Book B, 3.3 (PPSE). The application answers as over its contacts (GET PROCESSING
+OPTIONS, records, one cryptogram); no name is among its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kif.formats.afl import Place, locator
+from kif.formats.interface import CONTACTLESS
+from kif.formats.script import Group, Made
+from kif.formats.tlv import find, tlv
+from kif.formats.track2 import Track2
+from kif.preparation.emv import CardData, Terms, cardholder_account, risk_management
+from kif.preparation.offline import CONTACTLESS_CERTIFICATE
+from kif.preparation.product import Contactless, Product
+
+_RECORD = 0x70
+_STATIC, _TRACK = (4, 1), (4, 2)
+_SHARED = frozenset({Made.CARD_KEY})
+"""What is made of the card's pair, and the same over both interfaces."""
+
+
+def records(
+    product: Product, contactless: Contactless, card: CardData, discretionary: str
+) -> dict[Place, bytes]:
+    """Return the records (template 70) that are read over the air alone."""
+    track2 = Track2(card.pan, card.last_day[:4], card.service_code, discretionary)
+    terms = Terms(contactless.cdol1, "", contactless.cvm_list)
+    static = cardholder_account(product, card) + risk_management(product, terms)
+    return {_STATIC: tlv(_RECORD, static), _TRACK: tlv(_RECORD, tlv(0x57, track2.encode()))}
+
+
+def static_data(contactless: Contactless, made: Mapping[Place, bytes]) -> bytes:
+    """Return what is authenticated of the records: the first, and the AIP (Book 3, 10.3)."""
+    return (find(made[_STATIC], _RECORD) or b"") + bytes.fromhex(contactless.aip)
+
+
+def application_groups(
+    product: Product,
+    contactless: Contactless,
+    made: Mapping[Place, bytes],
+    certified: Mapping[Place, Group],
+) -> tuple[Group, ...]:
+    """Return the groupings of the application: processing options, FCI, records.
+
+    ``certified`` has the records of certificates and signatures: what is of both interfaces, or of
+    this one, is located too.
+    """
+    read: list[Place] = []
+    covered: tuple[Place, ...] = ()
+    if product.card_key_bits:
+        covered = (_STATIC,)
+        read = [
+            place
+            for place, group in certified.items()
+            if place == CONTACTLESS_CERTIFICATE or group.made is None or group.made in _SHARED
+        ]
+    options = tlv(0x82, bytes.fromhex(contactless.aip))
+    options += tlv(0x94, locator((*made, *read), covered))
+    return (
+        Group(CONTACTLESS.options, data=options.hex().upper()),
+        Group(CONTACTLESS.selection, data=_selection(product, contactless).hex().upper()),
+        *(
+            Group(f"{sfi:02X}{number:02X}", data=data.hex().upper())
+            for (sfi, number), data in made.items()
+        ),
+    )
+
+
+def directory_groups(product: Product) -> tuple[Group, ...]:
+    """Return the groupings of the proximity environment: its FCI has the application's entry."""
+    if product.contactless is None:
+        return ()
+    entry = tlv(0x4F, bytes.fromhex(product.application)) + tlv(0x50, product.label.encode())
+    entry += tlv(0x87, bytes.fromhex(product.priority))
+    entry += tlv(0x9F2A, bytes.fromhex(product.contactless.kernel))
+    return (Group("9102", data=tlv(0xBF0C, tlv(0x61, entry)).hex().upper()),)
+
+
+def _selection(product: Product, contactless: Contactless) -> bytes:
+    pdol = bytes.fromhex(contactless.pdol)
+    told = tlv(0x50, product.label.encode()) + tlv(0x87, bytes.fromhex(product.priority))
+    return told + (tlv(0x9F38, pdol) if pdol else b"")
