@@ -20,6 +20,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.oracle.messages import (
     BatchView,
+    CardKey,
     CardTerms,
     CardValues,
     Claim,
@@ -178,6 +179,13 @@ class QualityOracle(Protocol):
         """Return VERIFY with a wrong PIN, and with the card's.
 
         Raises ``Refused`` (KEY_BOUNDARY) unless ``pin-check`` is permitted.
+        """
+
+    def encipher_pin(self, job: JobRef, card: CardKey, number: bytes, *, right: bool) -> bytes:
+        """Return VERIFY with the card's PIN, or a wrong one, under its certified public key.
+
+        ``number`` is what it answered GET CHALLENGE with. Raises ``CheckFailed`` (CHIP_AUTHENTIC)
+        for a key that is not certified as this card's.
         """
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:

@@ -163,6 +163,15 @@ class CardValues:
 
 
 @dataclass(frozen=True)
+class CardKey:
+    """A card's public key as the card shows it: tags 9F46, 9F48 and 9F47."""
+
+    certificate: bytes
+    remainder: bytes
+    exponent: bytes
+
+
+@dataclass(frozen=True)
 class IssuerView:
     """An issuer of the register; ``certificate`` is PEM."""
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from kif.formats.control import Control
-from kif.formats.error import CheckFailed, Refused
+from kif.formats.error import BadInput, CheckFailed, Refused
 from kif.formats.issuercertificate import SchemeKey
 from kif.formats.keyref import KeyRef
-from kif.formats.pinverify import verify, wrong_pin
+from kif.formats.offline import PublicKey, icc_certificate
+from kif.formats.pinverify import PIN_FRAME, enciphered, verify, wrong_pin
 from kif.formats.script import ClearPin, Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
@@ -18,10 +19,11 @@ from kif.hsm.boundary import permitting
 from kif.hsm.emv import issuer_authentication, verify_cryptogram
 from kif.hsm.pinkeeping import KeptPin, in_clear
 from kif.ledger.events.card import CardVerified
+from kif.oracle.certifying import offline_of
 from kif.oracle.desk import Desk
 from kif.oracle.domain import Domain
 from kif.oracle.group import Step
-from kif.oracle.messages import JobRef, JobView
+from kif.oracle.messages import CardKey, JobRef, JobView
 from kif.oracle.rows import moved
 
 _PURPOSE = "emv-ac"
@@ -74,13 +76,41 @@ class Quality:
 
     def check_pin(self, job: JobRef) -> tuple[bytes, bytes]:
         """Return VERIFY with a wrong PIN, and with the card's."""
+        right = self._pin(job)
+        return verify(wrong_pin(right)), verify(right)
+
+    def encipher_pin(self, job: JobRef, card: CardKey, number: bytes, *, right: bool) -> bytes:
+        """Return VERIFY with the card's PIN, or a wrong one, under its certified public key.
+
+        The key is the one that the issuer's certified for this card: whoever relays the command
+        can't have it enciphered to another. Raises ``CheckFailed`` (CHIP_AUTHENTIC).
+        """
+        key, pin = self._certified(job, card), self._pin(job)
+        padding = self.desk.keys.token.random(key.size - PIN_FRAME)
+        return enciphered(pin if right else wrong_pin(pin), number, padding, key)
+
+    def _pin(self, job: JobRef) -> Secret:
         pin = self._check(job).script.pin
         if pin is None:
             raise Refused(Control.JOB_STATE, f"{job} has no PIN.")
         storage, kept = self.desk.pin_storage(job.batch), KeptPin.decode(pin.kept)
         with permitting(*pin.permits):
-            right = in_clear(self.desk.keys.token, storage, kept, ClearPin.CHECKED)
-        return verify(wrong_pin(right)), verify(right)
+            return in_clear(self.desk.keys.token, storage, kept, ClearPin.CHECKED)
+
+    def _certified(self, job: JobRef, card: CardKey) -> PublicKey:
+        """Return the public key that the issuer certified for this very card."""
+        offline = offline_of(self._check(job).script)
+        issuer = self.desk.signer(job.batch, KeyRef.parse(offline.signer)).public
+        shown = (card.certificate, card.remainder, card.exponent)
+        try:
+            found = icc_certificate(*shown, issuer, bytes.fromhex(offline.static))
+        except (BadInput, CheckFailed) as fault:
+            raise CheckFailed(Control.CHIP_AUTHENTIC, fault.sentence) from None
+        if found.identifier != offline.subject.rstrip("F"):
+            raise CheckFailed(
+                Control.CHIP_AUTHENTIC, "The card's certificate is of another account number."
+            )
+        return found.key
 
     def verify_arqc(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         """Verify a chip's ARQC in the HSM. Raises ``CheckFailed`` (CHIP_CRYPTOGRAM)."""

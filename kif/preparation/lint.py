@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kif.formats.control import Control
+from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
 from kif.formats.elements import (
     ISSUER_AUTHENTICATION,
     Aip,
@@ -23,9 +24,7 @@ from kif.formats.error import BadInput
 from kif.formats.script import ClearPin
 from kif.formats.tlv import read_dol
 from kif.preparation.lists import (
-    GO_ON,
     UNPREDICTABLE_NUMBER,
-    methods_of,
     wrong_length,
     wrong_list,
     wrong_rules,
@@ -48,8 +47,7 @@ _SIZES = {
 }
 """The data element that a field is, by whose length it is measured."""
 _RESPONSE_SIZES = {1: 10, 2: 8}
-_OFFLINE_PIN = frozenset({0x01, 0x03, 0x04, 0x05})
-_ENCIPHERED = frozenset({0x04, 0x05})
+_OFFLINE_PIN = PLAINTEXT_METHODS | ENCIPHERED_METHODS
 _NO_COUNTRY = "0900"
 _EMV_KEYS = ("emv-ac", "emv-smi", "emv-smc")
 _LAST_FILE = 0x1E
@@ -161,7 +159,7 @@ def _profile_bits(product: Product) -> Told:
         yield "aip", "a card that signs (bits 6 and 1) and card_key_bits do not agree"
     if first & Aip.RESERVED:
         yield "aip", "bit 8 of its first byte is reserved"
-    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods_of(product.cvm_list)):
+    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(_verified(product.cvm_list)):
         yield "aip", "cardholder verification (bit 5) and cvm_list do not agree"
 
 
@@ -214,16 +212,20 @@ def _response(product: Product) -> Told:
 
 
 def _methods(product: Product) -> Told:
-    codes = methods_of(product.cvm_list)
     for told in wrong_rules(product.cvm_list):
         yield "cvm_list", told
-    for code in codes:
-        if code & ~GO_ON in _OFFLINE_PIN and not product.pin_length:
+    methods = _verified(product.cvm_list)
+    for code in sorted(methods & _OFFLINE_PIN):
+        if not product.pin_length:
             yield "cvm_list", f"method {code:02X} is an offline PIN, and the card gets none"
-        if code & ~GO_ON in _ENCIPHERED:
-            yield "cvm_list", f"method {code:02X} is an enciphered PIN, which is not made yet"
-    if product.pin_length and not any(code & ~GO_ON in _OFFLINE_PIN for code in codes):
+        if code in ENCIPHERED_METHODS and not product.card_key_bits:
+            yield "cvm_list", f"method {code:02X} is a PIN enciphered to a key, and there is none"
+    if product.pin_length and not methods & _OFFLINE_PIN:
         yield "cvm_list", "no rule has the card verify its PIN"
+
+
+def _verified(cvm_list: str) -> frozenset[int]:
+    return methods_of(bytes.fromhex(cvm_list))
 
 
 def _contactless(product: Product) -> Told:
@@ -238,14 +240,14 @@ def _contactless(product: Product) -> Told:
         *(("pdol", each) for each in wrong_list("pdol", air.pdol)),
         *(("cdol1", each) for each in wrong_list("cdol1", air.cdol1)),
     ]
-    if any(code & ~GO_ON in _OFFLINE_PIN for code in methods_of(air.cvm_list)):
+    if _verified(air.cvm_list) & _OFFLINE_PIN:
         told.append(("cvm_list", "a card verifies no PIN over the air"))
     first = int(air.aip[:2], 16)
     if first & (Aip.STATIC | Aip.DYNAMIC | Aip.ISSUER_AUTHENTICATION | Aip.RESERVED):
         told.append(("aip", "over the air a card signs cryptograms (bit 1) or nothing"))
     if bool(first & Aip.COMBINED) != bool(product.card_key_bits):
         told.append(("aip", "a card that signs (bit 1) and card_key_bits do not agree"))
-    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(methods_of(air.cvm_list)):
+    if bool(first & Aip.CARDHOLDER_VERIFICATION) != bool(_verified(air.cvm_list)):
         told.append(("aip", "cardholder verification (bit 5) and cvm_list do not agree"))
     for field, what in told:
         yield "contactless", f"{field}: {what}"
@@ -263,6 +265,8 @@ def _pin(product: Product) -> Told:
         if given != bool(product.pin_length):
             what = "is for cards with pin_length" if given else "is missing"
             yield field if given else "pin_length", f"{field} {what}"
+    if product.pin_tries == 1 and ClearPin.CHECKED in product.permits:
+        yield "pin_tries", "the wrong PIN of pin-check would take the only try"
     if product.permits and not product.pin_length:
         yield "permits", "the card has no PIN that could be clear"
     if product.pin_length and ClearPin.DRAWN not in product.permits:

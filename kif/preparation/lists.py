@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kif.formats.cvm import AMOUNTS, GO_ON
 from kif.formats.elements import ELEMENTS, RESPONSE_CODE, name_of
 from kif.formats.error import BadInput
 from kif.formats.tlv import read_dol
 
 UNPREDICTABLE_NUMBER = 0x9F37
-GO_ON = 0x40
-"""The bit of a method after which, when it failed, the next rule is tried."""
 _RESERVED = 0x80
 _METHODS = frozenset(range(6)) | {0x1E, 0x1F}
 _CONDITIONS = frozenset(range(10))
-_AMOUNTS = 8
 
 
 def wrong_length(tag: int, value: str) -> Iterator[str]:
@@ -51,15 +49,10 @@ def wrong_list(field: str, value: str) -> Iterator[str]:
         yield f"without 8A ({name_of(0x8A)}) the card is not told what was decided"
 
 
-def methods_of(cvm_list: str) -> bytes:
-    """Return the methods of a CVM list, a byte each."""
-    return bytes.fromhex(cvm_list)[_AMOUNTS::2]
-
-
 def wrong_rules(cvm_list: str) -> Iterator[str]:
     """Yield what is wrong with a CVM list, hex, whatever the card has."""
     raw = bytes.fromhex(cvm_list)
-    amounts, rules = raw[:_AMOUNTS], raw[_AMOUNTS:]
+    amounts, rules = raw[:AMOUNTS], raw[AMOUNTS:]
     if len(rules) % 2:
         yield "a rule has two bytes, and the last one has one"
         return

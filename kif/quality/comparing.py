@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
+from kif.formats.interface import Interface
 from kif.formats.script import Script
+from kif.formats.tlv import find
 from kif.quality.link import CardLink
 
 
@@ -15,6 +18,15 @@ def prepared_of(script: Script, dgi: str) -> bytes:
         if group.dgi == dgi and group.data is not None:
             return bytes.fromhex(group.data)
     raise CheckFailed(Control.CHIP_DATA, f"DGI {dgi} is not in the prepared script.")
+
+
+def object_of(script: Script, interface: Interface, tag: int) -> bytes | None:
+    """Return a data object of the prepared records that are read over an interface."""
+    places = located(find(prepared_of(script, interface.options), 0x94) or b"")
+    wanted = {f"{sfi:02X}{number:02X}" for sfi, number in places}
+    records = (each.data or "" for each in script.groups if each.dgi in wanted)
+    found = (find(bytes.fromhex(each), tag) for each in records)
+    return next((value for value in found if value is not None), None)
 
 
 def compare(what: str, found: bytes | None, prepared: bytes | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kif.formats.afl import located
 from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.elements import ISSUER_AUTHENTICATION, RESPONSE_CODE, Aip
@@ -16,7 +15,7 @@ from kif.formats.tlv import Tlv, find, read_all, read_dol
 from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import JobRef
 from kif.quality.authentication import require_combined
-from kif.quality.comparing import ask, compare, prepared_of
+from kif.quality.comparing import ask, compare, object_of, prepared_of
 from kif.quality.link import CardLink, Entropy
 
 _ARQC, _TC, _COMBINED = 0x80, 0x40, 0x10
@@ -82,11 +81,7 @@ class _Transaction:
 
     def list(self, tag: int) -> bytes:
         """Return a data object list of the records that are read over the interface."""
-        located_here = located(find(prepared_of(self.script, self.interface.options), 0x94) or b"")
-        wanted = {f"{sfi:02X}{number:02X}" for sfi, number in located_here}
-        records = (each.data or "" for each in self.script.groups if each.dgi in wanted)
-        found = (find(bytes.fromhex(each), tag) for each in records)
-        return next(value for value in found if value is not None)
+        return object_of(self.script, self.interface, tag) or b""
 
     def generate_ac(self, kind: int, terminal: dict[int, bytes]) -> tuple[bytes, bytes, bytes]:
         """Return ATC, what the card MACed, and the cryptogram, of the kind that was asked for."""

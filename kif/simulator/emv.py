@@ -5,6 +5,7 @@ Card risk management is not simulated.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,9 @@ from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi
 from kif.formats.elements import Aip
 from kif.formats.error import BadInput
+from kif.formats.pinverify import ENCIPHERED, NUMBER, PLAINTEXT
 from kif.formats.tlv import find, read_dol, tlv
-from kif.simulator.pin import COUNTERS, REFERENCE, CardPin, reference
+from kif.simulator.pin import COUNTERS, REFERENCE, CardPin, deciphered, reference
 from kif.simulator.scheme import RsaKey
 from kif.simulator.scripts import (
     APPLICATION_BLOCK,
@@ -43,9 +45,9 @@ _KNOWN = _MANDATORY | _AIR | {0x9102, REFERENCE, COUNTERS}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
-_VERIFY = 0x20
+_VERIFY, _GET_CHALLENGE = 0x20, 0x84
 _INVALIDATED, _KIND = 0x6283, 0xC0
-_INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88, _VERIFY})
+_INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88, _VERIFY, _GET_CHALLENGE})
 _EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
 _RECORDS = 0x1F00
 """Below it a grouping is a record."""
@@ -71,6 +73,8 @@ class EmvApplication:
         self.contactless = False
         """Whether it is read over the air."""
         self.pin: CardPin | None = None
+        self._number = b""
+        """What it gave for an enciphered PIN."""
         self._transaction: Transaction | None = None
         self.personalised = False
         self.wrong_arqc = self.wrong_signature = False
@@ -82,6 +86,7 @@ class EmvApplication:
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             _INTERNAL_AUTHENTICATE: self._internal_authenticate,
             _VERIFY: self._verify,
+            _GET_CHALLENGE: self._get_challenge,
             PIN_CHANGE: self._scripted,
             APPLICATION_BLOCK: self._scripted,
             APPLICATION_UNBLOCK: self._scripted,
@@ -191,6 +196,8 @@ class EmvApplication:
             return Response(b"", 0x6E00)
         if not self.personalised:
             return Response(b"", 0x6985)
+        if command.ins != _VERIFY:
+            self._number = b""
         return handler(command)
 
     def _store_keys(self, cryptogram: bytes) -> int:
@@ -207,9 +214,24 @@ class EmvApplication:
         return 0x6A80 if self._reference is None else 0x9000
 
     def _verify(self, command: Command) -> Response:
+        number, self._number = self._number, b""
         if self.contactless:
             return Response(b"", 0x6985)
-        return Response(b"", 0x6A88) if self.pin is None else self.pin.verify(command)
+        if self.pin is None:
+            return Response(b"", 0x6A88)
+        if (command.p1, command.p2) == (0x00, PLAINTEXT):
+            return self.pin.verify(command.data)
+        if (command.p1, command.p2) != (0x00, ENCIPHERED) or self._signer is None:
+            return Response(b"", 0x6A86)
+        block = deciphered(command.data, self._signer, number)
+        return Response(b"", 0x6984) if block is None else self.pin.verify(block)
+
+    def _get_challenge(self, command: Command) -> Response:
+        """GET CHALLENGE (6.5.6): a number for the next command alone."""
+        if (command.p1, command.p2, command.data) != (0, 0, b""):
+            return Response(b"", 0x6A86)
+        self._number = secrets.token_bytes(NUMBER)
+        return Response(self._number, 0x9000)
 
     def _options(self, command: Command) -> Response:
         pdol = find(self._selection(), 0x9F38) or b""

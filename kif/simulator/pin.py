@@ -1,4 +1,4 @@
-"""A card's reference PIN and its counter: VERIFY with a PIN in clear (EMV Book 3, 6.5.12)."""
+"""A card's reference PIN and its counter: VERIFY (EMV Book 3, 6.5.12; Book 2, 7.2)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hmac
 from dataclasses import dataclass
 
 from kif.formats import pinblock
-from kif.formats.apdu import Command, Response
+from kif.formats.apdu import Response
 from kif.formats.error import BadInput
-from kif.formats.pinverify import PLAINTEXT
+from kif.formats.pinverify import PIN_FRAME, PIN_HEADER
 from kif.formats.secret import Secret
+from kif.simulator.scheme import RsaKey
 
 REFERENCE, COUNTERS = 0x8010, 0x9010
 _BLOCK, _PADDING = 8, b"\x80" + bytes(7)
@@ -35,19 +36,29 @@ class CardPin:
             return None
         return cls(block, counters[1], counters[0])
 
-    def verify(self, command: Command) -> Response:
+    def verify(self, data: bytes) -> Response:
         """VERIFY: a wrong PIN takes a try, the right one gives all back while one is left."""
-        if (command.p1, command.p2) != (0x00, PLAINTEXT):
-            return Response(b"", 0x6A86)
-        if len(command.data) != _BLOCK:
+        if len(data) != _BLOCK:
             return Response(b"", 0x6700)
         if not self.left:
             return Response(b"", _BLOCKED)
-        if hmac.compare_digest(command.data, self.block):
+        if hmac.compare_digest(data, self.block):
             self.left = self.limit
             return Response(b"", 0x9000)
         self.left -= 1
         return Response(b"", _LEFT | self.left)
+
+
+def deciphered(data: bytes, key: RsaKey, number: bytes) -> bytes | None:
+    """Return the PIN block of an enciphered PIN (Book 2, 7.2), or None where it is none.
+
+    ``number`` is what the card gave for it.
+    """
+    if len(data) != key.public.size or not number:
+        return None
+    clear = key.signed(data)
+    fits = clear[:1] == PIN_HEADER and clear[1 + _BLOCK : PIN_FRAME] == number
+    return clear[1 : 1 + _BLOCK] if fits else None
 
 
 def reference(clear: bytes) -> bytes | None:

@@ -144,7 +144,7 @@ def opened_modulus(chip: Card) -> bytes:
     return signer.public.modulus
 
 
-LENGTHS = {"OPENING": 2, "FIRST": 21, "SECOND": 9, "CHECK": 65}
+LENGTHS = {"OPENING": 2, "FIRST": 21, "SECOND": 9, "CHECK": 70}
 """How many commands: before any key leaves, until the card has its pair, after it, when checked."""
 
 

@@ -100,8 +100,8 @@ def does_not_count(chip: Card) -> None:
     pin = reference(chip)
     real = pin.verify
 
-    def uncounted(command: Command) -> Response:
-        answer, pin.left = real(command), 3
+    def uncounted(data: bytes) -> Response:
+        answer, pin.left = real(data), 3
         return answer
 
     object.__setattr__(pin, "verify", uncounted)
@@ -167,7 +167,7 @@ def test_no_pin_rests_in_the_database_or_the_log(
 
 
 BAD: dict[str, tuple[Command, int]] = {
-    "an enciphered one": (Command(0, 0x20, 0, 0x88, bytes(8)), 0x6A86),
+    "one that is enciphered to nobody": (Command(0, 0x20, 0, 0x88, bytes(144)), 0x6984),
     "no reference": (Command(0, 0x20, 1, 0x80, bytes(8)), 0x6A86),
     "half a block": (Command(0, 0x20, 0, 0x80, bytes(4)), 0x6700),
     "another class": (Command(0x80, 0x20, 0, 0x80, bytes(8)), 0x6E00),

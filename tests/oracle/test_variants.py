@@ -28,6 +28,7 @@ DIRECT = {
     "largest_command": "1024",
 }
 NO_PAIR = {"card_key_bits": "", "key_generation": "", "ddol": "", "  aip": '"1880"'}
+NO_PAIR["cvm_list"] = "000000000000000041031E031F03"
 VARIANTS: dict[str, tuple[dict[str, str], set[str]]] = {
     "static data alone": ({"aip": '"5C00"', **NO_PAIR}, {"static data"}),
     "a signature alone": (

@@ -116,7 +116,7 @@ WRONG_PIN = {
         '"00000000000000001E031F03"',
         "no rule has the card verify",
     ),
-    "enciphered": ("cvm_list", '"000000000000000044031F03"', "which is not made yet"),
+    "one try, and a check": ("pin_tries", "1", "would take the only try"),
     "not permitted": ("permits", "[pin-check]", "without pin-on-host no PIN can be drawn"),
     "permitted by another name": (
         "permits",
@@ -170,6 +170,16 @@ def test_what_is_wrong_with_the_tracks_is_told(case: str, tmp_path: Path) -> Non
     findings = check_profile(written(tmp_path, SIGNS, discretionary_data=value))
     line = line_of("discretionary_data", SIGNS)
     assert [(each.line, told in each.what) for each in findings] == [(line, True)]
+
+
+@pytest.mark.control("KIF-PREP-01")
+def test_a_pin_is_enciphered_to_a_card_that_has_a_key(tmp_path: Path) -> None:
+    enciphered = "000000000000000044031F03"
+    assert check_profile(written(tmp_path, SIGNS, cvm_list=enciphered)) == []
+    findings = check_profile(written(tmp_path, cvm_list=enciphered))
+    assert "method 04 is a PIN enciphered to a key, and there is none" in {
+        each.what for each in findings
+    }
 
 
 @pytest.mark.control("KIF-PREP-01")

@@ -13,7 +13,7 @@ from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.tlv import find, tlv
-from kif.oracle.messages import JobRef, JobView
+from kif.oracle.messages import CardKey, JobRef, JobView
 from kif.quality.chip import CHECKS, check_chip
 from tests.preparation.test_preparation import RECORD, data, script
 
@@ -103,6 +103,9 @@ class Desk:
         self.verified.append(data)
         if self.failing:
             raise self.failing
+
+    def encipher_pin(self, job: JobRef, card: CardKey, number: bytes, *, right: bool) -> bytes:
+        raise AssertionError(job)
 
     def verify_contactless(self, job: JobRef, atc: bytes, data: bytes, arqc: bytes) -> None:
         raise AssertionError(job)
