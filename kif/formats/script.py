@@ -173,6 +173,8 @@ class Script:
     artwork: Artwork
     proximity: tuple[Group, ...] = ()
     """Those of its proximity environment, of cards that are read over the air too."""
+    chip: str = ""
+    """What the CPLC of its blanks begins with (tag 9F7F), ten bytes; empty where any will do."""
     stripe: Stripe | None = None
     """Of cards with a magnetic stripe."""
 

@@ -158,8 +158,9 @@ class Chip:
         5. only then does the segment leave.
         """
         try:
-            found = scp03.InitializeUpdateResponse.decode(opened(run, answers))
-            require_card(run, found)
+            *told, last = opened(run, answers)
+            found = scp03.InitializeUpdateResponse.decode(last)
+            require_card(run, found, told)
             manager = KeyRef.parse(run.script.card_manager)
             master = self.desk.cmac_master(run.lease.job.batch, manager)
             static = static_keys(master, found.diversification_data)

@@ -21,14 +21,13 @@ from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, sessions
+from kif.oracle.recipe import Instruction, named, sessions
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
 _OF_THE_HOLDER = (0x56, 0x57, 0x5A, 0x5F20, 0x5F24, 0x9F1F)
 """Data objects of a record that are not told."""
 _RECORD = b"\x70"
-_SELECTING = ("SELECT", "INITIALIZE UPDATE", "EXTERNAL AUTHENTICATE")
 
 
 @dataclass(frozen=True)
@@ -137,9 +136,8 @@ def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
     for number, session in enumerate(sessions(script), start=1):
         opening = session.opening(script, bytes(scp03.Options(script.options).size))
         last = Command(0x84, 0x82, script.security_level, 0).encode()
-        told = (f" {session.aid.hex().upper()}", f", key version {script.key_version}", "")
-        for name, raw, more in zip(_SELECTING, (*opening, last), told, strict=True):
-            yield Line(number, 1, raw[:4].hex().upper(), f"{name}{more}")
+        for raw in (*opening, last):
+            yield Line(number, 1, raw[:4].hex().upper(), named(raw))
         for part, make in enumerate(session.parts, start=1):
             for each in make(card):
                 what = each.what if isinstance(each, _Told) else "INSTALL [for personalization]"

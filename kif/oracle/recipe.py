@@ -10,7 +10,7 @@ selected instead, and a session with its security domain after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Protocol
 
@@ -30,7 +30,10 @@ from kif.hsm.key import Key
 from kif.hsm.pinkeeping import KeptPin, to_card
 from kif.oracle.certifying import certified, key_request, offline_of, static_signature
 
+_SELECT, _GET_DATA, _INITIALIZE_UPDATE = 0xA4, 0xCA, 0x50
 _SELECT_BY_NAME = 0x04
+_LIFE_CYCLE = Command(0x80, _GET_DATA, 0x9F, 0x7F, le=256)
+"""GET DATA of the card production life cycle data."""
 _INSTALL_FOR_PERSONALIZATION = 0x20
 
 
@@ -44,12 +47,12 @@ class Instruction:
 
 def selection(aid: bytes) -> bytes:
     """Return SELECT by name."""
-    return Command(0x00, 0xA4, _SELECT_BY_NAME, 0x00, aid, 256).encode()
+    return Command(0x00, _SELECT, _SELECT_BY_NAME, 0x00, aid, 256).encode()
 
 
 def key_list(version: int, size: int) -> Instruction:
     """Return GET DATA of the card's keys: of the one set that it has, of AES keys of this size."""
-    return Instruction(Command(0x80, 0xCA, 0x00, 0xE0, le=256), key_information(version, size))
+    return Instruction(Command(0x80, _GET_DATA, 0x00, 0xE0, le=256), key_information(version, size))
 
 
 class Card(Protocol):
@@ -74,13 +77,40 @@ class Session:
     parts: tuple[Part, ...]
     """Each depends on the card's answers to those before."""
 
-    def opening(self, script: Script, challenge: bytes) -> tuple[bytes, bytes]:
-        """Return SELECT, and INITIALIZE UPDATE with the host's challenge."""
-        return selection(self.aid), scp03.initialize_update(script.key_version, challenge)
+    chip: bool = False
+    """Whether the card is asked for its chip before the session begins."""
+
+    def opening(self, script: Script, challenge: bytes) -> tuple[bytes, ...]:
+        """Return SELECT, and INITIALIZE UPDATE with the host's challenge.
+
+        Before these GET DATA of the CPLC, where it is compared: its domain has that.
+        """
+        select = selection(self.aid)
+        update = scp03.initialize_update(script.key_version, challenge)
+        if not self.chip:
+            return select, update
+        domain = bytes.fromhex(script.security_domain)
+        asked = (selection(domain), _LIFE_CYCLE.encode())
+        return (*asked, update) if self.aid == domain else (*asked, select, update)
+
+
+def named(raw: bytes) -> str:
+    """Return the name of a command that opens a session."""
+    command = Command.decode(raw)
+    return {
+        _SELECT: f"SELECT of {command.data.hex().upper()}",
+        _GET_DATA: "GET DATA of the CPLC",
+        _INITIALIZE_UPDATE: f"INITIALIZE UPDATE with key version {command.p1}",
+    }.get(command.ins, "EXTERNAL AUTHENTICATE")
 
 
 def sessions(script: Script) -> tuple[Session, ...]:
     """Return the sessions by which a script is executed, in their order."""
+    first, *others = _sessions(script)
+    return (replace(first, chip=bool(script.chip)), *others)
+
+
+def _sessions(script: Script) -> tuple[Session, ...]:
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
     first, *more = (_storing(runs) for runs in _runs(script.groups))

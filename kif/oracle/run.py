@@ -11,9 +11,12 @@ from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, Refused
 from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
+from kif.formats.tlv import find
 from kif.hsm.scp03 import Channel
 from kif.oracle.messages import Done, Lease, Segment
-from kif.oracle.recipe import Instruction, Material, Part, Session
+from kif.oracle.recipe import Instruction, Material, Part, Session, named
+
+_LIFE_CYCLE = 0x9F7F
 
 
 @dataclass
@@ -50,27 +53,33 @@ class Run:
             self.channel = self.card = None
 
 
-def opened(run: Run, answers: Sequence[bytes]) -> bytes:
-    """Return the data of the answer to INITIALIZE UPDATE; every command before it succeeded."""
-    names = (f"SELECT of {run.sessions[0].aid.hex().upper()}", "INITIALIZE UPDATE")
-    for name, raw in zip(names, answers, strict=False):
+def opened(run: Run, answers: Sequence[bytes]) -> list[bytes]:
+    """Return the data of each answer, the last of which is that to INITIALIZE UPDATE."""
+    told = []
+    for command, raw in zip(run.segment.commands, answers, strict=False):
         response = Response.decode(raw)
         if not response.ok:
             raise DeviceFailed(
                 Control.CARD_STATUS,
-                f"{name} was answered {response.sw:04X}, not 9000.",
+                f"{named(command)} was answered {response.sw:04X}, not 9000.",
             )
+        told.append(response.data)
     if len(answers) != len(run.segment.commands):
         raise DeviceFailed(
             Control.CARD_PRESENT,
             f"The card answered {len(answers)} of {len(run.segment.commands)} commands.",
         )
-    return response.data
+    return told
 
 
-def require_card(run: Run, found: InitializeUpdateResponse) -> None:
-    """Require the profile's key version and "i", and one card throughout (``DeviceFailed``)."""
+def require_card(run: Run, found: InitializeUpdateResponse, told: Sequence[bytes]) -> None:
+    """Require the profile's key version, "i" and chip, and one card throughout (``DeviceFailed``).
+
+    ``told`` has the answers before that to INITIALIZE UPDATE.
+    """
     script = run.script
+    if run.sessions[0].chip:
+        _require_chip(script.chip, told[1])
     if run.serial not in (b"", found.diversification_data):
         raise DeviceFailed(Control.CARD_ONCE, "Another card is in the reader now.")
     if (found.key_version, found.i) != (script.key_version, script.options):
@@ -79,6 +88,18 @@ def require_card(run: Run, found: InitializeUpdateResponse) -> None:
             f"The card has key version {found.key_version} and SCP03 options (i) {found.i:02X}; "
             f"its profile says {script.key_version} and {script.options:02X}. Check "
             "which delivery the blanks are of.",
+        )
+
+
+def _require_chip(wanted: str, answer: bytes) -> None:
+    """Require what the CPLC begins with, with its tag or, as some cards have it, without."""
+    chip = (find(answer, _LIFE_CYCLE) if answer.startswith(b"\x9f\x7f") else answer) or b""
+    found = chip.hex().upper()[: len(wanted)]
+    if found != wanted:
+        raise DeviceFailed(
+            Control.CARD_PROFILE,
+            f"The card's chip is {found or 'unknown'} by its CPLC; its profile says {wanted}. "
+            "Check which delivery the blanks are of.",
         )
 
 

@@ -65,6 +65,9 @@ class Product(BaseModel):
     """Of the keys that blanks are delivered with."""
     domain_version: Annotated[int, Field(ge=1, le=127)]
     """Of the issuer's keys, which replace them."""
+    chip: Annotated[str, Field(pattern=r"^[0-9A-F]{20}$")] | None = None
+    """The first ten bytes of the blanks' CPLC (tag 9F7F): fabricator and type of the chip, its
+    operating system, with date and level; compared before a key leaves, where a profile has it."""
     life_cycle: Literal["OP_READY", "INITIALIZED"]
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)]

@@ -85,6 +85,7 @@ def build_script(
         domain_key=str(keys[ISSUER_DOMAIN]),
         domain_version=product.domain_version,
         life_cycle=product.life_cycle,
+        chip=product.chip or "",
         options=product.scp03_options,
         security_level=product.security_level,
         personalization=product.personalization,

@@ -263,7 +263,9 @@ class Card:
     def _get_data(self, command: Command) -> Response:
         """GET DATA (11.3): one object; 6A88 for what there is none of."""
         counter, size = self.sequence, len(self.keys.dek)
-        told = domain_data(self.serial, self.key_version, size, self.options, counter)
+        told = domain_data(
+            self.serial, self.vendor.chip, self.key_version, size, self.options, counter
+        )
         found = told.get(command.p1 << 8 | command.p2)
         return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
 

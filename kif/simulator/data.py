@@ -17,11 +17,12 @@ _MADE, _LATER = bytes.fromhex("6001"), bytes(2)
 
 
 def domain_data(
-    serial: bytes, version: int, size: int, options: Options, counter: int
+    serial: bytes, chip: bytes, version: int, size: int, options: Options, counter: int
 ) -> dict[int, bytes]:
     """Return every data object by its tag. ``serial`` is the card's ten bytes.
 
-    ``version``, ``size`` (bytes) and ``counter`` are those of its key set.
+    ``chip`` is what the CPLC begins with; ``version``, ``size`` (bytes) and ``counter`` are those
+    of its key set.
     """
     return {
         0x0042: tlv(0x42, _ISSUER_NUMBER),
@@ -29,7 +30,7 @@ def domain_data(
         0x0066: tlv(0x66, _card_recognition(options)),
         0x00C1: tlv(0xC1, counter.to_bytes(3, "big")),
         0x00E0: key_information(version, size),
-        0x9F7F: tlv(0x9F7F, _life_cycle(serial)),
+        0x9F7F: tlv(0x9F7F, _life_cycle(serial, chip)),
     }
 
 
@@ -48,10 +49,9 @@ def _card_recognition(options: Options) -> bytes:
     )
 
 
-def _life_cycle(serial: bytes) -> bytes:
+def _life_cycle(serial: bytes, chip: bytes) -> bytes:
     """Return the card production life cycle data, 42 bytes, of a card that nobody personalised."""
-    made = b"KI" + b"FT" + b"\x00\x01" + _MADE + b"\x01\x00" + _MADE
-    made += serial[-4:] + b"\x00\x01"
+    made = chip + _MADE + serial[-4:] + b"\x00\x01"
     packed = b"KI" + _MADE + b"KI" + _MADE
     before = b"KI" + _MADE + bytes(4)
     return made + packed + before + bytes(2) + _LATER + bytes(4)

@@ -30,6 +30,8 @@ class Vendor:
     keys: tuple[bytes, ...]
     largest: int = 255
     direct: bool = False
+    chip: bytes = bytes.fromhex("4B494654000160010100")
+    """What their CPLC begins with: fabricator, chip, operating system, its date and level."""
 
     def static_key(self, which: scp03.StaticKey, diversification: bytes, version: int) -> bytes:
         """Return a card's static key, as long as the vendor's: KDF3 over its ten bytes."""
@@ -75,6 +77,10 @@ TEST_VENDOR = Vendor(
     (bytes.fromhex("404142434445464748494A4B4C4D4E4F"), b"TEST-VENDOR-KEY2"),
 )
 OTHER_TEST_VENDOR = Vendor(
-    "other-test-vendor", (b"OTHER-VENDOR-KEY", b"OTHER-VENDOR-KY2"), largest=1024, direct=True
+    "other-test-vendor",
+    (b"OTHER-VENDOR-KEY", b"OTHER-VENDOR-KY2"),
+    largest=1024,
+    direct=True,
+    chip=bytes.fromhex("4B494654000260010200"),
 )
 VENDORS = {vendor.name: vendor for vendor in (TEST_VENDOR, OTHER_TEST_VENDOR)}

@@ -136,7 +136,7 @@ def test_clear_data_goes_only_to_the_stage_whose_turn_it_is(
 REJECTED = {
     "wrong-cryptogram@1": ("KIF-CHIP-02", "its keys are not ours"),
     "refuse@1:1": ("KIF-CHIP-04", "SELECT of A000000151000000 was answered 6A80"),
-    "refuse@1:2": ("KIF-CHIP-04", "INITIALIZE UPDATE was answered 6A80"),
+    "refuse@1:2": ("KIF-CHIP-04", "INITIALIZE UPDATE with key version 1 was answered 6A80"),
 }
 SUSPECT = {
     "bad-rmac@1": ("KIF-CHIP-05", "R-MAC"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,33 @@ def test_a_blank_of_no_delivery_is_rejected_before_a_key_leaves(own: TestSite) -
         assert foreign.view.state is JobState.PREPARED
         assert "is of no delivery of test-vendor" in (foreign.rejected or "")
         assert tried(oracle, batch, delivered[1]).view.state is JobState.PERSONALISED
+
+
+@pytest.mark.control("KIF-CHIP-07")
+def test_a_blank_with_another_operating_system_is_rejected_before_a_key_leaves(
+    own: TestSite,
+) -> None:
+    with own.oracle() as oracle:
+        batch = released_batch(own, oracle, "CHIPS", 2, product="test-credit").id
+        other = card()
+        other.vendor = replace(TEST_VENDOR, chip=bytes.fromhex("4B494654000160010200"))
+        with nothing_left(token(oracle)):
+            done = personalise(claimed(oracle, batch), Wire(other), oracle.chip)
+        assert done.view.state is JobState.PREPARED
+        assert "The card's chip is 4B494654000160010200 by its CPLC" in (done.rejected or "")
+        untagged = card()
+        real = untagged.apdu
+        untagged.apdu = lambda raw: real(raw)[3:] if raw[1] == 0xCA else real(raw)  # type: ignore[method-assign]
+        done = personalise(claimed(oracle, batch), Wire(untagged), oracle.chip)
+        assert done.view.state is JobState.PERSONALISED
+
+
+@pytest.mark.control("KIF-CHIP-07")
+def test_a_blank_that_tells_no_cplc_is_rejected(own: TestSite) -> None:
+    with own.oracle() as oracle:
+        batch = released_batch(own, oracle, "MUTE", 1, product="test-credit").id
+        done = personalise(claimed(oracle, batch), Wire(card("refuse@1:2")), oracle.chip)
+    assert "GET DATA of the CPLC was answered 6A80, not 9000" in (done.rejected or "")
 
 
 WRONG = {

@@ -26,6 +26,7 @@ DIRECT = {
     "vendor": OTHER_TEST_VENDOR.name,
     "personalization": "select",
     "largest_command": "1024",
+    "chip": '"4B494654000260010200"',
 }
 NO_PAIR = {"card_key_bits": "", "key_generation": "", "ddol": "", "  aip": '"1880"'}
 NO_PAIR["cvm_list"] = "000000000000000041031E031F03"
