@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from kif.formats import canonical
+from kif.formats.content import Content, Instance, Load
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.stripe import Stripe
@@ -175,6 +176,8 @@ class Script:
     """Those of its proximity environment, of cards that are read over the air too."""
     chip: str = ""
     """What the CPLC of its blanks begins with (tag 9F7F), ten bytes; empty where any will do."""
+    content: Content | None = None
+    """What is loaded and installed first, on blanks without their application."""
     stripe: Stripe | None = None
     """Of cards with a magnetic stripe."""
 
@@ -202,12 +205,20 @@ class Script:
         fields["offline"] = None if offline is None else Offline(**offline)
         pin = fields.pop("pin")
         fields["pin"] = None if pin is None else Pin(**pin | {"permits": tuple(pin["permits"])})
+        content = fields.pop("content", None)
+        fields["content"] = None if content is None else _content(content)
         stripe = fields.pop("stripe", None)
         fields["stripe"] = None if stripe is None else Stripe(**stripe)
         for name in ("groups", "directory", "proximity"):
             fields[name] = tuple(map(_group, fields.get(name, ())))
         artwork = Artwork(fields.pop("artwork")["fields"])
         return cls(artwork=artwork, **fields)
+
+
+def _content(fields: dict[str, Any]) -> Content:
+    load = fields["load"]
+    instances = tuple(Instance(**each) for each in fields["instances"])
+    return Content(None if load is None else Load(**load), instances)
 
 
 def _group(fields: dict[str, Any]) -> Group:

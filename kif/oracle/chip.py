@@ -7,7 +7,7 @@ answer was lost can be repeated: it gets the same bytes, and nothing is protecte
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -62,6 +62,8 @@ class Chip:
     """Implements :class:`kif.oracle.interface.ChipOracle`."""
 
     desk: Desk
+    code: Callable[[str], bytes]
+    """Gives a load file's data block by its SHA-256 (hex)."""
     _runs: OrderedDict[JobRef, Run] = field(default_factory=OrderedDict)
     _claims: OrderedDict[tuple[str, str], Claim | JobView | None] = field(
         default_factory=OrderedDict
@@ -186,7 +188,7 @@ class Chip:
         domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
         signer = partial(self.desk.signer, batch)
         pins = partial(self.desk.pin_storage, batch)
-        run.card = Material(script, channel.dek, master, signer, pins, domain, serial)
+        run.card = Material(script, channel.dek, master, signer, pins, self.code, domain, serial)
         first, *ahead = run.sessions[0].parts
         run.sent, run.ahead, run.checked = first(run.card), tuple(ahead), None
         opening = channel.external_authenticate(script.security_level)

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 
 from kif.formats import scp03
 from kif.formats.apdu import Command
+from kif.formats.content import (
+    FOR_PERSONALIZATION,
+    Load,
+    install_for_load,
+    load_blocks,
+    read_fields,
+)
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
@@ -21,7 +28,7 @@ from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, named, sessions
+from kif.oracle.recipe import Instruction, largest_block, named, sessions
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
@@ -67,8 +74,7 @@ class _NoCard:
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA, block by block, of data that is not there."""
-        script, size = self.script, scp03.Options(self.script.options).size
-        most = scp03.most_plain_data(script.security_level, size, script.largest_command)
+        most = largest_block(self.script)
         told: list[Instruction] = []
         for at, group in enumerate(groups, start=1):
             follows = more or at < len(groups)
@@ -80,6 +86,15 @@ class _NoCard:
                 told.append(_Told(command, what=what))
         self.blocks = self.blocks + len(told) if more else 0
         return tuple(told)
+
+    def loaded(self, load: Load) -> tuple[Instruction, ...]:
+        """Return INSTALL [for load], and LOAD of as much code as there is."""
+        commands = load_blocks(bytes(load.size), largest_block(self.script))
+        told = f"LOAD of {load.package}, SHA-256 {load.digest}"
+        return (
+            _Told(install_for_load(load), what=f"INSTALL [for load] of {load.package}"),
+            *(_Told(each, what=told) for each in commands),
+        )
 
     def put_key(self) -> Instruction:
         """Return PUT KEY."""
@@ -140,8 +155,16 @@ def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
             yield Line(number, 1, raw[:4].hex().upper(), named(raw))
         for part, make in enumerate(session.parts, start=1):
             for each in make(card):
-                what = each.what if isinstance(each, _Told) else "INSTALL [for personalization]"
+                what = each.what if isinstance(each, _Told) else _installing(each.command)
                 yield Line(number, part, each.command.header.hex().upper(), what)
+
+
+def _installing(command: Command) -> str:
+    """Return the name of an INSTALL command, with the instance that it makes."""
+    if command.p1 == FOR_PERSONALIZATION:
+        return "INSTALL [for personalization]"
+    _, _, aid, *_ = read_fields(command.data, 6)
+    return f"INSTALL [for install and make selectable] of {aid.hex().upper()}"
 
 
 def keys_of(script: Script) -> tuple[KeyRef | None, KeyRef]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
@@ -38,6 +39,7 @@ from kif.oracle.group import Step
 from kif.oracle.home import Home
 from kif.oracle.inventory import Finding, compare
 from kif.oracle.keys import KeyRing
+from kif.oracle.loadfile import load_file
 from kif.oracle.opening import log_at_rest
 from kif.oracle.packages import PackageDesk
 from kif.oracle.pins import Pins
@@ -118,7 +120,7 @@ def open_oracle(
             _ceremonies(desk, home, pin, officer),
             Privacy(desk),
             Stations(desk),
-            Chip(desk),
+            Chip(desk, partial(load_file, home.products)),
             Graphics(desk),
             Quality(desk),
             Fulfilment(desk),

@@ -16,6 +16,13 @@ from typing import Protocol
 
 from kif.formats import scp03
 from kif.formats.apdu import Command
+from kif.formats.content import (
+    FOR_PERSONALIZATION,
+    Load,
+    install_for_load,
+    install_instance,
+    load_blocks,
+)
 from kif.formats.control import Control
 from kif.formats.dgi import Dgi, store_data
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
@@ -34,7 +41,6 @@ _SELECT, _GET_DATA, _INITIALIZE_UPDATE = 0xA4, 0xCA, 0x50
 _SELECT_BY_NAME = 0x04
 _LIFE_CYCLE = Command(0x80, _GET_DATA, 0x9F, 0x7F, le=256)
 """GET DATA of the card production life cycle data."""
-_INSTALL_FOR_PERSONALIZATION = 0x20
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,12 @@ def selection(aid: bytes) -> bytes:
     return Command(0x00, _SELECT, _SELECT_BY_NAME, 0x00, aid, 256).encode()
 
 
+def largest_block(script: Script) -> int:
+    """Return how many plain bytes a protected command carries."""
+    size = scp03.Options(script.options).size
+    return scp03.most_plain_data(script.security_level, size, script.largest_command)
+
+
 def key_list(version: int, size: int) -> Instruction:
     """Return GET DATA of the card's keys: of the one set that it has, of AES keys of this size."""
     return Instruction(Command(0x80, _GET_DATA, 0x00, 0xE0, le=256), key_information(version, size))
@@ -63,6 +75,9 @@ class Card(Protocol):
 
     def put_key(self) -> Instruction:
         """Return PUT KEY."""
+
+    def loaded(self, load: Load) -> tuple[Instruction, ...]:
+        """Return INSTALL [for load], and LOAD of the code."""
 
 
 Part = Callable[[Card], tuple[Instruction, ...]]
@@ -114,19 +129,31 @@ def _sessions(script: Script) -> tuple[Session, ...]:
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
     first, *more = (_storing(runs) for runs in _runs(script.groups))
+    content = _content(script)
     directories = [(PAYMENT_SYSTEM_ENVIRONMENT, _storing((script.directory, False)))]
     if script.proximity:
         directories.append((PROXIMITY_ENVIRONMENT, _storing((script.proximity, False))))
     if script.personalization is Personalization.SELECT:
         return (
+            *((Session(domain, (_joined(content),)),) if content else ()),
             Session(application, (first, *more)),
             *(Session(name, (stored,)) for name, stored in directories),
             Session(domain, (_put_key,)),
         )
     installed = [part for name, stored in directories for part in (_installing(name), stored)]
     end = (*installed, _put_key)
-    *before, last = ((_installing(application), first), *((each,) for each in more))
+    *before, last = ((*content, _installing(application), first), *((each,) for each in more))
     return (Session(domain, (*(_joined(each) for each in before), _joined((*last, *end)))),)
+
+
+def _content(script: Script) -> tuple[Part, ...]:
+    """Return what brings the blank's content, if it comes without."""
+    if script.content is None:
+        return ()
+    load, instances = script.content.load, script.content.instances
+    made = tuple(Instruction(install_instance(each)) for each in instances)
+    installed: Part = lambda _: made  # noqa: E731
+    return (installed,) if load is None else (lambda card: card.loaded(load), installed)
 
 
 def _runs(groups: Sequence[Group]) -> Iterator[tuple[Sequence[Group], bool]]:
@@ -170,6 +197,8 @@ class Material:
     signer: Callable[[KeyRef], IssuerSigner]
     pins: Callable[[], Key]
     """Gives the key that its batch's PINs rest under."""
+    code: Callable[[str], bytes]
+    """Gives a load file's data block by its SHA-256 (hex)."""
     domain: CmacMaster
     serial: bytes
     answered: bytes = b""
@@ -180,9 +209,8 @@ class Material:
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
-        script, size = self.script, scp03.Options(self.script.options).size
         groupings = [self._grouping(group) for group in groups]
-        block = scp03.most_plain_data(script.security_level, size, script.largest_command)
+        block = largest_block(self.script)
         commands = store_data(groupings, block, self._blocks, more=more)
         self._blocks = self._blocks + len(commands) if more else 0
         return tuple(map(Instruction, commands))
@@ -192,6 +220,11 @@ class Material:
         keys, version = domain_keys(self.dek, self.domain, self.serial), self.script.domain_version
         command = put_key(self.script.key_version, version, keys)
         return Instruction(command, put_key_answer(version, keys))
+
+    def loaded(self, load: Load) -> tuple[Instruction, ...]:
+        """Return INSTALL [for load], and LOAD of the code, whose hash the profile has."""
+        commands = load_blocks(self.code(load.digest), largest_block(self.script))
+        return tuple(map(Instruction, (install_for_load(load), *commands)))
 
     def _grouping(self, group: Group) -> Dgi:
         identifier = int(group.dgi, 16)
@@ -234,4 +267,4 @@ class Material:
 def _install(aid: bytes) -> Command:
     """INSTALL [for personalization] (GPC 2.3.1, 11.5.2.3.6)."""
     data = bytes((0, 0, len(aid))) + aid + bytes(3)
-    return Command(0x80, 0xE6, _INSTALL_FOR_PERSONALIZATION, 0x00, data)
+    return Command(0x80, 0xE6, FOR_PERSONALIZATION, 0x00, data)

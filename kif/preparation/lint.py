@@ -253,6 +253,22 @@ def _contactless(product: Product) -> Told:
         yield "contactless", f"{field}: {what}"
 
 
+def _content(product: Product) -> Told:
+    """Yield where blanks get code or instances that don't make the product's application."""
+    named = [each.aid for each in product.instances]
+    for each in product.instances:
+        for told in (*wrong_length(0x4F, each.aid), *wrong_length(0x4F, each.module)):
+            yield "instances", f"{each.aid}: {told}"
+    if len(set(named)) < len(named):
+        yield "instances", "an instance is made twice"
+    if named and product.application not in named:
+        yield "instances", f"none is the application {product.application}"
+    if product.load is not None and product.load.package not in {
+        each.package for each in product.instances
+    }:
+        yield "load", "no instance is made of the code that is loaded"
+
+
 def _pin(product: Product) -> Told:
     """Yield where a PIN has no tries, or nothing permits what it needs."""
     offset = {product.pin_decimalisation is not None, product.pin_validation is not None}
@@ -305,5 +321,6 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _contactless,
     _pin,
     _tracks,
+    _content,
     _usage,
 )

@@ -1,6 +1,7 @@
 """Preparing a batch: every record becomes a script, or nothing changes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kif.formats.control import Control
@@ -16,6 +17,7 @@ from kif.formats.script import Artwork, Pin
 from kif.formats.secret import Secret
 from kif.oracle.interface import PreparationOracle
 from kif.oracle.messages import BatchView, CardValues, Ibm3624, JobRef, PinTerms
+from kif.preparation.content import blank_content
 from kif.preparation.emv import CardData
 from kif.preparation.offline import authority
 from kif.preparation.product import Product, read_product
@@ -46,6 +48,8 @@ def prepare_batch(
     issuer = keys.get(EMV_ISSUER)
     certifying = None if issuer is None else authority(issuer, oracle.certificate(issuer))
 
+    content = blank_content(product, products)
+
     def scripts() -> Iterator[tuple[JobRef, Secret]]:
         for job in oracle.jobs(batch):
             try:
@@ -53,6 +57,7 @@ def prepare_batch(
                 pin = _pin(product, keys, job.id, record, oracle)
                 values = _card_values(product, keys, record, oracle)
                 script = build_script(product, keys, record, certifying, pin, values)
+                script = replace(script, content=content)
                 fits(script.artwork)
             except CheckFailed as fault:
                 if fault.control is not Control.DATA_AT_REST:

@@ -48,6 +48,29 @@ class Contactless(BaseModel):
     cdol1: Hex
 
 
+class LoadFile(BaseModel):
+    """Code that the blanks come without: a load file data block, beside the profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    package: Hex
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\.lfdb$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class NewInstance(BaseModel):
+    """An instance that is made on each blank, of code that it has by then."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    package: Hex
+    module: Hex
+    aid: Hex
+    privileges: Annotated[str, Field(pattern=r"^([0-9A-F]{2}|[0-9A-F]{6})$")] = "00"
+    """Of a security domain the first byte has 80 (GPC 2.3.1, 6.6.1)."""
+    parameters: Annotated[str, Field(pattern=r"^([0-9A-F]{2})*$")] = ""
+
+
 class Product(BaseModel):
     """A profile. Hex strings are values of the EMV data objects that they are named after."""
 
@@ -68,6 +91,9 @@ class Product(BaseModel):
     chip: Annotated[str, Field(pattern=r"^[0-9A-F]{20}$")] | None = None
     """The first ten bytes of the blanks' CPLC (tag 9F7F): fabricator and type of the chip, its
     operating system, with date and level; compared before a key leaves, where a profile has it."""
+    load: LoadFile | None = None
+    instances: Annotated[tuple[NewInstance, ...], Field(strict=False)] = ()
+    """What is installed and made selectable, in this order, on blanks that come without it."""
     life_cycle: Literal["OP_READY", "INITIALIZED"]
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)]

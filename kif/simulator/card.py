@@ -17,6 +17,7 @@ from kif.formats.lifecycle import CardState
 from kif.formats.putkey import put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
+from kif.simulator.content import APPLICATION_MODULE, DIRECTORY_MODULE, DOMAIN_MODULE, Code
 from kif.simulator.data import domain_data
 from kif.simulator.directory import Directory
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
@@ -38,8 +39,9 @@ DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
-_SECURED = frozenset({0xE6, 0xE2, 0xD8, 0xF0, 0xF2, 0xE4})
-_CONTENT = frozenset({0xE6, 0xE2, 0xD8, 0xE4})
+_SECURED = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xF0, 0xF2, 0xE4})
+_CONTENT = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xE4})
+_DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
 _DIRECT = frozenset({0x50, 0x82, 0xE2})
 """INITIALIZE UPDATE, EXTERNAL AUTHENTICATE and STORE DATA to an application that is selected."""
 _PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
@@ -68,22 +70,20 @@ class Card:
         self.keys = CardKeys(
             *(vendor.static_key(which, self.serial, version) for which in StaticKey)
         )
-        self.application = EmvApplication(self.keys.dek)
+        self._faults = faults or Faults()
+        self.application = self._new_application()
         self.directory = Directory()
         self.proximity = Directory(PROXIMITY_ENVIRONMENT)
-        self._faults = faults or Faults()
-        self.application.wrong_arqc = self._faults.wrong_arqc
-        self.application.wrong_signature = self._faults.wrong_signature
         self.key_version = _KEY_VERSION
         self.sequence = 0
-        self.registry = Registry(
-            DOMAIN_AID, [APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT]
-        )
+        there = [] if vendor.bare else [APPLICATION_AID, *_DIRECTORIES]
+        self.registry = Registry(DOMAIN_AID, there, Code.delivered(bare=vendor.bare))
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
             0xE6: self._install,
             0xE2: self._store_data,
+            0xE8: self.registry.code.load,
             0xD8: self._put_key,
             _GET_DATA: self._get_data,
             0xF0: self._set_status,
@@ -91,6 +91,12 @@ class Card:
             0xE4: self.registry.delete,
         }
         self.reset()
+
+    def _new_application(self) -> EmvApplication:
+        made = EmvApplication(self.keys.dek)
+        made.wrong_arqc = self._faults.wrong_arqc
+        made.wrong_signature = self._faults.wrong_signature
+        return made
 
     def reset(self, *, contactless: bool = False) -> None:
         """Forget sessions and selection, as a reset or a loss of power does.
@@ -104,6 +110,7 @@ class Card:
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
         self._channel: CardChannel | None = None
+        self.registry.code.forget()
         direct = self._application(self._selected) if self.vendor.direct else None
         self._loading = None if direct is None else Loading(direct)
 
@@ -138,7 +145,7 @@ class Card:
 
     def _application(self, aid: bytes) -> EmvApplication | Directory | None:
         """Return what has this name, unless it was deleted."""
-        if aid not in self.registry.applications:
+        if aid not in self.registry.applications or aid in self.registry.domains:
             return None
         if aid == APPLICATION_AID:
             return self.application
@@ -161,8 +168,9 @@ class Card:
         return self._faults.spoil_mac(channel.wrap(response))
 
     def _handler(self, instruction: int) -> Callable[[Command], Response] | None:
-        """Return what answers to whoever is selected, or None."""
-        known = instruction in _DIRECT or self._selected == DOMAIN_AID
+        """Return what answers to whoever is selected, or None; a new domain has no keys yet."""
+        direct = instruction in _DIRECT and self._selected not in self.registry.domains
+        known = direct or self._selected == DOMAIN_AID
         return self._domain.get(instruction) if known else None
 
     def _handled(self, handler: Callable[[Command], Response], command: Command) -> Response:
@@ -203,7 +211,7 @@ class Card:
         if selected is not None:
             return selected.select()
         status = 0x9000 if self.registry.working else _LOCKED_WARNING
-        return Response(tlv(0x6F, tlv(0x84, DOMAIN_AID) + tlv(0xA5, b"")), status)
+        return Response(tlv(0x6F, tlv(0x84, self._selected) + tlv(0xA5, b"")), status)
 
     def _initialize_update(self, command: Command) -> Response:
         """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
@@ -247,7 +255,11 @@ class Card:
         return Response(b"", 0x9000)
 
     def _install(self, command: Command) -> Response:
-        """INSTALL [for personalization] (11.5.2.3.6); nothing else is delivered on this card."""
+        """INSTALL (11.5): for load, for install and make selectable, for personalization."""
+        if (command.p1, command.p2) == (0x02, 0x00):
+            return self.registry.code.begin(command)
+        if (command.p1, command.p2) == (0x0C, 0x00):
+            return self._install_instance(command)
         if self.vendor.direct:
             return Response(b"", 0x6985)
         size = int.from_bytes(command.data[2:3], "big")
@@ -258,6 +270,25 @@ class Card:
         if command.data != bytes((0, 0, size)) + aid + bytes(3) or target is None:
             return Response(b"", 0x6A80)
         self._loading = Loading(target)
+        return Response(b"\x00", 0x9000)
+
+    def _install_instance(self, command: Command) -> Response:
+        """Make an instance of the card's code: a domain, a directory or the one application."""
+        made = self.registry.code.instance(command)
+        if made is None or made[0] in (DOMAIN_AID, *self.registry.applications):
+            return Response(b"", 0x6A80)
+        aid, module, domain = made
+        names = {
+            APPLICATION_MODULE: (APPLICATION_AID,),
+            DIRECTORY_MODULE: _DIRECTORIES,
+        }.get(module, (aid,))
+        if aid not in names or domain != (module == DOMAIN_MODULE):
+            return Response(b"", 0x6A80)
+        if aid == APPLICATION_AID:
+            self.application = self._new_application()
+        if domain:
+            self.registry.domains.append(aid)
+        self.registry.applications.append(aid)
         return Response(b"\x00", 0x9000)
 
     def _get_data(self, command: Command) -> Response:

@@ -34,6 +34,11 @@ def keep(card: Card, path: Path) -> None:
         "options": card.options.i,
         "life_cycle": card.registry.state.name,
         "applications": [aid.hex() for aid in card.registry.applications],
+        "domains": [aid.hex() for aid in card.registry.domains],
+        "packages": {
+            package.hex(): [module.hex() for module in modules]
+            for package, modules in card.registry.code.packages.items()
+        },
         "application": card.application.memory(),
         "directory": card.directory.memory(),
         "proximity": card.proximity.memory(),
@@ -55,6 +60,11 @@ def take(path: Path) -> Card:
         card.key_version = int(fields["key_version"])
         card.registry.state = CardState[fields["life_cycle"]]
         card.registry.applications = [bytes.fromhex(aid) for aid in fields["applications"]]
+        card.registry.domains = [bytes.fromhex(aid) for aid in fields["domains"]]
+        card.registry.code.packages = {
+            bytes.fromhex(package): [bytes.fromhex(module) for module in modules]
+            for package, modules in fields["packages"].items()
+        }
         card.application = EmvApplication.of(card.keys.dek, fields["application"])
         card.directory = Directory.of(PAYMENT_SYSTEM_ENVIRONMENT, fields["directory"])
         card.proximity = Directory.of(PROXIMITY_ENVIRONMENT, fields["proximity"])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kif.formats.apdu import Command, Response
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.tlv import find, read_all, tlv
+from kif.simulator.content import Code
 
 _CARD, _APPLICATIONS, _LOAD_FILES, _MODULES = 0x80, 0x40, 0x20, 0x10
 _TLV_FORM = 0x02
 _SELECTABLE = 0x07
 _DOMAIN_PRIVILEGES, _NO_PRIVILEGES = bytes.fromhex("9EDE80"), bytes(3)
+_DOMAIN = bytes.fromhex("800000")
+"""Of a supplementary security domain."""
 _NEXT = {
     CardState.OP_READY: {CardState.INITIALIZED},
     CardState.INITIALIZED: {CardState.SECURED},
@@ -28,6 +31,9 @@ class Registry:
 
     domain: bytes
     applications: list[bytes]
+    code: Code
+    domains: list[bytes] = field(default_factory=list)
+    """Those of the applications that are security domains."""
     state: CardState = CardState.OP_READY
 
     @property
@@ -70,18 +76,33 @@ class Registry:
         if aid not in self.applications:
             return Response(b"", 0x6A88)
         self.applications.remove(aid)
+        if aid in self.domains:
+            self.domains.remove(aid)
         return Response(b"\x00", 0x9000)
 
     def _entries(self, scope: int) -> list[tuple[bytes, bytes]]:
         if scope == _CARD:
             return [(self.domain, _entry(self.domain, self.state, _DOMAIN_PRIVILEGES))]
         if scope == _APPLICATIONS:
-            return [(aid, _entry(aid, _SELECTABLE, _NO_PRIVILEGES)) for aid in self.applications]
-        return []  # its code is in ROM, and no load file is listed
+            return [(aid, self._application(aid)) for aid in self.applications]
+        files = self.code.packages.items()
+        return [(aid, _file(aid, modules, scope)) for aid, modules in files]
+
+    def _application(self, aid: bytes) -> bytes:
+        domain = aid in self.domains
+        return _entry(aid, _SELECTABLE, _DOMAIN if domain else _NO_PRIVILEGES)
 
 
 def _entry(aid: bytes, state: int, privileges: bytes) -> bytes:
     told = tlv(0x4F, aid) + tlv(0x9F70, bytes((state,))) + tlv(0xC5, privileges)
+    return tlv(0xE3, told)
+
+
+def _file(aid: bytes, modules: list[bytes], scope: int) -> bytes:
+    """Return a load file's entry; with its modules where these are asked for (11.4.3.1)."""
+    told = tlv(0x4F, aid) + tlv(0x9F70, b"\x01")
+    if scope & _MODULES:
+        told += b"".join(tlv(0x84, module) for module in modules)
     return tlv(0xE3, told)
 
 

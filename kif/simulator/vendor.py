@@ -30,6 +30,8 @@ class Vendor:
     keys: tuple[bytes, ...]
     largest: int = 255
     direct: bool = False
+    bare: bool = False
+    """Whether they come without an application: its code is loaded, and installed."""
     chip: bytes = bytes.fromhex("4B494654000160010100")
     """What their CPLC begins with: fabricator, chip, operating system, its date and level."""
 
@@ -83,4 +85,5 @@ OTHER_TEST_VENDOR = Vendor(
     direct=True,
     chip=bytes.fromhex("4B494654000260010200"),
 )
-VENDORS = {vendor.name: vendor for vendor in (TEST_VENDOR, OTHER_TEST_VENDOR)}
+BARE_TEST_VENDOR = Vendor("bare-test-vendor", (b"BARE-VENDOR-KEY1", b"BARE-VENDOR-KEY2"), bare=True)
+VENDORS = {each.name: each for each in (TEST_VENDOR, OTHER_TEST_VENDOR, BARE_TEST_VENDOR)}

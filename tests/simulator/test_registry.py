@@ -65,14 +65,18 @@ def test_the_card_tells_its_state_and_what_is_on_it() -> None:
     card = opened.secured(get_status())
     assert life_cycle(card.data) == OP_READY
     assert card.data.hex().upper() == "E3134F08A0000001510000009F700101C5039EDE80"
-    application = opened.secured(get_status(0x40))
+    applications = opened.secured(get_status(0x40))
     listed = "E3124F07A00000009999999F700107C503000000"
     directory = PAYMENT_SYSTEM_ENVIRONMENT.hex().upper()
     proximity = PROXIMITY_ENVIRONMENT.hex().upper()
     listed += "".join(f"E3194F0E{each}9F700107C503000000" for each in (directory, proximity))
-    assert application.data.hex().upper() == listed
-    for scope in (0x20, 0x30):
-        assert opened.secured(get_status(scope)).sw == 0x6A88
+    assert applications.data.hex().upper() == listed
+    files = opened.secured(get_status(0x20)).data.hex().upper()
+    domains, directories = "4F07A0000001515350", "4F07A0000000999901"
+    application = "4F07A0000000999900"
+    assert files == "".join(f"E30D{each}9F700101" for each in (domains, directories, application))
+    with_modules = opened.secured(get_status(0x30)).data.hex().upper()
+    assert f"E317{application}9F7001018408A000000099990001" in with_modules
     assert opened.secured(get_status(0x90)).sw == 0x6A86
     begins = Command(0x80, 0xF2, 0x40, 0x02, bytes.fromhex("4F05A000000099"), 256)
     assert opened.secured(begins).data.hex().upper() == listed[:40]
