@@ -234,7 +234,7 @@ PLACES = [
     "kif.oracle.ceremony:Ceremonies.enter",
     "kif.hsm.component:Combination.check_values",
     "kif.hsm.component:Combination.form",
-    "kif.hsm.component:form_master",
+    "kif.hsm.form:Wrapping.form",
     "kif.oracle.ceremony:Ceremonies.form",
     "kif.oracle.ceremony:Ceremonies.attestation",
     "kif.oracle.ceremony:Ceremonies.close",
