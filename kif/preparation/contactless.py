@@ -7,6 +7,7 @@ OPTIONS, records, one cryptogram); no name is among its data.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kif.formats.afl import Place, locator
 from kif.formats.interface import CONTACTLESS
@@ -23,51 +24,58 @@ _SHARED = frozenset({Made.CARD_KEY})
 """What is made of the card's pair, and the same over both interfaces."""
 
 
-def records(
-    product: Product, contactless: Contactless, card: CardData, discretionary: str
-) -> dict[Place, bytes]:
-    """Return the records (template 70) that are read over the air alone."""
-    track2 = Track2(card.pan, card.last_day[:4], card.service_code, discretionary)
-    terms = Terms(contactless.cdol1, "", contactless.cvm_list)
-    static = cardholder_account(product, card) + risk_management(product, terms)
-    return {_STATIC: tlv(_RECORD, static), _TRACK: tlv(_RECORD, tlv(0x57, track2.encode()))}
+@dataclass(frozen=True)
+class Air:
+    """What a card of a product is read over the air by; records are templates 70, by place."""
+
+    product: Product
+    terms: Contactless
+    records: Mapping[Place, bytes]
+
+    @classmethod
+    def of(cls, product: Product, card: CardData, discretionary: str) -> Air | None:
+        """Return it for a card, or None where its product is read over the contacts alone."""
+        air = product.contactless
+        if air is None:
+            return None
+        track2 = Track2(card.pan, card.last_day[:4], card.service_code, discretionary)
+        static = cardholder_account(product, card)
+        static += risk_management(product, Terms(air.cdol1, "", air.cvm_list))
+        track = tlv(_RECORD, tlv(0x57, track2.encode()))
+        return cls(product, air, {_STATIC: tlv(_RECORD, static), _TRACK: track})
+
+    @property
+    def static_data(self) -> bytes:
+        """What is authenticated of the records: the first, and the AIP (Book 3, 10.3)."""
+        return (find(self.records[_STATIC], _RECORD) or b"") + bytes.fromhex(self.terms.aip)
+
+    def groups(self, certified: Mapping[Place, Group]) -> tuple[Group, ...]:
+        """Return the groupings of the application: processing options, FCI, records.
+
+        ``certified`` has the records of certificates and signatures: what is of both interfaces, or
+        of this one, is located too.
+        """
+        signs = bool(self.product.card_key_bits)
+        read = [place for place, group in certified.items() if signs and _is_read(place, group)]
+        options = tlv(0x82, bytes.fromhex(self.terms.aip))
+        options += tlv(0x94, locator((*self.records, *read), (_STATIC,) if signs else ()))
+        return (
+            Group(CONTACTLESS.options, data=options.hex().upper()),
+            Group(CONTACTLESS.selection, data=self._selection().hex().upper()),
+            *(
+                Group(f"{sfi:02X}{number:02X}", data=data.hex().upper())
+                for (sfi, number), data in self.records.items()
+            ),
+        )
+
+    def _selection(self) -> bytes:
+        product, pdol = self.product, bytes.fromhex(self.terms.pdol)
+        told = tlv(0x50, product.label.encode()) + tlv(0x87, bytes.fromhex(product.priority))
+        return told + (tlv(0x9F38, pdol) if pdol else b"")
 
 
-def static_data(contactless: Contactless, made: Mapping[Place, bytes]) -> bytes:
-    """Return what is authenticated of the records: the first, and the AIP (Book 3, 10.3)."""
-    return (find(made[_STATIC], _RECORD) or b"") + bytes.fromhex(contactless.aip)
-
-
-def application_groups(
-    product: Product,
-    contactless: Contactless,
-    made: Mapping[Place, bytes],
-    certified: Mapping[Place, Group],
-) -> tuple[Group, ...]:
-    """Return the groupings of the application: processing options, FCI, records.
-
-    ``certified`` has the records of certificates and signatures: what is of both interfaces, or of
-    this one, is located too.
-    """
-    read: list[Place] = []
-    covered: tuple[Place, ...] = ()
-    if product.card_key_bits:
-        covered = (_STATIC,)
-        read = [
-            place
-            for place, group in certified.items()
-            if place == CONTACTLESS_CERTIFICATE or group.made is None or group.made in _SHARED
-        ]
-    options = tlv(0x82, bytes.fromhex(contactless.aip))
-    options += tlv(0x94, locator((*made, *read), covered))
-    return (
-        Group(CONTACTLESS.options, data=options.hex().upper()),
-        Group(CONTACTLESS.selection, data=_selection(product, contactless).hex().upper()),
-        *(
-            Group(f"{sfi:02X}{number:02X}", data=data.hex().upper())
-            for (sfi, number), data in made.items()
-        ),
-    )
+def _is_read(place: Place, group: Group) -> bool:
+    return place == CONTACTLESS_CERTIFICATE or group.made is None or group.made in _SHARED
 
 
 def directory_groups(product: Product) -> tuple[Group, ...]:
@@ -78,9 +86,3 @@ def directory_groups(product: Product) -> tuple[Group, ...]:
     entry += tlv(0x87, bytes.fromhex(product.priority))
     entry += tlv(0x9F2A, bytes.fromhex(product.contactless.kernel))
     return (Group("9102", data=tlv(0xBF0C, tlv(0x61, entry)).hex().upper()),)
-
-
-def _selection(product: Product, contactless: Contactless) -> bytes:
-    pdol = bytes.fromhex(contactless.pdol)
-    told = tlv(0x50, product.label.encode()) + tlv(0x87, bytes.fromhex(product.priority))
-    return told + (tlv(0x9F38, pdol) if pdol else b"")

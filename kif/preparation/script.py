@@ -13,7 +13,7 @@ from kif.formats.script import Artwork, Group, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.oracle.messages import CardValues
-from kif.preparation import contactless
+from kif.preparation.contactless import Air, directory_groups
 from kif.preparation.emv import (
     CardData,
     control_information,
@@ -47,34 +47,15 @@ def build_script(
     """
     card = CardData.of(record)
     discretionary = in_chip(product, card, pin, values)
-    made = records(product, card, discretionary)
-    air, over_air = product.contactless, b""
-    in_air: dict[Place, bytes] = {}
-    if air is not None:
-        in_air = contactless.records(product, air, card, discretionary)
-        over_air = contactless.static_data(air, in_air)
+    made, air = records(product, card, discretionary), Air.of(product, card, discretionary)
     certified: dict[Place, Group] = {}
     offline = None
     if authority is not None:
         authority.require(product, card)
         certified = authority.places(product)
-        offline = authority.material(product, card, static_data(product, made), over_air)
-    later = [group for group in certified.values() if group.made in _AFTER_THE_PAIR]
-    by_contacts = [place for place in certified if place != CONTACTLESS_CERTIFICATE]
+        over = (static_data(product, made), air.static_data if air else b"")
+        offline = authority.material(product, card, *over)
     names = tuple(str(keys[purpose]) for purpose in product.keys)
-    groups = (
-        Group("8000", keys=names),
-        Group("9000", check_values=names),
-        *_pin_groups(pin),
-        Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
-        Group("9104", data=_hex(processing_options(product, (*made, *by_contacts)))),
-        Group("9102", data=_hex(control_information(product))),
-        *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
-        *(contactless.application_groups(product, air, in_air, certified) if air else ()),
-        *(group for group in certified.values() if group not in later),
-        *key_generation(product),
-        *later,
-    )
     return Script(
         recipe=Recipe.EMV,
         diversification=_hex(option_a(card.pan, card.psn)),
@@ -93,12 +74,39 @@ def build_script(
         arpc_method=product.arpc_method,
         offline=offline,
         pin=pin,
-        groups=groups,
+        groups=(
+            Group("8000", keys=names),
+            Group("9000", check_values=names),
+            *_pin_groups(pin),
+            *_application_groups(product, made, certified),
+            *(air.groups(certified) if air else ()),
+            *_certified_groups(product, certified),
+        ),
         directory=_directory(product),
-        proximity=contactless.directory_groups(product),
+        proximity=directory_groups(product),
         artwork=_artwork(product, card, values),
         stripe=stripe(product, card, pin, values),
     )
+
+
+def _application_groups(
+    product: Product, made: Mapping[Place, bytes], certified: Mapping[Place, Group]
+) -> tuple[Group, ...]:
+    """Return what the application answers over its contacts, and its records there."""
+    read = (*made, *(place for place in certified if place != CONTACTLESS_CERTIFICATE))
+    return (
+        Group("9200", data=_hex(tlv(0x9F10, bytes.fromhex(product.issuer_application_data)))),
+        Group("9104", data=_hex(processing_options(product, read))),
+        Group("9102", data=_hex(control_information(product))),
+        *(Group(f"{sfi:02X}{number:02X}", data=_hex(data)) for (sfi, number), data in made.items()),
+    )
+
+
+def _certified_groups(product: Product, certified: Mapping[Place, Group]) -> tuple[Group, ...]:
+    """Return certificates and signatures; what is made of the card's pair comes after that."""
+    later = [group for group in certified.values() if group.made in _AFTER_THE_PAIR]
+    before = (group for group in certified.values() if group not in later)
+    return (*before, *key_generation(product), *later)
 
 
 def _pin_groups(pin: Pin | None) -> tuple[Group, ...]:
