@@ -86,6 +86,13 @@ class ClearPin(StrEnum):
     """It is sealed to the printer of the mailers."""
 
 
+class ClearKey(StrEnum):
+    """Why a card's key is clear on the host, as a profile permits it."""
+
+    SCP02 = "scp02-on-host"
+    """It goes to the card under a 3DES key, which wraps nothing on a plain token."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """The cardholder's PIN, as the HSM keeps it. ``repr`` shows none of it."""

@@ -92,7 +92,7 @@ def to_issuer(zone: Key, storage: Key, kept: KeptPin, pan: str) -> bytes:
     return encrypt_blocks(zone, xor(inner, pinblock.format_4_pan(pan)))
 
 
-def in_clear(token: Token, storage: Key, kept: KeptPin, reason: ClearPin) -> Secret:
+def in_clear(token: Token, storage: Key, kept: KeptPin, reason: str) -> Secret:
     """Return the PIN, ASCII digits. Raises ``Refused`` (KEY_BOUNDARY) unless it is permitted."""
     with released(leaving := _field(storage, kept)):
         return pinblock.pin_of_format_4(clear_value(token, leaving, reason))

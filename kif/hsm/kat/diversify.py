@@ -1,4 +1,4 @@
-"""AN10922, GP-DIV and SCP02: static keys of cards, and SCP02 session keys."""
+"""AN10922 and GP-DIV: diversified keys, and static keys of cards."""
 
 from __future__ import annotations
 
@@ -38,16 +38,6 @@ def static_keys(stand: Stand, vector: Vector) -> Outputs:
         found[name] = key = stand.kept(derived(which))
         found[f"kcv_{name}"] = Leading(kcv_of(key).value.hex())
     return found
-
-
-def scp02_session(stand: Stand, vector: Vector) -> Outputs:
-    """Derive SCP02 session keys from a static key and the sequence counter."""
-    static = stand.key(vector.hex("key"), Cipher.TDEA, Usage.CARD_DERIVATION)
-    sequence = vector.hex("sequence")
-    return {
-        name: stand.kept(scp02.session_key(static, name, sequence, Usage.PUBLIC_BLOCK))
-        for name in scp02.SESSION_CONSTANTS
-    }
 
 
 def counter_kdf(stand: Stand, vector: Vector) -> Outputs:

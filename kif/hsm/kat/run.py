@@ -13,7 +13,7 @@ from kif.formats.error import KifError
 from kif.hsm import keyblock
 from kif.hsm.an10922 import AES_192_ON_HOST
 from kif.hsm.boundary import crossings, permitting
-from kif.hsm.kat import certificates, checks, diversify, emv, exchange, icao, pin, scp03, sim
+from kif.hsm.kat import certificates, checks, diversify, emv, exchange, icao, pin, scp02, scp03, sim
 from kif.hsm.kat.outcome import Outputs, Trial, differs, prints
 from kif.hsm.kat.stand import Stand
 from kif.hsm.kat.vector import Skip, Vector
@@ -33,7 +33,7 @@ TRIALS: dict[str, Trial] = {
     "AN10922": diversify.an10922,
     "GP-DIV": diversify.static_keys,
     "SP800-108": diversify.counter_kdf,
-    "SCP02": diversify.scp02_session,
+    "SCP02": scp02.session,
     "SCP03": scp03.session,
     "MILENAGE": sim.milenage,
     "TR-31": exchange.key_block,
