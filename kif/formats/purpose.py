@@ -80,7 +80,9 @@ PURPOSES: dict[str, Purpose] = {
     PIN_VERIFICATION: _row(Owner.ISSUER, PIN_VERIFICATION, "2TDEA", block="V2C"),
     PIN_ZONE: _row(Owner.ISSUER, PIN_ZONE, "AES-128", "AES-256", block="P0E"),
     EMV_ISSUER: _row(Owner.ISSUER, ISSUER_SIGNER, *_RSA),
-    ISSUER_DOMAIN: _row(Owner.ISSUER, MASTER_DERIVATION, "AES-128", "AES-256", block="E5X"),
+    ISSUER_DOMAIN: _row(
+        Owner.ISSUER, MASTER_DERIVATION, "2TDEA", "AES-128", "AES-256", block="E5X"
+    ),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
     ZONE_MASTER: Purpose(
         frozenset({Owner.ISSUER, Owner.VENDOR}),
@@ -88,7 +90,7 @@ PURPOSES: dict[str, Purpose] = {
         frozenset({"2TDEA", "3TDEA", *_AES}),
         block="K1B",
     ),
-    CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, *_AES, block="E5X"),
+    CARD_MANAGER: _row(Owner.VENDOR, MASTER_DERIVATION, "2TDEA", *_AES, block="E5X"),
     DATA_PROTECTION: _row(Owner.SITE, MASTER_DERIVATION, "AES-256"),
     LOG_SIGNER: _row(Owner.SITE, "log-signer", "Ed25519"),
     SITE_CA: _row(Owner.SITE, "site-ca", "P-256"),

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from kif.formats import canonical
+from kif.formats import canonical, scp02, scp03
 from kif.formats.content import Content, Instance, Load
 from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
@@ -76,19 +76,14 @@ class Offline:
         return f"Offline({self.signer}, redacted)"
 
 
-class ClearPin(StrEnum):
-    """Why a PIN is clear on the host, as a profile permits it."""
+class Clear(StrEnum):
+    """Why a PIN, or a card's key, is clear on the host, as a profile permits it."""
 
     DRAWN = "pin-on-host"
     CHECKED = "pin-check"
     """The card verifies it, in quality control."""
     MAILED = "pin-mailer"
     """It is sealed to the printer of the mailers."""
-
-
-class ClearKey(StrEnum):
-    """Why a card's key is clear on the host, as a profile permits it."""
-
     SCP02 = "scp02-on-host"
     """It goes to the card under a 3DES key, which wraps nothing on a plain token."""
 
@@ -107,7 +102,7 @@ class Pin:
     """The PAN, which a block for the issuer is made over."""
     tries: int
     permits: tuple[str, ...]
-    """What it may be clear on the host for (:class:`ClearPin`)."""
+    """What it may be clear on the host for (:class:`Clear`)."""
 
     def __repr__(self) -> str:
         return "Pin(redacted)"
@@ -133,6 +128,13 @@ class Personalization(StrEnum):
     """From its security domain: INSTALL [for personalization], and STORE DATA is handed on."""
     SELECT = "select"
     """Selected itself, over a channel of its own, where the card refuses the other."""
+
+
+class SecureChannel(StrEnum):
+    """The secure channel protocol of a card."""
+
+    SCP02 = "scp02"
+    SCP03 = "scp03"
 
 
 class Recipe(StrEnum):
@@ -164,9 +166,9 @@ class Script:
     life_cycle: str
     """In which state blanks are delivered: a name of :class:`kif.formats.lifecycle.CardState`."""
     options: int
-    """SCP03's parameter "i" (Amendment D, table 5-1) that the card names."""
+    """The parameter "i" of its secure channel protocol (Amendment D, table 5-1; GPC, E-1)."""
     security_level: int
-    """SCP03 security level: 01, 03, 11, 13 or 33."""
+    """01 or 03, with SCP03 also 11, 13 or 33."""
     personalization: Personalization
     largest_command: int
     """How many bytes of data the card takes in one command: 255, or more in extended length."""
@@ -179,6 +181,11 @@ class Script:
     directory: tuple[Group, ...]
     """Those of the card's payment system environment (EMV Book 1, 12.2)."""
     artwork: Artwork
+    secure_channel: SecureChannel = SecureChannel.SCP03
+    card_keys: str = "KDF3"
+    """How a card's static keys come of a master: KDF3 for SCP03, VISA2 or EMV for SCP02."""
+    permits: tuple[str, ...] = ()
+    """What may be clear on the host when the card gets its keys (:class:`Clear`)."""
     proximity: tuple[Group, ...] = ()
     """Those of its proximity environment, of cards that are read over the air too."""
     chip: str = ""
@@ -190,6 +197,21 @@ class Script:
 
     def __repr__(self) -> str:
         return f"Script({len(self.groups)} groups, redacted)"
+
+    @property
+    def challenge(self) -> int:
+        """How many bytes a challenge to the card has."""
+        if self.secure_channel is SecureChannel.SCP02:
+            return scp02.CHALLENGE
+        return scp03.Options(self.options).size
+
+    @property
+    def largest_block(self) -> int:
+        """How many plain bytes a protected command carries."""
+        if self.secure_channel is SecureChannel.SCP02:
+            return scp02.most_plain_data(self.security_level)
+        most = self.largest_command
+        return scp03.most_plain_data(self.security_level, self.challenge, most)
 
     def encode(self) -> Secret:
         """Return the canonical JSON."""
@@ -208,6 +230,8 @@ class Script:
         fields: dict[str, Any] = canonical.decode(raw.reveal())
         fields["recipe"] = Recipe(fields["recipe"])
         fields["personalization"] = Personalization(fields["personalization"])
+        fields["secure_channel"] = SecureChannel(fields.get("secure_channel", "scp03"))
+        fields["permits"] = tuple(fields.get("permits", ()))
         offline = fields.pop("offline")
         fields["offline"] = None if offline is None else Offline(**offline)
         pin = fields.pop("pin")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kif.formats import pinblock
 from kif.formats.putkey import KeyField
 from kif.formats.scp03 import StaticKey
-from kif.formats.script import ClearKey
+from kif.formats.script import Clear
 from kif.hsm.clear import clear_value
 from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive_2tdea
@@ -55,9 +55,9 @@ def domain_keys(
 
 def pin_block(token: Token, dek: Key, storage: Key, kept: KeptPin) -> bytes:
     """Return the content of DGI 8010: a PIN block of format 2. Raises ``Refused``."""
-    pin = in_clear(token, storage, kept, ClearKey.SCP02)
+    pin = in_clear(token, storage, kept, Clear.SCP02)
     return encrypt_blocks(dek, pinblock.format_2(pin).reveal())
 
 
 def _under(token: Token, dek: Key, leaving: Key) -> bytes:
-    return encrypt_blocks(dek, clear_value(token, leaving, ClearKey.SCP02).reveal())
+    return encrypt_blocks(dek, clear_value(token, leaving, Clear.SCP02).reveal())

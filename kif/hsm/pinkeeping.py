@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from kif.formats import pinblock
 from kif.formats.cmac import xor
-from kif.formats.script import ClearPin
+from kif.formats.script import Clear
 from kif.formats.secret import Secret
 from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
@@ -61,7 +61,7 @@ def storage_key(retention: Key, seed: bytes) -> Key:
 
 def draw(token: Token, length: int) -> Secret:
     """Draw a PIN of so many digits. Raises ``Refused`` (KEY_BOUNDARY)."""
-    with host_boundary(ClearPin.DRAWN):
+    with host_boundary(Clear.DRAWN):
         digits = ""
         while len(digits) < length:
             digits += "".join(str(byte % 10) for byte in token.random(16) if byte < _UNBIASED)
@@ -70,7 +70,7 @@ def draw(token: Token, length: int) -> Secret:
 
 def keep(token: Token, storage: Key, pin: Secret) -> KeptPin:
     """Have the token keep a PIN. Raises ``Refused`` (KEY_BOUNDARY)."""
-    with host_boundary(ClearPin.DRAWN):
+    with host_boundary(Clear.DRAWN):
         nonce = token.random(_NONCE)
         field = pinblock.format_4(pin, nonce)
         leaving = imported(token, Usage.CARD_DELIVERY, Algorithm.AES_128, field)

@@ -203,13 +203,18 @@ class Ceremonies:
                 f"{person} does not take part in the ceremony '{running.name}'.",
             )
 
-    def making(self, key: KeyRef) -> Running:
-        """Return the running ceremony, whose open step makes this key."""
+    def making(self, key: KeyRef, algorithm: str = "") -> Running:
+        """Return the running ceremony, whose open step makes this key; of its ``algorithm``."""
         running = self.require_running()
         step = running.open
         wanted = [running.key(purpose) for purpose in step.makes] if step else []
         told = " and ".join(map(str, wanted))
         require(key in wanted, f"{step_of(running).capitalize()} makes {told}, not {key}.")
+        planned = step.values.get("algorithm", algorithm) if step else algorithm
+        require(
+            not algorithm or algorithm == planned,
+            f"{step_of(running).capitalize()} makes a key of {planned}, not of {algorithm}.",
+        )
         return running
 
     def _forget_entered(self, running: Running) -> None:

@@ -25,7 +25,7 @@ class Exchange:
 
     def imported(self, event: KeyImported) -> None:
         """Enter a key that came in a block."""
-        running = self._ceremonies.making(event.key)
+        running = self._ceremonies.making(event.key, event.algorithm)
         expected = running.used(ZONE_MASTER)
         _require(event.under == expected, f"{expected} is the key that blocks come under here.")
         self._keys.formed(event)

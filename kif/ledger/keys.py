@@ -224,15 +224,19 @@ class Keys:
                 f"The key {key} has the check value {entry.kcv} on the record, not {kcv}.",
             )
 
-    def newest(self, owner: str, purpose: str, now: datetime) -> KeyRef:
-        """Return the newest key of an owner and purpose that may be used, or raise (KEY_FOUND)."""
+    def newest(self, owner: str, purpose: str, now: datetime, cipher: str = "") -> KeyRef:
+        """Return the newest key of an owner and purpose that may be used, or raise (KEY_FOUND).
+
+        ``cipher`` is a part of its algorithm's name, where that matters: AES or TDEA.
+        """
         there = self._versions(owner, purpose).items()
-        found = [key for key, entry in there if entry.may_be_used(now)]
+        found = [key for key, each in there if each.may_be_used(now) and cipher in each.algorithm]
         if not found:
+            what = f"{cipher} key" if cipher else "key"
             raise Refused(
                 Control.KEY_FOUND,
-                f"{owner} has no active key for {purpose}. Hold the ceremony that makes it: 'kif "
-                "ceremony run' with ceremonies/issuer-keys.yaml, issuer-domain-key.yaml or "
+                f"{owner} has no active {what} for {purpose}. Hold the ceremony that makes it: "
+                "'kif ceremony run' with ceremonies/issuer-keys.yaml, issuer-domain-key.yaml or "
                 "vendor-keys.yaml.",
             )
         return max(found)

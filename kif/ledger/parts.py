@@ -50,7 +50,7 @@ class Parts:
 
     def form(self, event: KeyFormed) -> None:
         """Enter a key that has the components of all custodians who take part."""
-        running = self._ceremonies.making(event.key)
+        running = self._ceremonies.making(event.key, event.algorithm)
         count = sum(key == event.key for key, _, _ in running.entered)
         needed = running.components
         if count < needed:

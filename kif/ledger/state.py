@@ -200,7 +200,7 @@ class State:
     def _generated(self, event: of_ceremony.KeyGenerated) -> None:
         self.genesis.require_token(event.kind)
         if self.genesis.closed:
-            self.ceremonies.making(event.key)
+            self.ceremonies.making(event.key, event.algorithm)
         elif event.key.owner != SITE:
             raise Refused(Control.KEY_USAGE, f"A genesis makes no key like {event.key}.")
         self.keys.generated(event)

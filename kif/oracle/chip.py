@@ -13,14 +13,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from kif.formats import scp03
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, KifError, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
-from kif.hsm.scp03 import Channel, static_keys
 from kif.ledger.events.card import (
     CardRejected,
     InjectionAuthorised,
@@ -33,6 +31,7 @@ from kif.oracle.messages import Claim, Done, JobRef, JobView, Lease, Segment
 from kif.oracle.recipe import Material, sessions
 from kif.oracle.rows import mark_suspect, moved, take_back, withdraw
 from kif.oracle.run import Run, check_all, opened, require_card
+from kif.oracle.securechannel import Channel, decoded, delivery_of, open_channel
 
 LEASE = timedelta(minutes=10)
 """How long a station holds a card."""
@@ -161,12 +160,11 @@ class Chip:
         """
         try:
             *told, last = opened(run, answers)
-            found = scp03.InitializeUpdateResponse.decode(last)
+            found = decoded(run.script, last)
             require_card(run, found, told)
             manager = KeyRef.parse(run.script.card_manager)
-            master = self.desk.cmac_master(run.lease.job.batch, manager)
-            static = static_keys(master, found.diversification_data)
-            run.channel = Channel.open(static, run.challenge, found, run.sessions[0].aid)
+            opening = (run.lease.job.batch, run.script, manager, run.challenge, found)
+            run.channel = open_channel(self.desk, *opening, run.sessions[0].aid)
             commands = self._protected(run, run.channel, found.diversification_data)
             if not run.serial:
                 self._authorise(run, found.diversification_data.hex().upper(), len(commands))
@@ -185,10 +183,10 @@ class Chip:
     def _protected(self, run: Run, channel: Channel, serial: bytes) -> tuple[bytes, ...]:
         batch, script = run.lease.job.batch, run.script
         master = partial(self.desk.master, batch)
-        domain = self.desk.cmac_master(batch, KeyRef.parse(script.domain_key))
+        delivery = delivery_of(self.desk, batch, script, channel)
         signer = partial(self.desk.signer, batch)
         pins = partial(self.desk.pin_storage, batch)
-        run.card = Material(script, channel.dek, master, signer, pins, self.code, domain, serial)
+        run.card = Material(script, delivery, master, signer, pins, self.code, serial)
         first, *ahead = run.sessions[0].parts
         run.sent, run.ahead, run.checked = first(run.card), tuple(ahead), None
         opening = channel.external_authenticate(script.security_level)

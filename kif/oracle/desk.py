@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
 from kif.formats.keyref import KeyRef
-from kif.formats.scp03 import Options
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.hsm import data
 from kif.hsm.cmac import CmacMaster
 from kif.hsm.issuersigner import IssuerSigner
-from kif.hsm.key import Key
+from kif.hsm.key import Algorithm, Key
 from kif.hsm.library import calling
 from kif.ledger.batch import Batch as Known
 from kif.ledger.binding import root_over, sealed_digest
@@ -102,10 +101,15 @@ class Desk:
             self._released_with(state, batch, key)
             return self.keys.issuer_signer(key)
 
+    def key_size(self, key: KeyRef) -> int:
+        """Return how many bytes a key on the record has."""
+        with self.record.deciding() as state:
+            return Algorithm(state.keys.require(key).algorithm).size
+
     def challenge(self, script: Script) -> bytes:
         """Draw a host challenge for the card of a script: 8 or 16 bytes."""
         with calling("making a host challenge"):
-            return self.keys.token.random(Options(script.options).size)
+            return self.keys.token.random(script.challenge)
 
     def chip(self, job: JobRef) -> bytes:
         """Return the serial of the chip that a card's keys left for, ten bytes."""

@@ -5,7 +5,7 @@ What can't be undone comes last: a card becomes SECURED once every other check w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kif.formats import scp03
@@ -13,11 +13,11 @@ from kif.formats.apdu import Response
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
-from kif.formats.script import Script
-from kif.hsm.cmac import CmacMaster
-from kif.hsm.scp03 import Channel, static_keys
+from kif.formats.putkey import AES, TDEA
+from kif.formats.script import Script, SecureChannel
 from kif.oracle.recipe import Instruction, key_list, selection
 from kif.oracle.run import check_all
+from kif.oracle.securechannel import Answer, Channel, decoded
 
 _NOT_FOUND = 0x6A88
 _SELECTING = 3
@@ -42,26 +42,32 @@ class Domain:
             scp03.initialize_update(self.script.domain_version, self.challenge),
         )
 
-    def open(self, master: CmacMaster, chip: bytes, answers: Sequence[bytes]) -> tuple[bytes, ...]:
+    def open(
+        self,
+        opens: Callable[[bytes, Answer, bytes], Channel],
+        size: int,
+        chip: bytes,
+        answers: Sequence[bytes],
+    ) -> tuple[bytes, ...]:
         """Judge the answers to it; return the commands by which the card becomes SECURED.
 
-        ``chip`` is the serial on record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the
-        vendor's keys are there still, or the issuer's are not.
+        ``opens`` opens a channel with the issuer's keys, of ``size`` bytes, by challenge, answer
+        and AID; ``chip`` is the serial on record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS):
+        the vendor's keys are there still, or the issuer's are not.
         """
         found = self._opened(answers)
         if found.diversification_data != chip or found.key_version != self.script.domain_version:
             raise _not_ours("it is another card, or has another version of them")
         domain = bytes.fromhex(self.script.security_domain)
         try:
-            static = static_keys(master, chip)
-            self._channel = Channel.open(static, self.challenge, found, domain)
+            self._channel = opens(self.challenge, found, domain)
         except DeviceFailed as fault:
             if fault.control is not Control.CARD_CRYPTOGRAM:
                 raise
             raise _not_ours("its cryptogram is not the one that they give") from fault
         channel = self._channel
         first = channel.external_authenticate(self.script.security_level)
-        self._sent = self._securing(master.key.algorithm.size)
+        self._sent = self._securing(size)
         return (first, *(channel.protect(each.command) for each in self._sent))
 
     def require_secured(self, answers: Sequence[bytes]) -> None:
@@ -78,7 +84,7 @@ class Domain:
             self._channel.close()
             self._channel = None
 
-    def _opened(self, answers: Sequence[bytes]) -> scp03.InitializeUpdateResponse:
+    def _opened(self, answers: Sequence[bytes]) -> Answer:
         if len(answers) != _SELECTING:
             raise DeviceFailed(
                 Control.CARD_PRESENT,
@@ -95,13 +101,14 @@ class Domain:
             )
         if not ours.ok:
             raise _not_ours(f"they were answered {ours.sw:04X}")
-        return scp03.InitializeUpdateResponse.decode(ours.data)
+        return decoded(self.script, ours.data)
 
     def _securing(self, size: int) -> tuple[Instruction, ...]:
         """Return the list of keys, each transition from the delivered state, and GET STATUS."""
+        kind = TDEA if self.script.secure_channel is SecureChannel.SCP02 else AES
         ahead = _STATES[_STATES.index(CardState[self.script.life_cycle]) + 1 :]
         return (
-            key_list(self.script.domain_version, size),
+            key_list(self.script.domain_version, size, kind),
             *(Instruction(set_status(state)) for state in ahead),
             Instruction(get_status()),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kif.formats import scp03
 from kif.formats.apdu import Command
 from kif.formats.content import (
     FOR_PERSONALIZATION,
@@ -28,7 +27,7 @@ from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, largest_block, named, sessions
+from kif.oracle.recipe import Instruction, named, sessions
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
@@ -74,7 +73,7 @@ class _NoCard:
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA, block by block, of data that is not there."""
-        most = largest_block(self.script)
+        most = self.script.largest_block
         told: list[Instruction] = []
         for at, group in enumerate(groups, start=1):
             follows = more or at < len(groups)
@@ -89,7 +88,7 @@ class _NoCard:
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
         """Return INSTALL [for load], and LOAD of as much code as there is."""
-        commands = load_blocks(bytes(load.size), largest_block(self.script))
+        commands = load_blocks(bytes(load.size), self.script.largest_block)
         told = f"LOAD of {load.package}, SHA-256 {load.digest}"
         return (
             _Told(install_for_load(load), what=f"INSTALL [for load] of {load.package}"),
@@ -149,7 +148,7 @@ def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
     """Yield every command of a script in its order."""
     card = _NoCard(script, sizes)
     for number, session in enumerate(sessions(script), start=1):
-        opening = session.opening(script, bytes(scp03.Options(script.options).size))
+        opening = session.opening(script, bytes(script.challenge))
         last = Command(0x84, 0x82, script.security_level, 0).encode()
         for raw in (*opening, last):
             yield Line(number, 1, raw[:4].hex().upper(), named(raw))

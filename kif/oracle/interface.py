@@ -87,7 +87,11 @@ class PreparationOracle(Protocol):
         """Return the cards of a batch that are to be prepared, in their order."""
 
     def resolve(
-        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+        self,
+        batch: str,
+        wanted: Mapping[str, str],
+        chosen: Sequence[KeyRef] = (),
+        ciphers: Mapping[str, str] | None = None,
     ) -> Mapping[str, KeyRef]:
         """Return the key for each purpose of ``wanted`` (purpose -> vendor, or "" for the issuer).
 

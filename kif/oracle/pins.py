@@ -18,7 +18,7 @@ from kif.formats.control import Control
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.pan import masked
-from kif.formats.script import ClearPin, Pin, Script
+from kif.formats.script import Clear, Pin, Script
 from kif.formats.state import JobState
 from kif.hsm.boundary import permitting
 from kif.hsm.pinkeeping import KeptPin, in_clear, to_issuer
@@ -70,7 +70,7 @@ class Pins:
         lines = []
         for _, pin, name in self._dispatched(batch):
             with permitting(*pin.permits):
-                clear = in_clear(token, storage, KeptPin.decode(pin.kept), ClearPin.MAILED)
+                clear = in_clear(token, storage, KeptPin.decode(pin.kept), Clear.MAILED)
             line = {"account": masked(pin.account), "name": name, "pin": clear.reveal().decode()}
             lines.append(json.dumps(line))
         sealing = PKCS7EnvelopeBuilder().set_data("\n".join(lines).encode())

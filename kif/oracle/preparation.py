@@ -106,12 +106,18 @@ class Preparation:
         return self.desk.suspect(job, control, sentence)
 
     def resolve(
-        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+        self,
+        batch: str,
+        wanted: Mapping[str, str],
+        chosen: Sequence[KeyRef] = (),
+        ciphers: Mapping[str, str] | None = None,
     ) -> Mapping[str, KeyRef]:
         """Return the key for each purpose of ``wanted`` (purpose -> vendor, or "" for the issuer).
 
-        The newest active one, unless one of ``chosen`` is of that owner and purpose.
+        The newest active one, unless one of ``chosen`` is of that owner and purpose; ``ciphers``
+        has purposes whose keys have to be of AES or TDEA.
         """
+        of = ciphers or {}
         with self.desk.record.deciding() as state:
             issuer = state.batches.require(batch).issuer
             owners = {purpose: vendor or issuer for purpose, vendor in wanted.items()}
@@ -119,7 +125,8 @@ class Preparation:
             given = {key.purpose: key for key in chosen}
             now = self.desk.record.clock()
             return {
-                purpose: given.get(purpose) or _newest(state, owner, purpose, now)
+                purpose: given.get(purpose)
+                or _newest(state, owner, purpose, now, of.get(purpose, ""))
                 for purpose, owner in owners.items()
             }
 
@@ -180,11 +187,11 @@ def _verification_value(key: Key, pan: str, method: str | Ibm3624, pin: Secret) 
     return ibm3624_offset(natural.reveal().decode(), pin.reveal().decode())
 
 
-def _newest(state: State, owner: str, purpose: str, now: datetime) -> KeyRef:
+def _newest(state: State, owner: str, purpose: str, now: datetime, cipher: str) -> KeyRef:
     """Return the newest key that may be used; of those that a scheme certifies, with that."""
     if purpose == EMV_ISSUER:
         return state.schemes.newest(owner, now)
-    return state.keys.newest(owner, purpose, now)
+    return state.keys.newest(owner, purpose, now, cipher)
 
 
 def _require_of(chosen: Sequence[KeyRef], owners: Mapping[str, str]) -> None:

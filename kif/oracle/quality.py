@@ -12,7 +12,7 @@ from kif.formats.issuercertificate import SchemeKey
 from kif.formats.keyref import KeyRef
 from kif.formats.offline import PublicKey, icc_certificate
 from kif.formats.pinverify import PIN_FRAME, enciphered, verify, wrong_pin
-from kif.formats.script import ClearPin, Script
+from kif.formats.script import Clear, Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.hsm.boundary import permitting
@@ -25,6 +25,7 @@ from kif.oracle.domain import Domain
 from kif.oracle.group import Step
 from kif.oracle.messages import CardKey, JobRef, JobView
 from kif.oracle.rows import moved
+from kif.oracle.securechannel import open_channel
 
 _PURPOSE = "emv-ac"
 
@@ -95,7 +96,7 @@ class Quality:
             raise Refused(Control.JOB_STATE, f"{job} has no PIN.")
         storage, kept = self.desk.pin_storage(job.batch), KeptPin.decode(pin.kept)
         with permitting(*pin.permits):
-            return in_clear(self.desk.keys.token, storage, kept, ClearPin.CHECKED)
+            return in_clear(self.desk.keys.token, storage, kept, Clear.CHECKED)
 
     def _certified(self, job: JobRef, card: CardKey) -> PublicKey:
         """Return the public key that the issuer certified for this very card."""
@@ -152,8 +153,9 @@ class Quality:
         self._require_verified(job)
         domain = self._domain(job)
         key = KeyRef.parse(domain.script.domain_key)
-        master, chip = self.desk.cmac_master(job.batch, key), self.desk.chip(job)
-        return domain.open(master, chip, answers)
+        opens = partial(open_channel, self.desk, job.batch, domain.script, key)
+        size = self.desk.key_size(key)
+        return domain.open(opens, size, self.desk.chip(job), answers)
 
     def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
         """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""

@@ -30,12 +30,12 @@ from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
 from kif.formats.script import Group, Made, Personalization, Script
-from kif.hsm.cmac import CmacMaster
-from kif.hsm.deliver import domain_keys, icc_check_values, wrapped_icc_keys
+from kif.hsm.deliver import icc_check_values
 from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
-from kif.hsm.pinkeeping import KeptPin, to_card
+from kif.hsm.pinkeeping import KeptPin
 from kif.oracle.certifying import certified, key_request, offline_of, static_signature
+from kif.oracle.securechannel import Delivery
 
 _SELECT, _GET_DATA, _INITIALIZE_UPDATE = 0xA4, 0xCA, 0x50
 _SELECT_BY_NAME = 0x04
@@ -56,15 +56,10 @@ def selection(aid: bytes) -> bytes:
     return Command(0x00, _SELECT, _SELECT_BY_NAME, 0x00, aid, 256).encode()
 
 
-def largest_block(script: Script) -> int:
-    """Return how many plain bytes a protected command carries."""
-    size = scp03.Options(script.options).size
-    return scp03.most_plain_data(script.security_level, size, script.largest_command)
-
-
-def key_list(version: int, size: int) -> Instruction:
-    """Return GET DATA of the card's keys: of the one set that it has, of AES keys of this size."""
-    return Instruction(Command(0x80, _GET_DATA, 0x00, 0xE0, le=256), key_information(version, size))
+def key_list(version: int, size: int, kind: int) -> Instruction:
+    """Return GET DATA of the card's keys: of the one set that it has, of this size and kind."""
+    command = Command(0x80, _GET_DATA, 0x00, 0xE0, le=256)
+    return Instruction(command, key_information(version, size, kind))
 
 
 class Card(Protocol):
@@ -186,20 +181,18 @@ def _joined(parts: Sequence[Part]) -> Part:
 class Material:
     """What instructions are made of for a card that has proved its keys.
 
-    ``dek`` is the Key-DEK it has now; ``master`` and ``signer`` give a key that its batch was
-    released with; ``domain`` is what its own keys are derived from, over its ``serial`` (ten
-    bytes).
+    ``delivery`` encrypts to it, over its ``serial`` (ten bytes) where keys are its own; ``master``
+    and ``signer`` give a key that its batch was released with.
     """
 
     script: Script
-    dek: Key
+    delivery: Delivery
     master: Callable[[KeyRef], Key]
     signer: Callable[[KeyRef], IssuerSigner]
     pins: Callable[[], Key]
     """Gives the key that its batch's PINs rest under."""
     code: Callable[[str], bytes]
     """Gives a load file's data block by its SHA-256 (hex)."""
-    domain: CmacMaster
     serial: bytes
     answered: bytes = b""
     """The card's last answer."""
@@ -210,27 +203,27 @@ class Material:
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
         groupings = [self._grouping(group) for group in groups]
-        block = largest_block(self.script)
+        block = self.script.largest_block
         commands = store_data(groupings, block, self._blocks, more=more)
         self._blocks = self._blocks + len(commands) if more else 0
         return tuple(map(Instruction, commands))
 
     def put_key(self) -> Instruction:
         """Return PUT KEY, and what a card answers that took the keys."""
-        keys, version = domain_keys(self.dek, self.domain, self.serial), self.script.domain_version
-        command = put_key(self.script.key_version, version, keys)
+        keys, version = self.delivery.domain_keys(self.serial), self.script.domain_version
+        command = put_key(self.script.key_version, version, keys, self.delivery.kind)
         return Instruction(command, put_key_answer(version, keys))
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
         """Return INSTALL [for load], and LOAD of the code, whose hash the profile has."""
-        commands = load_blocks(self.code(load.digest), largest_block(self.script))
+        commands = load_blocks(self.code(load.digest), self.script.largest_block)
         return tuple(map(Instruction, (install_for_load(load), *commands)))
 
     def _grouping(self, group: Group) -> Dgi:
         identifier = int(group.dgi, 16)
         diversification = bytes.fromhex(self.script.diversification)
         if group.keys:
-            cryptogram = wrapped_icc_keys(self.dek, self._masters(group.keys), diversification)
+            cryptogram = self.delivery.icc_keys(self._masters(group.keys), diversification)
             return Dgi(identifier, cryptogram, encrypted=True)
         if group.check_values:
             masters = self._masters(group.check_values)
@@ -246,7 +239,7 @@ class Material:
         """Return the reference PIN block under the Key-DEK."""
         if self.script.pin is None:
             raise BadInput(Control.BYTES, "The script has no PIN.")
-        return to_card(self.dek, self.pins(), KeptPin.decode(self.script.pin.kept))
+        return self.delivery.pin(self.pins(), KeptPin.decode(self.script.pin.kept))
 
     def _made(self, what: Made) -> bytes:
         """Return what is made now that the card is here."""

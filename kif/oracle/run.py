@@ -12,9 +12,9 @@ from kif.formats.error import DeviceFailed, Refused
 from kif.formats.scp03 import InitializeUpdateResponse
 from kif.formats.script import Script
 from kif.formats.tlv import find
-from kif.hsm.scp03 import Channel
 from kif.oracle.messages import Done, Lease, Segment
 from kif.oracle.recipe import Instruction, Material, Part, Session, named
+from kif.oracle.securechannel import Answer, Channel
 
 _LIFE_CYCLE = 0x9F7F
 
@@ -72,7 +72,7 @@ def opened(run: Run, answers: Sequence[bytes]) -> list[bytes]:
     return told
 
 
-def require_card(run: Run, found: InitializeUpdateResponse, told: Sequence[bytes]) -> None:
+def require_card(run: Run, found: Answer, told: Sequence[bytes]) -> None:
     """Require the profile's key version, "i" and chip, and one card throughout (``DeviceFailed``).
 
     ``told`` has the answers before that to INITIALIZE UPDATE.
@@ -82,10 +82,11 @@ def require_card(run: Run, found: InitializeUpdateResponse, told: Sequence[bytes
         _require_chip(script.chip, told[1])
     if run.serial not in (b"", found.diversification_data):
         raise DeviceFailed(Control.CARD_ONCE, "Another card is in the reader now.")
-    if (found.key_version, found.i) != (script.key_version, script.options):
+    i = found.i if isinstance(found, InitializeUpdateResponse) else script.options
+    if (found.key_version, i) != (script.key_version, script.options):
         raise DeviceFailed(
             Control.CARD_PROFILE,
-            f"The card has key version {found.key_version} and SCP03 options (i) {found.i:02X}; "
+            f"The card has key version {found.key_version} and SCP03 options (i) {i:02X}; "
             f"its profile says {script.key_version} and {script.options:02X}. Check "
             "which delivery the blanks are of.",
         )

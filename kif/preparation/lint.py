@@ -21,7 +21,7 @@ from kif.formats.elements import (
     name_of,
 )
 from kif.formats.error import BadInput
-from kif.formats.script import ClearPin
+from kif.formats.script import Clear, SecureChannel
 from kif.formats.tlv import read_dol
 from kif.preparation.lists import (
     UNPREDICTABLE_NUMBER,
@@ -281,11 +281,15 @@ def _pin(product: Product) -> Told:
         if given != bool(product.pin_length):
             what = "is for cards with pin_length" if given else "is missing"
             yield field if given else "pin_length", f"{field} {what}"
-    if product.pin_tries == 1 and ClearPin.CHECKED in product.permits:
+    if product.pin_tries == 1 and Clear.CHECKED in product.permits:
         yield "pin_tries", "the wrong PIN of pin-check would take the only try"
-    if product.permits and not product.pin_length:
+    old = product.secure_channel is SecureChannel.SCP02
+    if old != (Clear.SCP02 in product.permits):
+        what = "no key goes to a card by SCP02" if old else "no key is clear by SCP03"
+        yield "permits", f"without scp02-on-host {what}" if old else f"scp02-on-host: {what}"
+    if set(product.permits) - {Clear.SCP02} and not product.pin_length:
         yield "permits", "the card has no PIN that could be clear"
-    if product.pin_length and ClearPin.DRAWN not in product.permits:
+    if product.pin_length and Clear.DRAWN not in product.permits:
         yield "permits", "without pin-on-host no PIN can be drawn"
 
 

@@ -44,7 +44,7 @@ def prepare_batch(
     """
     name = oracle.batch(batch).product
     product, profile = read_product(name, products)
-    keys = oracle.resolve(batch, product.wanted, chosen)
+    keys = oracle.resolve(batch, product.wanted, chosen, product.ciphers)
     issuer = keys.get(EMV_ISSUER)
     certifying = None if issuer is None else authority(issuer, oracle.certificate(issuer))
 

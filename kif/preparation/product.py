@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from kif.formats import scp02, scp03
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import (
@@ -23,14 +24,13 @@ from kif.formats.purpose import (
     PIN_VERIFICATION,
     PIN_ZONE,
 )
-from kif.formats.scp03 import Options
-from kif.formats.script import ClearPin, Personalization
+from kif.formats.script import Clear, Personalization, SecureChannel
 
 _FOLDER = Path(__file__).parent / "products"
 _R_MAC = 0x10
 _TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
-_ClearPin = Annotated[ClearPin, Field(strict=False)]
+_Clear = Annotated[Clear, Field(strict=False)]
 PIN_INDEX, PIN_VALUE, CARD_VALUE = "pin-index", "pin-value", "card-value"
 _Part = Annotated[str, Field(pattern=rf"^({PIN_INDEX}|{PIN_VALUE}|{CARD_VALUE}|[0-9]{{1,13}})$")]
 
@@ -96,8 +96,12 @@ class Product(BaseModel):
     """What is installed and made selectable, in this order, on blanks that come without it."""
     life_cycle: Literal["OP_READY", "INITIALIZED"]
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
-    scp03_options: Annotated[int, Field(ge=0, le=0x7F)]
+    scp03_options: Annotated[int, Field(ge=0, le=0x7F)] | None = None
     """SCP03's parameter "i" of the blanks (Amendment D, table 5-1)."""
+    scp02_options: Annotated[int, Field(ge=0, le=0x7F)] | None = None
+    """SCP02's, of older ones that speak that instead (GPC 2.3.1, table E-1)."""
+    card_keys: Literal["KDF3", "VISA2", "EMV"] = "KDF3"
+    """How static keys come of a card manager key: VISA2 or EMV with SCP02."""
     personalization: Annotated[Personalization, Field(strict=False)]
     """``install``, or ``select`` on cards that refuse INSTALL [for personalization]."""
     largest_command: Annotated[int, Field(ge=255, le=0xFFFF)]
@@ -142,7 +146,7 @@ class Product(BaseModel):
     """The order of the date in a CVV2, on cards where one is printed."""
     contactless: Contactless | None = None
     """Of cards that are read over the air too."""
-    permits: Annotated[tuple[_ClearPin, ...], Field(strict=False)] = ()
+    permits: Annotated[tuple[_Clear, ...], Field(strict=False)] = ()
     """What a PIN may be clear on the host for."""
     country: Hex
     currency: Hex
@@ -157,13 +161,18 @@ class Product(BaseModel):
     @model_validator(mode="after")
     def _answers_are_authenticated(self) -> Self:
         """Without R-MAC nobody knows what the card took; only a test may do without it."""
-        options = Options(self.scp03_options)
+        if (self.scp03_options is None) == (self.scp02_options is None):
+            raise ValueError("blanks speak SCP03 or SCP02: name scp03_options or scp02_options")
+        if (self.scp02_options is None) != (self.card_keys == "KDF3"):
+            raise ValueError("card_keys are by KDF3 with SCP03, and by VISA2 or EMV with SCP02")
+        options = self.channel_options
         if not options.possible or self.security_level not in options.levels:
             raise ValueError(
-                f"security_level {self.security_level:02X} is not one of SCP03 with i = "
-                f"{self.scp03_options:02X}"
+                f"security_level {self.security_level:02X} is not one of {self.secure_channel} "
+                f"with i = {options.i:02X}"
             )
-        if not self.security_level & _R_MAC and not self.name.startswith(_TEST):
+        untold = not self.security_level & _R_MAC and self.scp02_options is None
+        if untold and not self.name.startswith(_TEST):
             raise ValueError(
                 f"security_level {self.security_level:02X} has no R-MAC; use 11, 13 or 33"
             )
@@ -177,6 +186,24 @@ class Product(BaseModel):
         if self.author == self.approver:
             raise ValueError("the author of a profile does not approve it")
         return self
+
+    @property
+    def secure_channel(self) -> SecureChannel:
+        """The protocol that the blanks speak."""
+        return SecureChannel.SCP03 if self.scp02_options is None else SecureChannel.SCP02
+
+    @property
+    def channel_options(self) -> scp02.Options | scp03.Options:
+        """Its parameter "i"."""
+        if self.scp02_options is not None:
+            return scp02.Options(self.scp02_options)
+        return scp03.Options(self.scp03_options or 0)
+
+    @property
+    def ciphers(self) -> dict[str, str]:
+        """The cipher that the keys of each purpose have to be of, where there is a choice."""
+        cipher = "TDEA" if self.secure_channel is SecureChannel.SCP02 else "AES"
+        return dict.fromkeys((CARD_MANAGER, ISSUER_DOMAIN), cipher)
 
     @property
     def wanted(self) -> dict[str, str]:

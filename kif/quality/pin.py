@@ -10,7 +10,7 @@ from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
 from kif.formats.error import CheckFailed
 from kif.formats.interface import CONTACTS
 from kif.formats.pinverify import GET_CHALLENGE
-from kif.formats.script import ClearPin, Script
+from kif.formats.script import Clear, Script
 from kif.formats.tlv import tlv
 from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import CardKey, JobRef
@@ -33,7 +33,7 @@ def check_pin(
         return ()
     tries = script.pin.tries
     _require_left(link, tries)
-    if ClearPin.CHECKED not in script.pin.permits:
+    if Clear.CHECKED not in script.pin.permits:
         return ("pin try counter",)
     told = ["pin try counter"]
     methods = methods_of(object_of(script, CONTACTS, 0x8E) or b"")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from kif.formats import scp02
 from kif.formats.apdu import Command, Response
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
-from kif.formats.putkey import put_key_answer, read_put_key
+from kif.formats.putkey import AES, TDEA, key_information, put_key_answer, read_put_key
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.content import APPLICATION_MODULE, DIRECTORY_MODULE, DOMAIN_MODULE, Code
@@ -33,10 +34,13 @@ from kif.simulator.securechannel import (
     card_challenge,
     decrypted,
 )
-from kif.simulator.vendor import TEST_VENDOR, Vendor, check_value
+from kif.simulator.securechannel02 import CardChannel02, decrypted_by_ecb
+from kif.simulator.vendor import TEST_VENDOR, Vendor, check_value, des_check_value
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
+_OLD_OPTIONS = scp02.Options(0x55)
+"""Of cards that speak SCP02."""
 _SERIAL_PREFIX = b"KIFT"
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xF0, 0xF2, 0xE4})
@@ -66,6 +70,8 @@ class Card:
         options: Options = FULL,
     ) -> None:
         self.options, self.vendor = options, vendor
+        self.opens = decrypted_by_ecb if vendor.old else decrypted
+        """How what comes under the Key-DEK, or its session's, is decrypted."""
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
         self.keys = CardKeys(
             *(vendor.static_key(which, self.serial, version) for which in StaticKey)
@@ -93,7 +99,7 @@ class Card:
         self.reset()
 
     def _new_application(self) -> EmvApplication:
-        made = EmvApplication(self.keys.dek)
+        made = EmvApplication(self.keys.dek, self.opens)
         made.wrong_arqc = self._faults.wrong_arqc
         made.wrong_signature = self._faults.wrong_signature
         return made
@@ -109,7 +115,7 @@ class Card:
 
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
-        self._channel: CardChannel | None = None
+        self._channel: CardChannel | CardChannel02 | None = None
         self.registry.code.forget()
         direct = self._application(self._selected) if self.vendor.direct else None
         self._loading = None if direct is None else Loading(direct)
@@ -156,7 +162,7 @@ class Card:
         direct = self.vendor.direct and not selected.personalised
         return direct and (command.ins in _DIRECT or self._channel is not None)
 
-    def _secured(self, command: Command, channel: CardChannel) -> Response:
+    def _secured(self, command: Command, channel: CardChannel | CardChannel02) -> Response:
         """Look at the C-MAC before anything else (6.2.4); without a right one the session ends."""
         try:
             plain = channel.unwrap(command)
@@ -220,6 +226,8 @@ class Card:
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
+        if self.vendor.old:
+            return self._initialize_update_02(command)
         if len(command.data) != self.options.size:
             return Response(b"", 0x6700)
         if self.sequence == 0xFFFFFF:
@@ -231,6 +239,16 @@ class Card:
         cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
         counter = self.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
         return Response(head + challenge + cryptogram + counter, 0x9000)
+
+    def _initialize_update_02(self, command: Command) -> Response:
+        """INITIALIZE UPDATE of SCP02 (GPC 2.3.1, E.5.1); its counter counts sessions that open."""
+        if len(command.data) != scp02.CHALLENGE:
+            return Response(b"", 0x6700)
+        sequence = self.sequence.to_bytes(2, "big")
+        asked = (self.keys, command.data, sequence, self._selected, _OLD_OPTIONS)
+        self._channel = channel = CardChannel02(*asked)
+        head = self.serial + bytes((self.key_version, 0x02)) + channel.challenge
+        return Response(head + self._faults.spoil_cryptogram(channel.card_cryptogram), 0x9000)
 
     def _challenge(self) -> bytes:
         size = self.options.size
@@ -252,6 +270,9 @@ class Card:
         if not right:
             return Response(b"", 0x6300)
         self._channel = channel
+        if isinstance(channel, CardChannel02):
+            self.sequence = self.sequence + 1 & 0xFFFF
+            self.application.dek = channel.dek
         return Response(b"", 0x9000)
 
     def _install(self, command: Command) -> Response:
@@ -293,10 +314,13 @@ class Card:
 
     def _get_data(self, command: Command) -> Response:
         """GET DATA (11.3): one object; 6A88 for what there is none of."""
-        counter, size = self.sequence, len(self.keys.dek)
-        told = domain_data(
-            self.serial, self.vendor.chip, self.key_version, size, self.options, counter
+        kind, protocol = (
+            (TDEA, bytes((0x02, _OLD_OPTIONS.i)))
+            if self.vendor.old
+            else (AES, bytes((0x03, self.options.i)))
         )
+        keys = key_information(self.key_version, len(self.keys.dek), kind)
+        told = domain_data(self.serial, self.vendor.chip, keys, protocol, self.sequence)
         found = told.get(command.p1 << 8 | command.p2)
         return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
 
@@ -310,15 +334,18 @@ class Card:
         if command.p1 != self.key_version:
             return Response(b"", 0x6A88)
         try:
-            version, fields = read_put_key(command)
+            version, fields = read_put_key(command, TDEA if self.vendor.old else AES)
         except BadInput:
             return Response(b"", 0x6A80)
-        values = [decrypted(self.keys.dek, field.cryptogram)[: field.size] for field in fields]
+        dek = self.application.dek if self.vendor.old else self.keys.dek
+        values = [self.opens(dek, field.cryptogram)[: field.size] for field in fields]
         sizes = {(field.size, len(field.cryptogram)) for field in fields}
-        if len(sizes) != 1 or not sizes <= {(16, 16), (24, 32), (32, 32)}:
+        known = {(16, 16)} if self.vendor.old else {(16, 16), (24, 32), (32, 32)}
+        if len(sizes) != 1 or not sizes <= known:
             return Response(b"", 0x6A80)
+        check = des_check_value if self.vendor.old else check_value
         for value, field in zip(values, fields, strict=True):
-            if check_value(value) != field.check_value:
+            if check(value) != field.check_value:
                 return Response(b"", 0x6982)
         if not self._faults.keeps_keys:
             self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0

@@ -60,10 +60,14 @@ _NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
 
 
 class EmvApplication:
-    """One EMV application of a card; ``dek`` is the card's static Key-DEK, 16 bytes."""
+    """One EMV application of a card.
 
-    def __init__(self, dek: bytes) -> None:
-        self.dek = dek
+    ``dek`` is what data comes encrypted under, and ``opens`` how that is decrypted: the card's
+    static Key-DEK, or the session's.
+    """
+
+    def __init__(self, dek: bytes, opens: Callable[[bytes, bytes], bytes] = decrypted) -> None:
+        self.dek, self._opens = dek, opens
         self._groups: dict[int, bytes] = {}
         self._keys: list[bytes] = []
         self._atc = self._last_online = 0
@@ -93,9 +97,14 @@ class EmvApplication:
         }
 
     @classmethod
-    def of(cls, dek: bytes, memory: Mapping[str, Any]) -> EmvApplication:
+    def of(
+        cls,
+        dek: bytes,
+        memory: Mapping[str, Any],
+        opens: Callable[[bytes, bytes], bytes] = decrypted,
+    ) -> EmvApplication:
         """Return the application with this memory. Raises ``ValueError`` or ``KeyError``."""
-        made = cls(dek)
+        made = cls(dek, opens)
         made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
         made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
@@ -203,14 +212,14 @@ class EmvApplication:
     def _store_keys(self, cryptogram: bytes) -> int:
         if len(cryptogram) != _KEY * _KEYS:
             return 0x6A80
-        clear = decrypted(self.dek, cryptogram)
+        clear = self._opens(self.dek, cryptogram)
         self._keys = [clear[at : at + _KEY] for at in range(0, len(clear), _KEY)]
         return 0x9000
 
     def _store_pin(self, cryptogram: bytes) -> int:
-        if not cryptogram or len(cryptogram) % 16:
+        if not cryptogram or len(cryptogram) % 8:
             return 0x6A80
-        self._reference = reference(decrypted(self.dek, cryptogram))
+        self._reference = reference(self._opens(self.dek, cryptogram))
         return 0x6A80 if self._reference is None else 0x9000
 
     def _verify(self, command: Command) -> Response:

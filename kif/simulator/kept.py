@@ -65,7 +65,7 @@ def take(path: Path) -> Card:
             bytes.fromhex(package): [bytes.fromhex(module) for module in modules]
             for package, modules in fields["packages"].items()
         }
-        card.application = EmvApplication.of(card.keys.dek, fields["application"])
+        card.application = EmvApplication.of(card.keys.dek, fields["application"], card.opens)
         card.directory = Directory.of(PAYMENT_SYSTEM_ENVIRONMENT, fields["directory"])
         card.proximity = Directory.of(PROXIMITY_ENVIRONMENT, fields["proximity"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -63,4 +63,4 @@ def deciphered(data: bytes, key: RsaKey, number: bytes) -> bytes | None:
 
 def reference(clear: bytes) -> bytes | None:
     """Return the block of a decrypted DGI 8010, or None where its padding is another."""
-    return clear[:_BLOCK] if clear[_BLOCK:] == _PADDING else None
+    return clear[:_BLOCK] if clear[_BLOCK:] in (b"", _PADDING) else None

@@ -49,5 +49,5 @@ CASES: dict[str, Command] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_anything_else_is_refused(case: str) -> None:
-    with pytest.raises(BadInput, match="not PUT KEY with three AES keys"):
+    with pytest.raises(BadInput, match="not PUT KEY with three such keys"):
         read_put_key(CASES[case])

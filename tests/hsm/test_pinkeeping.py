@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kif.formats import pinblock
 from kif.formats.error import DeviceFailed, Refused
-from kif.formats.script import ClearPin
+from kif.formats.script import Clear
 from kif.formats.secret import Secret
 from kif.hsm import pinkeeping
 from kif.hsm.boundary import permitting
@@ -40,7 +40,7 @@ def storage(token: Token) -> Iterator[Key]:
 
 
 def kept(token: Token, storage: Key, pin: str) -> KeptPin:
-    with permitting(ClearPin.DRAWN):
+    with permitting(Clear.DRAWN):
         made = pinkeeping.keep(token, storage, Secret(pin.encode()))
     assert KeptPin.decode(made.encode()) == made
     return made
@@ -89,7 +89,7 @@ def test_an_issuer_gets_a_block_of_format_4_under_its_zones_key(
 @pytest.mark.control("KIF-HSM-04")
 def test_a_pin_is_clear_where_it_is_permitted_by_name_alone(token: Token, storage: Key) -> None:
     rests = kept(token, storage, "4711")
-    for reason in (ClearPin.CHECKED, ClearPin.MAILED):
+    for reason in (Clear.CHECKED, Clear.MAILED):
         with pytest.raises(Refused, match=reason):
             pinkeeping.in_clear(token, storage, rests, reason)
         with permitting(reason):
@@ -103,7 +103,7 @@ def test_a_pin_is_clear_where_it_is_permitted_by_name_alone(token: Token, storag
 
 
 def test_drawn_pins_have_their_length_and_every_digit_as_often(token: Token) -> None:
-    with permitting(ClearPin.DRAWN):
+    with permitting(Clear.DRAWN):
         drawn = [pinkeeping.draw(token, 12).reveal().decode() for _ in range(500)]
         assert {len(pinkeeping.draw(token, size)) for size in range(4, 13)} == set(range(4, 13))
     digits = "".join(drawn)
@@ -115,5 +115,5 @@ def test_drawn_pins_have_their_length_and_every_digit_as_often(token: Token) -> 
 def test_what_was_altered_at_rest_is_no_pin(token: Token, storage: Key) -> None:
     rests = kept(token, storage, "4711")
     spoilt = KeptPin(4, rests.nonce, rests.wrapped[:-1] + bytes((rests.wrapped[-1] ^ 1,)))
-    with nothing_left(token), pytest.raises(DeviceFailed), permitting(ClearPin.MAILED):
-        pinkeeping.in_clear(token, storage, spoilt, ClearPin.MAILED)
+    with nothing_left(token), pytest.raises(DeviceFailed), permitting(Clear.MAILED):
+        pinkeeping.in_clear(token, storage, spoilt, Clear.MAILED)

@@ -334,7 +334,12 @@ CASES: dict[str, tuple[Callable[[], World], Callable[[], Event], str]] = {
     "formed with another algorithm": (
         filled,
         lambda: replace(key_formed(), algorithm="2TDEA"),
-        "AES-128 or AES-192 or AES-256",
+        "Step 3 (form) makes a key of AES-128, not of 2TDEA",
+    ),
+    "formed with another length": (
+        filled,
+        lambda: replace(key_formed(), algorithm="AES-256"),
+        "makes a key of AES-128, not of AES-256",
     ),
     "done before it is formed": (
         filled,

@@ -13,7 +13,7 @@ from kif.formats.apdu import Command, Response
 from kif.formats.error import Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.pinverify import verify, wrong_pin
-from kif.formats.script import ClearPin, Script
+from kif.formats.script import Clear, Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
 from kif.formats.verification import pvv_block, pvv_of
@@ -215,9 +215,9 @@ def test_an_offset_leads_a_host_to_the_pin(oracle: LocalOracle) -> None:
     offsets = set()
     for _ in range(5):
         kept, offset = oracle.preparation.make_pin(JobRef(view.id, 1), pan, terms)
-        with permitting(ClearPin.CHECKED):
+        with permitting(Clear.CHECKED):
             storage = desk.pin_storage(view.id)
-            pin = in_clear(desk.keys.token, storage, KeptPin.decode(kept), ClearPin.CHECKED)
+            pin = in_clear(desk.keys.token, storage, KeptPin.decode(kept), Clear.CHECKED)
         expected = "".join(
             str((int(table[int(each, 16)]) + int(shift)) % 10)
             for each, shift in zip(natural, offset, strict=False)

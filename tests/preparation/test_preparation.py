@@ -210,7 +210,11 @@ class Desk:
         return JobView(job, job.batch, number, "9", "p", JobState.SUSPECT, None, sentence)
 
     def resolve(
-        self, batch: str, wanted: Mapping[str, str], chosen: Sequence[KeyRef] = ()
+        self,
+        batch: str,
+        wanted: Mapping[str, str],
+        chosen: Sequence[KeyRef] = (),
+        ciphers: Mapping[str, str] | None = None,
     ) -> Mapping[str, KeyRef]:
         issuers = dict.fromkeys(("issuer-domain", *PURPOSES), "")
         assert wanted == {"card-manager": "test-vendor", **issuers}
