@@ -75,16 +75,22 @@ def _read_head(raw: bytes, at: int) -> tuple[int, int, int]:
 
 
 def store_data(
-    dgis: Sequence[Dgi], block: int, first: int = 0, *, more: bool = False
+    dgis: Sequence[Dgi],
+    block: int,
+    first: int = 0,
+    *,
+    more: bool = False,
+    structure: int = FORMAT_DGI,
 ) -> list[Command]:
     """Return STORE DATA commands: each grouping in blocks of its own, the last with b8 set.
 
     ``block`` is the most bytes of plain data that one command carries under the chosen security
     level. P2 counts the blocks, the ``first`` one here from 00; b8 is not set when ``more`` follow.
+    ``structure`` is what P1 says of the data's: that they are DGIs, or nothing (EMV CPS).
     Raises ``BadInput`` above 256 blocks.
     """
     parts = [
-        (_p1(dgi, at + block >= len(encoded)), encoded[at : at + block])
+        (structure | _p1(dgi, at + block >= len(encoded)), encoded[at : at + block])
         for dgi in dgis
         for encoded in (dgi.encode(),)
         for at in range(0, len(encoded), block)
@@ -103,4 +109,4 @@ def store_data(
 def _p1(dgi: Dgi, last: bool) -> int:
     """Return what P1 says of a block; the ``last`` one of a grouping is answered (11.11.2.1)."""
     answered = ANSWERED if dgi.answered and last else 0
-    return FORMAT_DGI | (ENCRYPTED if dgi.encrypted else 0) | answered
+    return (ENCRYPTED if dgi.encrypted else 0) | answered

@@ -186,6 +186,8 @@ class Script:
     """How a card's static keys come of a master: KDF3 for SCP03, VISA2 or EMV for SCP02."""
     permits: tuple[str, ...] = ()
     """What may be clear on the host when the card gets its keys (:class:`Clear`)."""
+    structured: bool = True
+    """Whether STORE DATA says in P1 that its data are DGIs (GPC 2.3.1, table 11-89)."""
     proximity: tuple[Group, ...] = ()
     """Those of its proximity environment, of cards that are read over the air too."""
     chip: str = ""

@@ -27,7 +27,7 @@ from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, named, sessions
+from kif.oracle.recipe import Instruction, named, sessions, structure_of
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
@@ -78,7 +78,8 @@ class _NoCard:
         for at, group in enumerate(groups, start=1):
             follows = more or at < len(groups)
             first = self.blocks + len(told)
-            commands = store_data([self._grouping(group)], most, first, more=follows)
+            grouping, structure = self._grouping(group), structure_of(self.script)
+            commands = store_data([grouping], most, first, more=follows, structure=structure)
             for part, command in enumerate(commands, start=1):
                 of_parts = f", part {part} of {len(commands)}" if len(commands) > 1 else ""
                 what = f"STORE DATA {group.dgi}{of_parts}: {self._content(group)}"

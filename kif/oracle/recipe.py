@@ -24,7 +24,7 @@ from kif.formats.content import (
     load_blocks,
 )
 from kif.formats.control import Control
-from kif.formats.dgi import Dgi, store_data
+from kif.formats.dgi import FORMAT_DGI, Dgi, store_data
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
@@ -54,6 +54,11 @@ class Instruction:
 def selection(aid: bytes) -> bytes:
     """Return SELECT by name."""
     return Command(0x00, _SELECT, _SELECT_BY_NAME, 0x00, aid, 256).encode()
+
+
+def structure_of(script: Script) -> int:
+    """Return what P1 of STORE DATA says of the structure of its data."""
+    return FORMAT_DGI if script.structured else 0
 
 
 def key_list(version: int, size: int, kind: int) -> Instruction:
@@ -204,7 +209,8 @@ class Material:
         """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
         groupings = [self._grouping(group) for group in groups]
         block = self.script.largest_block
-        commands = store_data(groupings, block, self._blocks, more=more)
+        structure = structure_of(self.script)
+        commands = store_data(groupings, block, self._blocks, more=more, structure=structure)
         self._blocks = self._blocks + len(commands) if more else 0
         return tuple(map(Instruction, commands))
 

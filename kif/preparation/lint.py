@@ -293,6 +293,17 @@ def _pin(product: Product) -> Told:
         yield "permits", "without pin-on-host no PIN can be drawn"
 
 
+_RESERVED = frozenset({*range(0x7FF0, 0x8000), 0x7F01})
+"""Groupings that EMV CPS keeps for itself."""
+
+
+def _internal(product: Product) -> Told:
+    """Yield groupings of the card's own that are somebody else's."""
+    for dgi in product.internal_data:
+        if int(dgi, 16) in _RESERVED or dgi == product.key_generation:
+            yield "internal_data", f"{dgi} is no grouping of the card's own data"
+
+
 def _tracks(product: Product) -> Told:
     """Yield where the tracks end with something that the card does not have."""
     parts = product.discretionary_data
@@ -324,6 +335,7 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _methods,
     _contactless,
     _pin,
+    _internal,
     _tracks,
     _content,
     _usage,

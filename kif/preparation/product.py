@@ -32,6 +32,7 @@ _TEST = "test-"
 Hex = Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
 _Clear = Annotated[Clear, Field(strict=False)]
 PIN_INDEX, PIN_VALUE, CARD_VALUE = "pin-index", "pin-value", "card-value"
+_Internal = Annotated[str, Field(pattern=r"^[37][0-9A-F]{3}$")]
 _Part = Annotated[str, Field(pattern=rf"^({PIN_INDEX}|{PIN_VALUE}|{CARD_VALUE}|[0-9]{{1,13}})$")]
 
 
@@ -107,6 +108,10 @@ class Product(BaseModel):
     largest_command: Annotated[int, Field(ge=255, le=0xFFFF)]
     """Bytes of data that the card takes in one command; more than 255 are extended length."""
     security_level: Literal[0x01, 0x03, 0x11, 0x13, 0x33]
+    store_data: Literal["dgi", "plain"] = "dgi"
+    """What P1 of STORE DATA says of the data: that they are DGIs, or nothing, as EMV CPS has it."""
+    internal_data: Annotated[dict[_Internal, Hex], Field(strict=False)] = {}
+    """Data groupings of the card's own, by DGI: 3000 and its like, as its vendor describes them."""
     chip_name: Literal["common", "iso-8859-1"]
     """The characters of 5F20: ASCII, or ISO/IEC 8859-1 (EMV Book 4, annex B)."""
     printed_name: Literal["as-sent", "common"]

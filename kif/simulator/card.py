@@ -118,7 +118,7 @@ class Card:
         self._channel: CardChannel | CardChannel02 | None = None
         self.registry.code.forget()
         direct = self._application(self._selected) if self.vendor.direct else None
-        self._loading = None if direct is None else Loading(direct)
+        self._loading = None if direct is None else self._loads(direct)
 
     def apdu(self, raw: bytes) -> bytes:
         """Answer one command. Raises ``CardGone`` when a fault makes the card disappear."""
@@ -290,8 +290,11 @@ class Card:
             return Response(b"", 0x6A86)
         if command.data != bytes((0, 0, size)) + aid + bytes(3) or target is None:
             return Response(b"", 0x6A80)
-        self._loading = Loading(target)
+        self._loading = self._loads(target)
         return Response(b"\x00", 0x9000)
+
+    def _loads(self, target: EmvApplication | Directory) -> Loading:
+        return Loading(target, 0) if self.vendor.old else Loading(target)
 
     def _install_instance(self, command: Command) -> Response:
         """Make an instance of the card's code: a domain, a directory or the one application."""

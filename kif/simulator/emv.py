@@ -41,7 +41,7 @@ APPLICATION_AID = bytes.fromhex("A0000000999999")
 _MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
 _AIR = frozenset({0x9103, 0x9105})
 """What a card has to have of both, to answer over the air."""
-_KNOWN = _MANDATORY | _AIR | {0x9102, REFERENCE, COUNTERS}
+_KNOWN = _MANDATORY | _AIR | {0x9102, REFERENCE, COUNTERS, 0x3000, 0x3001}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2

@@ -25,8 +25,8 @@ class Application(Protocol):
 class Loading:
     """One session: blocks counted from 00, groupings put together; ``ended`` after the last."""
 
-    def __init__(self, target: Application) -> None:
-        self._target = target
+    def __init__(self, target: Application, structure: int = _DGI_FORMAT) -> None:
+        self._target, self._structure = target, structure
         self._block, self._buffer = 0, b""
         self.ended = False
 
@@ -40,7 +40,8 @@ class Loading:
     def _stored(self, command: Command) -> Response:
         """Take a block; what cards are free to take out of order is refused."""
         kind, answered = command.p1 & ~_LAST & ~_ANSWERED, command.p1 & _ANSWERED
-        if command.p2 != self._block or kind not in (_DGI_FORMAT, _DGI_FORMAT | _ENCRYPTED):
+        kinds = (self._structure, self._structure | _ENCRYPTED)
+        if command.p2 != self._block or kind not in kinds:
             return Response(b"", 0x6A86)
         self._block = (self._block + 1) & 0xFF
         self._buffer += command.data

@@ -35,6 +35,7 @@ class Vendor:
     largest: int = 255
     direct: bool = False
     old: bool = False
+    """Whether they speak SCP02, and take STORE DATA whose P1 says nothing of its structure."""
     bare: bool = False
     """Whether they come without an application: its code is loaded, and installed."""
     chip: bytes = bytes.fromhex("4B494654000160010100")

@@ -44,7 +44,7 @@ FIELDS = {
     "cvm_list": "000000000000000041031E031F03",
     "permits": "[pin-on-host, pin-check, pin-mailer, scp02-on-host]",
 }
-MORE = "scp02_options: 0x55\ncard_keys: EMV\n"
+MORE = "scp02_options: 0x55\ncard_keys: EMV\nstore_data: plain\ninternal_data: {'3000': '0102'}\n"
 
 
 def text(**changes: str) -> str:
@@ -109,6 +109,7 @@ def test_an_old_card_is_good_and_its_entries_say_what_was_clear(
     assert told["injection-authorised"] == "host"
     assert (chip.key_version, chip.registry.state) == (0x30, CardState.SECURED)
     assert reference(chip).limit == 3
+    assert chip.application._groups[0x3000] == b"\x01\x02"
     used = {KeyRef(ISSUER, "issuer-domain", 2), KeyRef(OLD_TEST_VENDOR.name, "card-manager", 1)}
     assert set(prepared.keys) >= used
     keep(chip, tmp_path / "card.json")
@@ -219,21 +220,38 @@ def test_a_product_of_another_cipher_gets_no_key_of_this_one(tmp_path: Path) -> 
 
 
 WRONG = {
-    "a level with R-MAC": ({"security_level": "0x13"}, "", "is not one of scp02 with i = 55"),
-    "no permission": ({"permits": "[pin-on-host]"}, "", "without scp02-on-host no key goes"),
-    "no protocol": ({}, "scp02_options: 0x55\n", "name scp03_options or scp02_options"),
-    "keys by KDF3": ({}, "card_keys: EMV\n", "card_keys are by KDF3 with SCP03"),
-    "an implicit channel": ({}, "0x55", "is not one of scp02 with i = 0A"),
+    "a level with R-MAC": ("security_level: 0x03", "security_level: 0x13", "is not one of scp02"),
+    "no permission": (", scp02-on-host", "", "without scp02-on-host no key goes to a card"),
+    "no protocol": ("scp02_options: 0x55\n", "", "name scp03_options or scp02_options"),
+    "keys by KDF3": ("card_keys: EMV\n", "", "card_keys are by KDF3 with SCP03"),
+    "an implicit channel": ("0x55", "0x0A", "is not one of scp02 with i = 0A"),
+    "a grouping of CPS's own": ("'3000'", "'7FFF'", "7FFF is no grouping of the card's own data"),
+    "a grouping that is none": ("'3000'", "'8000'", "String should match pattern"),
 }
 
 
 @pytest.mark.control("KIF-PREP-01")
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_with_an_old_profile_is_told(case: str, tmp_path: Path) -> None:
-    changes, left_out, told = WRONG[case]
+    old, new, told = WRONG[case]
     path = tmp_path / "test-old.yaml"
-    path.write_text(text(**changes).replace(left_out, "0x0A" if left_out == "0x55" else ""))
+    assert old in text()
+    path.write_text(text().replace(old, new))
     assert any(told in each.what for each in check_profile(path)), check_profile(path)
+
+
+@pytest.mark.control("KIF-CHIP-04")
+def test_a_card_that_wants_no_word_on_the_structure_refuses_one(own: TestSite) -> None:
+    path = own.home.products / "test-old.yaml"
+    path.write_text(text().replace("store_data: plain", "store_data: dgi"))
+    try:
+        with own.oracle() as oracle:
+            view = personalise(
+                claimed(oracle, released(own, oracle).id), Wire(blank()), oracle.chip
+            ).view
+        assert "was answered 6A86, not 9000" in (view.reason or "")
+    finally:
+        path.write_text(text())
 
 
 @pytest.mark.control("KIF-FMT-01")
