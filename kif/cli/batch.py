@@ -10,7 +10,7 @@ import click
 
 from kif.ceremony.credential import sign
 from kif.cli.app import App, batch_argument, batch_fields, form_option, job_fields, pass_app
-from kif.cli.lines import read_lines, require_same
+from kif.cli.lines import read_lines, read_trace, require_replayed, require_same
 from kif.cli.report import report_on
 from kif.console.page import write_page
 from kif.console.progress import Screen
@@ -93,17 +93,29 @@ def show_batch(app: App, batch_id: str, form: str) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Compare with what --json gave before; the first difference is told.",
 )
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Compare with the commands that a card was sent, as a log has them: hex, one on a line.",
+)
 @form_option
 @pass_app
-def script(app: App, batch_id: str, card: int, against: Path | None, form: str) -> None:
+def script(
+    app: App, batch_id: str, card: int, against: Path | None, trace: Path | None, form: str
+) -> None:
     """List what CARD of BATCH would be sent: a dry run, without a card and without a secret."""
     earlier = None if against is None else read_lines(against)
+    sent = None if trace is None else read_trace(trace)
     with app.oracle() as oracle:
         lines = oracle.supervision.dry_run(JobRef(batch_id, card))
     rows = [asdict(line) for line in lines]
     if earlier is not None:
         require_same(rows, earlier)
         click.echo(f"The {len(rows)} commands are those of {against}.")
+        return
+    if sent is not None:
+        require_replayed(rows, sent)
+        click.echo(f"The {len(rows)} commands are those that {trace} begins with.")
         return
     show(rows, form, "")
 

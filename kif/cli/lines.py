@@ -1,4 +1,4 @@
-"""Two dry runs of a script, compared."""
+"""A dry run of a script, compared with an earlier one, or with what a card was sent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed
 
+_HEADER, _SECURED = 4, 0x04
 _FIELDS = {"session", "part", "command", "what"}
 Row = dict[str, Any]
 
@@ -38,6 +39,45 @@ def require_same(rows: Sequence[Row], earlier: Sequence[Row]) -> None:
                 Control.PRODUCT,
                 f"Command {number} is another one. Now: {_told(now)}. Before: {_told(before)}.",
             )
+
+
+def read_trace(path: Path) -> list[bytes]:
+    """Read the headers of the commands of a trace: hex, one on a line, four bytes at least.
+
+    A line may begin with ``>``; those that begin with ``<`` are answers, and with ``#`` words.
+    Raises ``BadInput`` (BYTES).
+    """
+    found = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        if not line.strip() or line.startswith(("<", "#")):
+            continue
+        try:
+            raw = bytes.fromhex(line.removeprefix(">"))
+        except ValueError:
+            raw = b""
+        if len(raw) < _HEADER:
+            raise BadInput(Control.BYTES, f"{path} is no trace: line {number} is no command.")
+        found.append(raw[:_HEADER])
+    return found
+
+
+def require_replayed(rows: Sequence[Row], trace: Sequence[bytes]) -> None:
+    """Require that a trace begins with the commands of a script (``CheckFailed``, PRODUCT).
+
+    That a command carries a MAC makes no difference: the class of the script is plain.
+    """
+    for number, row in enumerate(rows, start=1):
+        sent = trace[number - 1] if number <= len(trace) else b""
+        if _plain(sent) != _plain(bytes.fromhex(row["command"])):
+            raise CheckFailed(
+                Control.PRODUCT,
+                f"Command {number} is another one. The script: {_told(row)}. The trace: "
+                f"{sent.hex().upper() or 'none'}.",
+            )
+
+
+def _plain(header: bytes) -> bytes:
+    return bytes((header[0] & ~_SECURED, *header[1:])) if header else b""
 
 
 def _told(row: Row | None) -> str:

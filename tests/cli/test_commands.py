@@ -337,7 +337,7 @@ def test_a_dry_run_is_listed_and_compared(site: TestSite, folder: Path, tmp_path
         "session": 1,
         "part": 1,
         "command": "00A40400",
-        "what": "SELECT A000000151000000",
+        "what": "SELECT of A000000151000000",
     }
     earlier = tmp_path / "earlier.json"
     earlier.write_text(told.out)
@@ -348,6 +348,20 @@ def test_a_dry_run_is_listed_and_compared(site: TestSite, folder: Path, tmp_path
     other = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier, given=opened)
     assert other.code == 1
     assert "Command 5 is another one. Now: 80E26800 STORE DATA 8000" in other.err
+    trace = tmp_path / "trace.txt"
+    sent = [bytes.fromhex(row["command"]) for row in told.json()]
+    secured = [bytes((raw[0] | 4 * (raw[0] == 0x80), *raw[1:])).hex(" ") for raw in sent]
+    trace.write_text("# from a log\n> " + "\n< 9000\n> ".join(secured) + "\n< 9000\n")
+    replayed = kif(home, "batch", "script", "DRY-1", "1", "--trace", trace, given=opened)
+    assert replayed.out.strip() == f"The {len(rows)} commands are those that {trace} begins with."
+    trace.write_text("\n".join([*secured[:6], "80CA9F7F00", *secured[6:]]))
+    other = kif(home, "batch", "script", "DRY-1", "1", "--trace", trace, given=opened)
+    assert other.code == 1
+    assert "Command 7 is another one. The script: 80E2" in other.err
+    assert "The trace: 80CA9F7F" in other.err
+    trace.write_text("00A4")
+    wrong = kif(home, "batch", "script", "DRY-1", "1", "--trace", trace)
+    assert (wrong.code, "is no trace: line 1 is no command" in wrong.err) == (2, True)
     earlier.write_text("[1]")
     wrong = kif(home, "batch", "script", "DRY-1", "1", "--against", earlier)
     assert (wrong.code, "is not what 'kif batch script --json' prints" in wrong.err) == (2, True)
