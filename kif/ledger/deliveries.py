@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from kif.formats.control import Control
@@ -32,12 +33,13 @@ class Delivery:
 
 
 class Deliveries:
-    """Every delivery, and the vendor of every chip that was delivered."""
+    """Every delivery, and the chips that each vendor delivered."""
 
     def __init__(self, journal: Journal, keys: Keys) -> None:
         self._journal, self._keys = journal, keys
         self.known: dict[tuple[str, str], Delivery] = {}
-        self._vendors: dict[bytes, str] = {}
+        self._chips: dict[str, Chips] = {}
+        """Those of each vendor that delivered any."""
 
     def register(self, event: BlanksDelivered, used: Chips) -> None:
         """Take a delivery that is not there yet, of blanks that nobody delivered or used."""
@@ -50,21 +52,28 @@ class Deliveries:
         if len(set(serials)) < len(serials):
             raise _refused("a serial is in it twice")
         for serial in serials:
-            if serial in self._vendors or serial in used:
+            if serial in used or any(serial in chips for chips in self._chips.values()):
                 raise _refused(f"the blank {serial.hex().upper()} was delivered or used before")
         self._journal.put(self.known, (event.vendor, event.delivery), delivery)
+        if event.vendor not in self._chips:
+            self._journal.put(self._chips, event.vendor, Chips())
         for serial in serials:
-            self._journal.put(self._vendors, serial, event.vendor)
+            self._chips[event.vendor].add(serial, self._journal)
 
     def require(self, vendor: str, chip: bytes) -> None:
         """Require a blank that its vendor delivered, if that vendor registers its deliveries."""
-        registers = any(owner == vendor for owner, _ in self.known)
-        if registers and self._vendors.get(chip) != vendor:
+        delivered = self._chips.get(vendor)
+        if delivered is not None and chip not in delivered:
             raise DeviceFailed(
                 Control.CARD_DELIVERED,
                 f"The card {chip.hex().upper()} is of no delivery of {vendor}. No key was sent; "
                 "put it in the reject box, and find out where it comes from.",
             )
+
+    def settle(self) -> None:
+        """Keep what came compactly. Nothing is taken back after it."""
+        for chips in self._chips.values():
+            chips.settle()
 
     def encode(self) -> list[list[str]]:
         """Return every delivery as JSON values."""
@@ -76,9 +85,10 @@ class Deliveries:
     def restore(self, fields: Any) -> None:
         """Take what ``encode`` gave."""
         for vendor, name, chips in fields:
-            delivery = Delivery(vendor, name, base64.b64decode(chips))
-            self.known[vendor, name] = delivery
-            self._vendors.update(dict.fromkeys(delivery, vendor))
+            self.known[vendor, name] = Delivery(vendor, name, base64.b64decode(chips))
+        for vendor in {vendor for vendor, _ in self.known}:
+            there = [each for (owner, _), each in self.known.items() if owner == vendor]
+            self._chips[vendor] = Chips(b"".join(sorted(chain.from_iterable(there))))
 
 
 def _refused(why: str) -> Refused:

@@ -122,6 +122,7 @@ class State:
         """Make everything that was admitted final: it can't be taken back any more."""
         self.journal.clear()
         self.chips.settle()
+        self.deliveries.settle()
 
     def _check_time(self, event: Event, time: datetime) -> None:
         if self.time is None or time >= self.time:
