@@ -109,7 +109,7 @@ class Card:
 
         ``contactless`` says over which interface it is powered.
         """
-        self.application.contactless = contactless
+        self.application.stored.contactless = contactless
         self._selected = DOMAIN_AID
         self._end_session()
 

@@ -6,15 +6,12 @@ Card risk management is not simulated.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kif.formats.afl import located
 from kif.formats.apdu import Command, Response
 from kif.formats.dgi import Dgi
-from kif.formats.elements import Aip
-from kif.formats.error import BadInput
 from kif.formats.pinverify import ENCIPHERED, NUMBER, PLAINTEXT
 from kif.formats.tlv import find, read_dol, tlv
 from kif.simulator.pin import COUNTERS, REFERENCE, CardPin, deciphered, reference
@@ -35,13 +32,10 @@ from kif.simulator.signing import (
     internal_authenticate,
     public_key,
 )
+from kif.simulator.stored import CHECK_VALUES, KEYS, Stored
 from kif.simulator.transaction import Stage, Transaction, des3
 
 APPLICATION_AID = bytes.fromhex("A0000000999999")
-_MANDATORY = frozenset({0x8000, 0x9000, 0x9104, 0x9200})
-_AIR = frozenset({0x9103, 0x9105})
-"""What a card has to have of both, to answer over the air."""
-_KNOWN = _MANDATORY | _AIR | {0x9102, REFERENCE, COUNTERS, 0x3000, 0x3001}
 _DEFAULT_FCI = tlv(0x50, b"TEST DEBIT")
 _KEY, _KCV, _KEYS = 16, 3, 3
 _READ_RECORD = 0xB2
@@ -49,14 +43,6 @@ _VERIFY, _GET_CHALLENGE = 0x20, 0x84
 _INVALIDATED, _KIND = 0x6283, 0xC0
 _INTERINDUSTRY = frozenset({0xB2, 0x82, 0x88, _VERIFY, _GET_CHALLENGE})
 _EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
-_RECORDS = 0x1F00
-"""Below it a grouping is a record."""
-_NEEDED_INSIDE: dict[int, dict[int, Collection[int]]] = {
-    0x9104: {0x82: (2,), 0x94: range(4, 253, 4)},
-    0x9105: {0x82: (2,), 0x94: range(4, 253, 4)},
-    0x9200: {0x9F10: range(1, 33)},
-}
-"""What a grouping has to have inside, and of how many bytes."""
 
 
 class EmvApplication:
@@ -68,14 +54,12 @@ class EmvApplication:
 
     def __init__(self, dek: bytes, opens: Callable[[bytes, bytes], bytes] = decrypted) -> None:
         self.dek, self._opens = dek, opens
-        self._groups: dict[int, bytes] = {}
+        self.stored = Stored()
         self._keys: list[bytes] = []
         self._atc = self._last_online = 0
         self._signer: RsaKey | None = None
         self._reference: bytes | None = None
         self.blocked = False
-        self.contactless = False
-        """Whether it is read over the air."""
         self.pin: CardPin | None = None
         self._number = b""
         """What it gave for an enciphered PIN."""
@@ -105,7 +89,8 @@ class EmvApplication:
     ) -> EmvApplication:
         """Return the application with this memory. Raises ``ValueError`` or ``KeyError``."""
         made = cls(dek, opens)
-        made._groups = {int(name, 16): bytes.fromhex(data) for name, data in memory["dgi"].items()}
+        stored = memory["dgi"].items()
+        made.stored.groups = {int(name, 16): bytes.fromhex(data) for name, data in stored}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
         made._atc, made._last_online = int(memory["atc"]), int(memory["last_online"])
         made.blocked = bool(memory["blocked"])
@@ -119,7 +104,7 @@ class EmvApplication:
     def memory(self) -> dict[str, Any]:
         """Return what stays in the card without power, as JSON values."""
         return {
-            "dgi": {f"{name:04X}": data.hex() for name, data in self._groups.items()},
+            "dgi": {f"{name:04X}": data.hex() for name, data in self.stored.groups.items()},
             "keys": [key.hex() for key in self._keys],
             "atc": self._atc,
             "last_online": self._last_online,
@@ -132,9 +117,9 @@ class EmvApplication:
     def select(self) -> Response:
         """Return the FCI (EMV Book 1, 11.3)."""
         self._transaction = None
-        if self.contactless and 0x9105 not in self._groups:
+        if self.stored.contactless and not self.stored.options:
             return Response(b"", 0x6A82)
-        fci = tlv(0x84, APPLICATION_AID) + tlv(0xA5, self._selection() or _DEFAULT_FCI)
+        fci = tlv(0x84, APPLICATION_AID) + tlv(0xA5, self.stored.selection or _DEFAULT_FCI)
         return Response(tlv(0x6F, fci), _INVALIDATED if self.blocked else 0x9000)
 
     def store(self, dgi: Dgi) -> Response:
@@ -147,54 +132,28 @@ class EmvApplication:
         return Response(public_key(self._signer), 0x9000)
 
     def _stored(self, dgi: Dgi) -> int:
-        record = 1 <= dgi.identifier >> 8 <= 0x1E and dgi.identifier & 0xFF
         if self.personalised:
             return 0x6985
-        if not record and dgi.identifier not in _KNOWN:
-            return 0x6A88
-        if dgi.identifier == 0x8000:
+        if dgi.identifier == KEYS:
             return self._store_keys(dgi.data)
         if dgi.identifier == REFERENCE:
             return self._store_pin(dgi.data)
-        if (record and dgi.data[:1] != b"\x70") or not _whole(dgi):
-            return 0x6A80
-        self._groups[dgi.identifier] = dgi.data
-        return 0x9000
+        return self.stored.take(dgi)
 
     def complete(self) -> int:
         """End personalisation; return the status word (6A80 when something is missing)."""
-        records = [each for each in self._groups if each < _RECORDS]
-        have = self._groups.keys() | ({0x8000} if self._keys else set())
-        air = have & _AIR
-        if not have >= _MANDATORY or not records or air not in (_AIR, frozenset()):
+        if not self._keys or not self.stored.complete(signs=self._signer is not None):
             return 0x6A80
-        if not self._complete() or (air and not self._complete_over_air()):
-            return 0x6A80
-        if self._reference is not None or COUNTERS in self._groups:
-            self.pin = CardPin.of(self._reference or b"", self._groups.get(COUNTERS, b""))
+        counters = self.stored.groups.get(COUNTERS)
+        if self._reference is not None or counters is not None:
+            self.pin = CardPin.of(self._reference or b"", counters or b"")
             if self.pin is None:
                 return 0x6A80
-        if self._groups[0x9000] != b"".join(_check_value(key) for key in self._keys):
+        values = b"".join(_check_value(key) for key in self._keys)
+        if self.stored.groups[CHECK_VALUES] != values:
             return 0x6982
         self.personalised = True
         return 0x9000
-
-    def _complete_over_air(self) -> bool:
-        self.contactless = True
-        try:
-            return self._complete()
-        finally:
-            self.contactless = False
-
-    def _complete(self) -> bool:
-        """Whether the interface has its lists, and what its AIP says of data authentication."""
-        lists = (0x8C,) if self.contactless else (0x8C, 0x8D)
-        if not all(_is_list(self._in_records(tag)) for tag in lists):
-            return False
-        aip = (find(self._options_data(), 0x82) or b"\x00")[0]
-        dynamic = bool(aip & (Aip.DYNAMIC | Aip.COMBINED))
-        certified = self._signer is not None and self._in_records(0x9F46) is not None
-        return dynamic == certified and bool(aip & Aip.STATIC) == bool(self._in_records(0x93))
 
     def process(self, command: Command) -> Response:
         """Answer a terminal's command."""
@@ -224,7 +183,7 @@ class EmvApplication:
 
     def _verify(self, command: Command) -> Response:
         number, self._number = self._number, b""
-        if self.contactless:
+        if self.stored.contactless:
             return Response(b"", 0x6985)
         if self.pin is None:
             return Response(b"", 0x6A88)
@@ -243,7 +202,7 @@ class EmvApplication:
         return Response(self._number, 0x9000)
 
     def _options(self, command: Command) -> Response:
-        pdol = find(self._selection(), 0x9F38) or b""
+        pdol = find(self.stored.selection, 0x9F38) or b""
         wanted = sum(size for _, size in read_dol(pdol))
         given = find(command.data, 0x83) or b""
         if len(given) != wanted:
@@ -254,20 +213,20 @@ class EmvApplication:
         self._transaction = Transaction(
             self._keys[0],
             self._atc.to_bytes(2, "big"),
-            find(self._options_data(), 0x82) or b"",
-            find(self._groups[0x9200], 0x9F10) or b"",
-            self._in_records(0x8C) or b"",
-            self._in_records(0x8D) or b"",
+            find(self.stored.options, 0x82) or b"",
+            find(self.stored.groups[0x9200], 0x9F10) or b"",
+            self.stored.object_of(0x8C) or b"",
+            self.stored.object_of(0x8D) or b"",
             given,
             self._signer,
             self.wrong_arqc,
             self.wrong_signature,
-            contactless=self.contactless,
+            contactless=self.stored.contactless,
         )
-        return Response(tlv(0x77, self._options_data()), 0x9000)
+        return Response(tlv(0x77, self.stored.options), 0x9000)
 
     def _read_record(self, command: Command) -> Response:
-        record = self._groups.get((command.p2 >> 3) << 8 | command.p1)
+        record = self.stored.groups.get((command.p2 >> 3) << 8 | command.p1)
         if command.p2 & 0x07 != 0x04 or record is None:
             return Response(b"", 0x6A83)
         return Response(record, 0x9000)
@@ -303,7 +262,7 @@ class EmvApplication:
     def _internal_authenticate(self, command: Command) -> Response:
         if self._transaction is None or self._signer is None:
             return Response(b"", 0x6985)
-        ddol = self._in_records(0x9F49) or b""
+        ddol = self.stored.object_of(0x9F49) or b""
         return internal_authenticate(self._signer, ddol, command, wrong=self.wrong_signature)
 
     def _scripted(self, command: Command) -> Response:
@@ -337,49 +296,12 @@ class EmvApplication:
         self.pin.left = self.pin.limit
         return 0x9000
 
-    def _in_records(self, tag: int) -> bytes | None:
-        """Return a data object of a record that is located over this interface, or None."""
-        try:
-            places = located(find(self._options_data(), 0x94) or b"")
-        except BadInput:
-            return None
-        records = (self._groups.get(sfi << 8 | number, b"") for sfi, number in places)
-        return next((value for each in records if (value := find(each, tag)) is not None), None)
-
-    def _selection(self) -> bytes:
-        """Return the content of the FCI's template A5 over this interface."""
-        return self._groups.get(0x9103 if self.contactless else 0x9102, b"")
-
-    def _options_data(self) -> bytes:
-        """Return AIP and AFL of this interface."""
-        return self._groups[0x9105 if self.contactless else 0x9104]
-
 
 def _class_of(instruction: int) -> int:
     """Return the class of a command: of ISO/IEC 7816-4, of EMV, or with a script's MAC."""
     if instruction in SCRIPTS:
         return 0x84
     return 0x00 if instruction in _INTERINDUSTRY else 0x80
-
-
-def _whole(dgi: Dgi) -> bool:
-    """Whether a grouping that commands read from later has the data objects they need."""
-    needed = _NEEDED_INSIDE.get(dgi.identifier, {})
-    try:
-        if dgi.identifier < _RECORDS:
-            find(dgi.data, 0)  # so that all of it is read
-        found = {tag: len(find(dgi.data, tag) or b"") for tag in needed}
-    except BadInput:
-        return False
-    return all(found[tag] in sizes for tag, sizes in needed.items())
-
-
-def _is_list(raw: bytes | None) -> bool:
-    """Whether there is a data object list, and it can be read."""
-    try:
-        return raw is not None and read_dol(raw) is not None
-    except BadInput:
-        return False
 
 
 def _check_value(key: bytes) -> bytes:

@@ -57,7 +57,7 @@ class Made:
         return pinblock.pin_of(Secret(found.block)).reveal().decode()
 
     def account(self, number: int) -> str:
-        return (self.chips[number - 1].application._in_records(0x5A) or b"").hex()
+        return (self.chips[number - 1].application.stored.object_of(0x5A) or b"").hex()
 
     def _time(self) -> datetime:
         """Return the time, on the day on which the cards left at the latest."""

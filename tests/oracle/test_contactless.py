@@ -101,7 +101,7 @@ WRONG: dict[str, Callable[[Card], None]] = {
 
 
 def change(chip: Card, dgi: int, at: int) -> None:
-    groups = chip.application._groups
+    groups = chip.application.stored.groups
     raw = bytearray(groups[dgi])
     raw[at] ^= 0x01
     groups[dgi] = bytes(raw)

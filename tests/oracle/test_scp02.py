@@ -109,7 +109,7 @@ def test_an_old_card_is_good_and_its_entries_say_what_was_clear(
     assert told["injection-authorised"] == "host"
     assert (chip.key_version, chip.registry.state) == (0x30, CardState.SECURED)
     assert reference(chip).limit == 3
-    assert chip.application._groups[0x3000] == b"\x01\x02"
+    assert chip.application.stored.groups[0x3000] == b"\x01\x02"
     used = {KeyRef(ISSUER, "issuer-domain", 2), KeyRef(OLD_TEST_VENDOR.name, "card-manager", 1)}
     assert set(prepared.keys) >= used
     keep(chip, tmp_path / "card.json")

@@ -38,7 +38,7 @@ class Issuer:
         self.asked(Command(0x80, 0xA8, 0, 0, tlv(0x83, b""), 256))
         answer = self.asked(Command(0x80, 0xAE, 0x80, 0, bytes(29), 256))
         self.atc, self.arqc = (find(answer, tag) or b"" for tag in (0x9F36, 0x9F26))
-        account = (chip.application._in_records(0x5A) or b"").hex()
+        account = (chip.application.stored.object_of(0x5A) or b"").hex()
         self.integrity, self.confidentiality = (
             self._session(odd(TestIssuer(Path(), ISSUER).master_key(name)), account)
             for name in ("emv-smi", "emv-smc")
