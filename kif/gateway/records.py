@@ -19,11 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kif.formats import canonical
 from kif.formats.control import Control
 from kif.formats.error import BadInput, Refused
-from kif.formats.pan import bin_of, check_digit_is_right, hash_total
+from kif.formats.pan import check_digit_is_right, hash_total
 from kif.formats.secret import Secret
 from kif.formats.track2 import room_on_track2
 from kif.gateway.armour import text_encoding
-from kif.oracle.messages import ReceivedCard, ReceivedFile, Subject
+from kif.oracle.messages import Account, ReceivedCard, ReceivedFile
 
 _SHOWN = 20
 _LATIN = r"[\p{Latin}&&\p{Lu}]"
@@ -229,8 +229,7 @@ def _check_totals(header: Header, records: Sequence[Record]) -> None:
 
 def _card(record: Record) -> ReceivedCard:
     clear = Secret(canonical.encode(record.model_dump()))
-    subject = Subject(Secret.of_text(f"{record.pan}/{record.psn}"), bin_of(record.pan))
-    return ReceivedCard(subject, record.last_day(), clear)
+    return ReceivedCard(Account(record.pan, record.psn).subject, record.last_day(), clear)
 
 
 def _all(faults: Sequence[Fault]) -> BadInput:

@@ -19,6 +19,7 @@ from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.oracle.messages import (
+    Account,
     BatchView,
     CardKey,
     CardTerms,
@@ -105,10 +106,12 @@ class PreparationOracle(Protocol):
     def record(self, job: JobRef) -> Secret:
         """Return the clear record (JSON) of a card job that is not yet prepared."""
 
-    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
-        """Return a card's verification values, computed in the HSM."""
+    def card_values(
+        self, job: JobRef, account: Account, key: KeyRef, terms: CardTerms
+    ) -> CardValues:
+        """Return a card's verification values, computed in the HSM. Raises as ``make_pin`` does."""
 
-    def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
+    def make_pin(self, job: JobRef, account: Account, terms: PinTerms) -> tuple[str, str]:
         """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset.
 
         Raises ``Refused`` (KEY_BOUNDARY) unless ``pin-on-host`` is permitted.

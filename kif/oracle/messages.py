@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from kif.formats.keyref import KeyRef
+from kif.formats.pan import bin_of
 from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState, KeyState
 
@@ -30,6 +31,23 @@ class Subject:
     """The same bytes for the same subject, e.g. PAN and PAN sequence number of an EMV card."""
     display: str
     """What everybody may see of it, at most 32 characters, e.g. the BIN."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account of a payment card: what its subject is. ``repr`` shows none of it."""
+
+    pan: str
+    psn: str
+    """The PAN sequence number, two digits."""
+
+    def __repr__(self) -> str:
+        return "Account(redacted)"
+
+    @property
+    def subject(self) -> Subject:
+        """The card's subject."""
+        return Subject(Secret.of_text(f"{self.pan}/{self.psn}"), bin_of(self.pan))
 
 
 @dataclass(frozen=True)
@@ -134,17 +152,13 @@ class PinTerms:
 
 @dataclass(frozen=True)
 class CardTerms:
-    """What the verification values of a card are computed over. ``repr`` shows none of it."""
+    """What a card's verification values are computed over beside its account number."""
 
-    pan: str
     expiry: str
     """YYMM."""
     service_code: str
     printed_expiry: str
     """YYMM or MMYY, as the issuer's host has it for a CVV2."""
-
-    def __repr__(self) -> str:
-        return "CardTerms(redacted)"
 
 
 @dataclass(frozen=True)

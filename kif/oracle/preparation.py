@@ -20,16 +20,19 @@ from kif.formats.verification import (
     ibm3624_block,
     ibm3624_offset,
 )
+from kif.hsm import data
 from kif.hsm.boundary import permitting
 from kif.hsm.key import Key
 from kif.hsm.pin import cvv, ibm3624_pin, pvv
 from kif.hsm.pinkeeping import draw, keep
 from kif.ledger.binding import BoundScript, root_over, sealed_digest
 from kif.ledger.events.batch import BatchPrepared
+from kif.ledger.keys import KeyEntry
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
 from kif.oracle.group import Step
 from kif.oracle.messages import (
+    Account,
     BatchView,
     CardTerms,
     CardValues,
@@ -38,7 +41,7 @@ from kif.oracle.messages import (
     JobView,
     PinTerms,
 )
-from kif.oracle.rows import bound_records, move_all, moved_batch, record_of
+from kif.oracle.rows import bound_records, move_all, moved_batch, pseudonym_of, record_of
 from kif.oracle.views import place_of
 
 
@@ -80,26 +83,46 @@ class Preparation:
             sealed = record_of(tx.session, job)
             return self.desk.reveal(state, tx.session, job, sealed, "record")
 
-    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
-        """Return a card's verification values, computed in the HSM."""
-        with self.desk.record.deciding() as state:
-            found = self.desk.keys.with_left(key, state.keys.require(key))
+    def card_values(
+        self, job: JobRef, account: Account, key: KeyRef, terms: CardTerms
+    ) -> CardValues:
+        """Return a card's verification values, computed in the HSM. Raises as ``make_pin`` does."""
+        entry, pan = self._key_for(job, account, key), account.pan
+        found = self.desk.keys.with_left(key, entry)
         return CardValues(
-            stripe=cvv(found, card.pan, card.expiry, card.service_code),
-            chip=cvv(found, card.pan, card.expiry, ICVV_SERVICE_CODE),
-            printed=cvv(found, card.pan, card.printed_expiry, CVV2_SERVICE_CODE),
+            stripe=cvv(found, pan, terms.expiry, terms.service_code),
+            chip=cvv(found, pan, terms.expiry, ICVV_SERVICE_CODE),
+            printed=cvv(found, pan, terms.printed_expiry, CVV2_SERVICE_CODE),
         )
 
-    def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
-        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset."""
-        with self.desk.record.deciding() as state:
-            entry = state.keys.require(terms.verification)
-            key = self.desk.keys.master(terms.verification, entry)
+    def make_pin(self, job: JobRef, account: Account, terms: PinTerms) -> tuple[str, str]:
+        """Draw a card's PIN; return it as the HSM keeps it (hex), and its PVV or offset.
+
+        Raises ``Refused`` (JOB_STATE) for an account that is not the card's, or a card that is
+        prepared already.
+        """
+        entry = self._key_for(job, account, terms.verification)
+        key = self.desk.keys.master(terms.verification, entry)
         storage = self.desk.pin_storage(job.batch)
         with permitting(*terms.permits):
             pin = draw(self.desk.keys.token, terms.length)
-            value = _verification_value(key, pan, terms.method, pin)
+            value = _verification_value(key, account.pan, terms.method, pin)
             return keep(self.desk.keys.token, storage, pin).encode(), value
+
+    def _key_for(self, job: JobRef, account: Account, key: KeyRef) -> KeyEntry:
+        """Return a key of the card's issuer, for the account that came with the card."""
+        with self.desk.record.reading() as (state, tx):
+            issuer = state.batches.require(job.batch).issuer
+            now = state.batches.open_jobs(job.batch).state(job.number)
+            ours = data.pseudonym(self.desk.keys.protection, issuer, account.subject.identity)
+            if now is not JobState.RECEIVED or ours != pseudonym_of(tx.session, job):
+                raise Refused(
+                    Control.JOB_STATE,
+                    f"{job} is {now.value}; PIN and verification values are made of the account "
+                    "that came with a card, before it is prepared.",
+                )
+            _require_of((key,), {key.purpose: issuer})
+            return state.keys.require(key)
 
     def suspect(self, job: JobRef, control: Control, sentence: str) -> JobView:
         """Declare a card suspect whose record can't be opened; the rest of its batch goes on."""

@@ -57,6 +57,14 @@ def record_of(session: Session, job: JobRef) -> bytes:
     return record
 
 
+def pseudonym_of(session: Session, job: JobRef) -> str:
+    """Return the pseudonym of a card's subject."""
+    wanted = select(CardJob.pseudonym).where(
+        CardJob.batch_id == job.batch, CardJob.number == job.number
+    )
+    return session.scalars(wanted).one()
+
+
 def bound_records(session: Session, batch: str) -> list[BoundRecord]:
     """Return what the record root of a batch is over, as the table has it."""
     wanted = select(

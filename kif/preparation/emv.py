@@ -14,6 +14,7 @@ from kif.formats.name import LONGEST, in_common_characters, in_latin_1
 from kif.formats.secret import Secret
 from kif.formats.tlv import find, tlv
 from kif.formats.track2 import Track2
+from kif.oracle.messages import Account
 from kif.preparation.product import Product
 
 _RECORD = 0x70
@@ -41,6 +42,11 @@ class CardData:
     def of(cls, record: Secret) -> CardData:
         """Read a clear record (JSON)."""
         return cls(**canonical.decode(record.reveal()))
+
+    @property
+    def account(self) -> Account:
+        """The account that the card is of."""
+        return Account(self.pan, self.psn)
 
     @property
     def last_day(self) -> str:

@@ -55,7 +55,7 @@ def prepare_batch(
             try:
                 record = oracle.record(job.id)
                 pin = _pin(product, keys, job.id, record, oracle)
-                values = _card_values(product, keys, record, oracle)
+                values = _card_values(product, keys, job.id, record, oracle)
                 script = build_script(product, keys, record, certifying, pin, values)
                 script = replace(script, content=content)
                 fits(script.artwork)
@@ -91,19 +91,24 @@ def _pin(
         _method(product),
         product.permits,
     )
-    account = CardData.of(record).pan
+    account = CardData.of(record).account
     kept, value = oracle.make_pin(job, account, wanted)
     zone, tries = str(keys[PIN_ZONE]), product.pin_tries or 0
-    return Pin(kept, value, zone, account, tries, product.permits)
+    return Pin(kept, value, zone, account.pan, tries, product.permits)
 
 
 def _card_values(
-    product: Product, keys: Mapping[str, KeyRef], record: Secret, oracle: PreparationOracle
+    product: Product,
+    keys: Mapping[str, KeyRef],
+    job: JobRef,
+    record: Secret,
+    oracle: PreparationOracle,
 ) -> CardValues | None:
     """Have a card's verification values computed, where its product has any."""
     if not product.card_values:
         return None
-    return oracle.card_values(keys[CARD_VERIFICATION], card_terms(product, CardData.of(record)))
+    card = CardData.of(record)
+    return oracle.card_values(job, card.account, keys[CARD_VERIFICATION], card_terms(product, card))
 
 
 def _method(product: Product) -> str | Ibm3624:

@@ -15,7 +15,7 @@ def card_terms(product: Product, card: CardData) -> CardTerms:
     expiry = card.last_day[:4]
     turned = expiry[2:] + expiry[:2]
     printed = turned if product.printed_value == "MMYY" else expiry
-    return CardTerms(card.pan, expiry, card.service_code, printed)
+    return CardTerms(expiry, card.service_code, printed)
 
 
 def in_chip(product: Product, card: CardData, pin: Pin | None, values: CardValues | None) -> str:

@@ -22,12 +22,12 @@ from kif.formats.keyref import KeyRef
 from kif.formats.secret import Secret
 from kif.formats.state import KeyState
 from kif.hsm.keyblock import ON_HOST
+from kif.hsm.pin import cvv
 from kif.ledger.actions import ACTIONS
 from kif.ledger.event import Boundary, Entry, Event
 from kif.ledger.events.ceremony import StepMissed
 from kif.ledger.events.key import ComponentGiven, KeyExported, KeyImported, KeyWrapped
 from kif.oracle.audit import audit
-from kif.oracle.messages import CardTerms
 from kif.simulator.vendor import TEST_VENDOR
 from tests.ceremony.test_backup import opened
 from tests.ceremony.test_keeping import held as held_about
@@ -268,10 +268,10 @@ def test_a_card_verification_key_comes_in_a_block_with_its_left_half(tmp_path: P
     with site.oracle() as oracle:
         people = giving(site, block_of("C0", value, mode_of_use="C"))
         (key,) = hold(oracle.ceremonies, plan, ISSUER, people)
-        values = oracle.preparation.card_values(
-            key, CardTerms("4123456789012345", "8701", "101", "8701")
-        )
-    assert values.stripe == "561"  # the published one of CVV-1
+        desk = oracle.gateway.desk
+        with desk.record.deciding() as state:
+            found = desk.keys.with_left(key, state.keys.require(key))
+        assert cvv(found, "4123456789012345", "8701", "101") == "561"  # as published (CVV-1)
     audit(site.home)
 
 

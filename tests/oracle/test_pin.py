@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kif.formats import pinblock
 from kif.formats.apdu import Command, Response
-from kif.formats.error import Refused
+from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
+from kif.formats.pan import with_check_digit
 from kif.formats.pinverify import verify, wrong_pin
 from kif.formats.script import Clear, Script
 from kif.formats.secret import Secret
@@ -20,7 +22,8 @@ from kif.formats.verification import pvv_block, pvv_of
 from kif.hsm.boundary import permitting
 from kif.hsm.pinkeeping import KeptPin, in_clear
 from kif.oracle.local import LocalOracle
-from kif.oracle.messages import BatchView, Ibm3624, JobRef, PinTerms
+from kif.oracle.messages import Account, BatchView, Ibm3624, JobRef, PinTerms
+from kif.preparation.prepare import prepare_batch
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
 from kif.simulator.issuer import TestIssuer
@@ -33,6 +36,11 @@ from tests.site import ISSUER, TestSite, received_file
 
 __all__ = ["batch"]
 VERIFICATION = KeyRef(ISSUER, "pin-verification", 1)
+
+
+def account(number: int) -> Account:
+    """The account of the card with this number in the TEST issuer's files."""
+    return Account(with_check_digit(f"99999900{number:07}"), "00")
 
 
 def reference(chip: Card) -> CardPin:
@@ -146,7 +154,7 @@ def test_a_pin_is_drawn_only_where_its_product_permits_it(oracle: LocalOracle) -
     oracle.gateway.desk.pin_storage(view.id)
     terms = PinTerms(4, VERIFICATION, "1", ())
     with nothing_left(token(oracle)), pytest.raises(Refused, match="pin-on-host"):
-        oracle.preparation.make_pin(job, "9999990000000014", terms)
+        oracle.preparation.make_pin(job, account(9000), terms)
 
 
 @pytest.mark.control("KIF-HSM-04")
@@ -204,17 +212,32 @@ def test_a_pin_is_blocked_after_its_last_try(oracle: LocalOracle, batch: BatchVi
     assert tried(right) == 0x6983
 
 
+@pytest.mark.control("KIF-ORA-03")
+def test_a_pin_is_made_for_the_account_that_came_with_a_card(oracle: LocalOracle) -> None:
+    view = oracle.gateway.admit(received_file("OTHERS", 1, 9200, "test-credit"), again=True)
+    job, terms = JobRef(view.id, 1), PinTerms(4, VERIFICATION, "1", ("pin-on-host",))
+    with pytest.raises(Refused, match="of the account that came with a card"):
+        oracle.preparation.make_pin(job, account(9201), terms)
+    foreign = replace(terms, verification=KeyRef("other-issuer", "pin-verification", 1))
+    with pytest.raises(BadInput, match="no key like other-issuer/pin-verification/1"):
+        oracle.preparation.make_pin(job, account(9200), foreign)
+    prepare_batch(view.id, oracle.preparation, lambda _: None, lambda: None)
+    with pytest.raises(Refused, match=r"is prepared; PIN and verification values"):
+        oracle.preparation.make_pin(job, account(9200), terms)
+
+
 def test_an_offset_leads_a_host_to_the_pin(oracle: LocalOracle) -> None:
     """IBM 3624, by other software: natural PIN of validation data and table, plus the offset."""
     view = oracle.gateway.admit(received_file("OFFSET", 1, 9100, "test-credit"), again=True)
-    table, pan = "1234567890123456", "9999990000000014"
+    table, whose = "1234567890123456", account(9100)
+    pan = whose.pan
     terms = PinTerms(6, VERIFICATION, Ibm3624(3, 11, "F", table), ("pin-on-host",))
     desk = oracle.gateway.desk
     key = odd(TestIssuer(Path(), ISSUER).master_key("pin-verification"))
     natural = des3(key, bytes.fromhex(pan[3:14] + "FFFFF")).hex()
     offsets = set()
     for _ in range(5):
-        kept, offset = oracle.preparation.make_pin(JobRef(view.id, 1), pan, terms)
+        kept, offset = oracle.preparation.make_pin(JobRef(view.id, 1), whose, terms)
         with permitting(Clear.CHECKED):
             storage = desk.pin_storage(view.id)
             pin = in_clear(desk.keys.token, storage, KeptPin.decode(kept), Clear.CHECKED)

@@ -24,7 +24,8 @@ from kif.simulator.issuer import TestIssuer
 from kif.simulator.transaction import des3
 from tests.oracle.test_chip import Wire, antenna, card, entries
 from tests.oracle.test_offline import batch
-from tests.site import ISSUER, claimed
+from tests.oracle.test_pin import account
+from tests.site import ISSUER, claimed, received_file
 
 __all__ = ["batch"]
 KEY = KeyRef(ISSUER, "card-verification", 1)
@@ -71,11 +72,12 @@ def test_each_value_is_the_issuers_and_stands_in_its_place(
 
 
 def test_a_host_that_has_months_first_gets_its_own_cvv2(oracle: LocalOracle) -> None:
-    terms = CardTerms("9999990000000014", "2802", "201", "0228")
-    values = oracle.preparation.card_values(KEY, terms)
-    assert values.printed == independent("9999990000000014", "0228", "000")
-    assert values.stripe == independent("9999990000000014", "2802", "201")
-    assert "9999" not in repr(terms)
+    view = oracle.gateway.admit(received_file("MONTHS", 1, 9300, "test-credit"), again=True)
+    whose, terms = account(9300), CardTerms("2802", "201", "0228")
+    values = oracle.preparation.card_values(JobRef(view.id, 1), whose, KEY, terms)
+    assert values.printed == independent(whose.pan, "0228", "000")
+    assert values.stripe == independent(whose.pan, "2802", "201")
+    assert "9999" not in repr(whose)
     assert values.chip not in repr(values)
 
 

@@ -17,7 +17,7 @@ from kif.formats.secret import Secret
 from kif.formats.state import BatchState, JobState
 from kif.formats.tlv import find, read_all
 from kif.formats.track2 import Track2
-from kif.oracle.messages import BatchView, CardTerms, CardValues, JobRef, JobView, PinTerms
+from kif.oracle.messages import Account, BatchView, CardTerms, CardValues, JobRef, JobView, PinTerms
 from kif.preparation import product as product_module
 from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import Product, load_product
@@ -220,10 +220,12 @@ class Desk:
         assert wanted == {"card-manager": "test-vendor", **issuers}
         return KEYS
 
-    def card_values(self, key: KeyRef, card: CardTerms) -> CardValues:
-        raise AssertionError(key)
+    def card_values(
+        self, job: JobRef, account: Account, key: KeyRef, terms: CardTerms
+    ) -> CardValues:
+        raise AssertionError(job)
 
-    def make_pin(self, job: JobRef, pan: str, terms: PinTerms) -> tuple[str, str]:
+    def make_pin(self, job: JobRef, account: Account, terms: PinTerms) -> tuple[str, str]:
         raise AssertionError(job)
 
     def certificate(self, key: KeyRef) -> IssuerCertificate:
