@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from kif.ceremony.genesis import hold_genesis
 from kif.ceremony.hold import hold
 from kif.ceremony.people import Component
 from kif.ceremony.plan import load_plan
-from kif.ceremony.rehearsal import RehearsalPeople
+from kif.ceremony.rehearsal import RehearsalPeople, drawn_sheets
 from kif.ceremony.seal import unseal
 from kif.compliance.keys import key_lives
 from kif.formats import canonical
@@ -69,6 +69,12 @@ class TestSite:
     def load_keys(self, oracle: LocalOracle, plan: str, owner: str) -> Sequence[KeyRef]:
         """Hold a key ceremony for an owner."""
         return hold(oracle.ceremonies, shipped(plan), owner, self.people)
+
+    def load_drawn(self, oracle: LocalOracle, plan: str, owner: str) -> Sequence[KeyRef]:
+        """Hold a key ceremony with the sheets of its rehearsal."""
+        found = shipped(plan)
+        people = replace(self.people, sheets=drawn_sheets(found))
+        return hold(oracle.ceremonies, found, owner, people)
 
     def signed_release(self, oracle: LocalOracle, batch: str, person: str) -> tuple[bytes, str]:
         """Return the statement of a batch's release, and a person's signature over it."""
@@ -239,7 +245,8 @@ def released_batch(
 ) -> BatchView:
     """Receive, prepare and release a batch of TEST cards."""
     view = oracle.gateway.admit(received_file(reference, count, first, product), again=True)
-    prepare_batch(view.id, oracle.preparation, require_fit, lambda: None)
+    products = site.home.products
+    prepare_batch(view.id, oracle.preparation, require_fit, lambda: None, products=products)
     for person in OPERATORS:
         view = site.approve(oracle, view.id, person)
     return view

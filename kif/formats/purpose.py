@@ -78,7 +78,7 @@ PURPOSES: dict[str, Purpose] = {
     "emv-smc": _row(Owner.ISSUER, MASTER_DERIVATION, "2TDEA", block="E1X"),
     CARD_VERIFICATION: _row(Owner.ISSUER, CARD_VERIFICATION, "2TDEA", block="C0C"),
     PIN_VERIFICATION: _row(Owner.ISSUER, PIN_VERIFICATION, "2TDEA", block="V2C"),
-    PIN_ZONE: _row(Owner.ISSUER, PIN_ZONE, "AES-128", "AES-256", block="P0E"),
+    PIN_ZONE: _row(Owner.ISSUER, PIN_ZONE, "2TDEA", "AES-128", "AES-256", block="P0E"),
     EMV_ISSUER: _row(Owner.ISSUER, ISSUER_SIGNER, *_RSA),
     ISSUER_DOMAIN: _row(
         Owner.ISSUER, MASTER_DERIVATION, "2TDEA", "AES-128", "AES-256", block="E5X"

@@ -84,6 +84,8 @@ class Clear(StrEnum):
     """The card verifies it, in quality control."""
     MAILED = "pin-mailer"
     """It is sealed to the printer of the mailers."""
+    FORMAT_0 = "pin-format-0"
+    """It goes to the issuer under 2TDEA, as a block that is made of its digits."""
     SCP02 = "scp02-on-host"
     """It goes to the card under a 3DES key, which wraps nothing on a plain token."""
 

@@ -32,6 +32,7 @@ def export_pins(batch: str, oracle: PinOracle, folder: Path) -> Path:
             "issuer": view.issuer,
             "reference": view.reference,
             "under": str(zone),
+            "pin_block_format": blocks[0].format,
             "cards": [
                 {
                     "number": each.number,

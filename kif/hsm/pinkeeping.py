@@ -7,8 +7,8 @@ it goes on inside the token:
 - to the card: wrapped under the Key-DEK by CBC, whose IV makes a block of format 2 of it;
 - to the issuer: wrapped under the zone's key, xored with the PAN field, and encrypted (9.4.2.1).
 
-PKCS#11 has no decimal digits: a PIN is drawn, and verified in clear by a card, on the host. Each
-has a name that has to be permitted (:mod:`kif.hsm.boundary`).
+PKCS#11 has no decimal digits: a PIN is drawn, verified in clear by a card, and made into a block of
+format 0, on the host. Each has a name that has to be permitted (:mod:`kif.hsm.boundary`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from kif.hsm.boundary import host_boundary
 from kif.hsm.clear import clear_value, imported
 from kif.hsm.crypt import encrypt_blocks
 from kif.hsm.derive import derive
-from kif.hsm.key import Algorithm, Key, released
+from kif.hsm.key import Algorithm, Cipher, Key, released
+from kif.hsm.pin import encrypted_block
 from kif.hsm.token import Token
 from kif.hsm.usage import Usage
 from kif.hsm.wrap import unwrap_rfc3394, wrap_cbc, wrap_rfc3394
@@ -85,8 +86,15 @@ def to_card(dek: Key, storage: Key, kept: KeptPin) -> bytes:
         return wrap_cbc(dek, leaving, mask)
 
 
-def to_issuer(zone: Key, storage: Key, kept: KeptPin, pan: str) -> bytes:
-    """Return a PIN block of format 4 under the zone's key, 16 bytes."""
+def to_issuer(token: Token, zone: Key, storage: Key, kept: KeptPin, pan: str) -> bytes:
+    """Return a PIN block under the zone's key: format 4 under AES, 16 bytes; format 0 under 2TDEA.
+
+    A block of format 0, 8 bytes, is made of the clear PIN. Raises ``Refused`` (KEY_BOUNDARY) unless
+    ``pin-format-0`` is permitted.
+    """
+    if zone.algorithm.cipher is Cipher.TDEA:
+        pin = in_clear(token, storage, kept, Clear.FORMAT_0)
+        return encrypted_block(zone, pinblock.format_0(pin, pan))
     with released(leaving := _field(storage, kept)):
         inner = wrap_cbc(zone, leaving, bytes(zone.algorithm.cipher.block))
     return encrypt_blocks(zone, xor(inner, pinblock.format_4_pan(pan)))

@@ -121,7 +121,7 @@ RULES: dict[Usage, Rule] = {
     Usage.PIN_VERIFICATION: _rule(
         Attribute.ENCRYPT, extractable=True, wrap_with_trusted=True, token=True
     ),
-    # PIN blocks of format 4 leave under it: wrapped once, encrypted once more.
+    # PIN blocks leave under it: format 4 wrapped once, encrypted once more; format 0 encrypted.
     Usage.PIN_ZONE: _rule(
         Attribute.ENCRYPT,
         Attribute.WRAP,

@@ -235,9 +235,8 @@ class Keys:
             what = f"{cipher} key" if cipher else "key"
             raise Refused(
                 Control.KEY_FOUND,
-                f"{owner} has no active {what} for {purpose}. Hold the ceremony that makes it: "
-                "'kif ceremony run' with ceremonies/issuer-keys.yaml, issuer-domain-key.yaml or "
-                "vendor-keys.yaml.",
+                f"{owner} has no active {what} for {purpose}. Hold the ceremony that makes it "
+                "('kif ceremony run'; docs/custodian.md says which).",
             )
         return max(found)
 

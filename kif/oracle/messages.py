@@ -235,9 +235,14 @@ class PinBlock:
 
     number: int
     block: bytes
-    """Of format 4 (ISO 9564-1), 16 bytes."""
+    """Of format 4 (ISO 9564-1), 16 bytes; under 2TDEA of format 0, 8 bytes."""
     verification_value: str
     """PVV, or IBM 3624 offset."""
+
+    @property
+    def format(self) -> int:
+        """The format of the block."""
+        return 4 if len(self.block) == 16 else 0
 
     def __repr__(self) -> str:
         return f"PinBlock({self.number}, redacted)"

@@ -39,18 +39,21 @@ class Pins:
         return self.desk.batch(batch)
 
     def blocks(self, batch: str) -> tuple[KeyRef, Sequence[PinBlock]]:
-        """Return the zone's key, and a PIN block of each dispatched card, made in the HSM."""
+        """Return the zone's key, and a PIN block of each dispatched card.
+
+        Under AES they are made in the HSM. Raises ``Refused`` (KEY_BOUNDARY) under 2TDEA unless
+        ``pin-format-0`` is permitted.
+        """
         found = self._dispatched(batch)
         zone = KeyRef.parse(found[0][1].zone)
         key, storage = self.desk.master(batch, zone), self.desk.pin_storage(batch)
-        return zone, [
-            PinBlock(
-                job.number,
-                to_issuer(key, storage, KeptPin.decode(pin.kept), pin.account),
-                pin.verification_value,
-            )
-            for job, pin, _ in found
-        ]
+        blocks = []
+        for job, pin, _ in found:
+            kept = KeptPin.decode(pin.kept)
+            with permitting(*pin.permits):
+                block = to_issuer(self.desk.keys.token, key, storage, kept, pin.account)
+            blocks.append(PinBlock(job.number, block, pin.verification_value))
+        return zone, blocks
 
     def exported(self, batch: str, key: KeyRef, count: int, digest: str) -> None:
         """Record that the blocks left in a file with this SHA-256 (hex)."""

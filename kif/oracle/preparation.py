@@ -146,6 +146,8 @@ class Preparation:
             owners = {purpose: vendor or issuer for purpose, vendor in wanted.items()}
             _require_of(chosen, owners)
             given = {key.purpose: key for key in chosen}
+            for purpose, key in given.items():
+                _require_cipher(key, state.keys.require(key), of.get(purpose, ""))
             now = self.desk.record.clock()
             return {
                 purpose: given.get(purpose)
@@ -215,6 +217,14 @@ def _newest(state: State, owner: str, purpose: str, now: datetime, cipher: str) 
     if purpose == EMV_ISSUER:
         return state.schemes.newest(owner, now)
     return state.keys.newest(owner, purpose, now, cipher)
+
+
+def _require_cipher(key: KeyRef, entry: KeyEntry, cipher: str) -> None:
+    if cipher not in entry.algorithm:
+        raise BadInput(
+            Control.KEY_FOUND,
+            f"{key} is of {entry.algorithm}, and the batch's product takes a key of {cipher}.",
+        )
 
 
 def _require_of(chosen: Sequence[KeyRef], owners: Mapping[str, str]) -> None:

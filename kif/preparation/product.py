@@ -208,7 +208,8 @@ class Product(BaseModel):
     def ciphers(self) -> dict[str, str]:
         """The cipher that the keys of each purpose have to be of, where there is a choice."""
         cipher = "TDEA" if self.secure_channel is SecureChannel.SCP02 else "AES"
-        return dict.fromkeys((CARD_MANAGER, ISSUER_DOMAIN), cipher)
+        zone = "TDEA" if Clear.FORMAT_0 in self.permits else "AES"
+        return {**dict.fromkeys((CARD_MANAGER, ISSUER_DOMAIN), cipher), PIN_ZONE: zone}
 
     @property
     def wanted(self) -> dict[str, str]:

@@ -91,6 +91,8 @@ def test_any_two_shares_bring_every_master_back_into_a_new_token(
     tmp_path: Path, numbers: tuple[int, ...]
 ) -> None:
     site = make_site(tmp_path / "home")
+    with site.oracle() as oracle:
+        site.load_drawn(oracle, "pin-zone-key-2tdea", ISSUER)  # it stands beside the AES one
     assert back_up(site) == (KEK,)
     audit(site.home)
     quorum = _decoded(json.loads((site.home.backup / "quorum-1.json").read_text()))
@@ -100,7 +102,7 @@ def test_any_two_shares_bring_every_master_back_into_a_new_token(
     assert (known[KEK].state, known[KEK].usage) == (KeyState.ACTIVE, "backup-kek")
     expected = {str(key): view for key, view in known.items() if view.usage in KEPT}
     assert {each["key"] for each in backup["keys"]} == expected.keys()
-    assert {f"{ISSUER}/emv-ac/1", f"{ISSUER}/pin-zone/1"} <= expected.keys()
+    assert {f"{ISSUER}/emv-ac/1", f"{ISSUER}/pin-zone/1", f"{ISSUER}/pin-zone/2"} <= expected.keys()
     place = replace(site.home.token_place(), label="new-hsm")
     provision(place.library, place.label, TEST_SO_PIN, TEST_PIN)
     with Token.open(place, TEST_PIN) as token:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from kif.ceremony.rehearsal import drawn_sheets
 from kif.chip.personalise import personalise
 from kif.formats import pinblock
 from kif.formats.error import BadInput, Refused
+from kif.formats.keyref import KeyRef
 from kif.formats.pan import masked
 from kif.formats.secret import Secret
 from kif.fulfilment.dispatch import dispatch_batch
@@ -24,6 +27,8 @@ from kif.fulfilment.pins import export_pins, read_printer, seal_mailers
 from kif.ledger.event import Entry
 from kif.oracle.audit import audit
 from kif.oracle.local import LocalOracle, open_oracle
+from kif.preparation.lint import check_profile
+from kif.preparation.product import product_files
 from kif.quality.authentication import read_scheme_keys
 from kif.quality.chip import check_chip
 from kif.simulator.card import Card
@@ -38,6 +43,7 @@ from tests.site import (
     make_site,
     released_batch,
     shared_scheme,
+    shipped,
 )
 
 
@@ -81,8 +87,7 @@ class Made:
         return self.site.home.pins
 
 
-def dispatched(folder: Path, product: str = "test-credit") -> Made:
-    site = make_site(folder)
+def dispatched(site: TestSite, product: str = "test-credit") -> Made:
     with site.oracle() as oracle:
         view = released_batch(site, oracle, "PINS", 3, product=product)
         made = Made(site, view.id)
@@ -100,7 +105,7 @@ def dispatched(folder: Path, product: str = "test-credit") -> Made:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    return dispatched(tmp_path / "home")
+    return dispatched(make_site(tmp_path / "home"))
 
 
 def decrypted(key: bytes, block: bytes) -> bytes:
@@ -121,7 +126,7 @@ def test_an_issuers_host_opens_the_blocks_of_the_cards_that_it_gets(made: Made) 
         assert kinds(oracle)[-1] == ("pins-exported", "hsm")
     content = json.loads(path.read_bytes())
     assert (content["issuer"], content["reference"]) == (ISSUER, "PINS")
-    assert content["under"] == f"{ISSUER}/pin-zone/1"
+    assert (content["under"], content["pin_block_format"]) == (f"{ISSUER}/pin-zone/1", 4)
     assert [each["number"] for each in content["cards"]] == [1, 2]
     zone = TestIssuer(Path(), ISSUER).master_key("pin-zone")
     for each in content["cards"]:
@@ -134,6 +139,55 @@ def test_an_issuers_host_opens_the_blocks_of_the_cards_that_it_gets(made: Made) 
         assert len(each["verification_value"]) == 4
         assert account not in path.read_text()
     audit(made.site.home)
+
+
+FORMAT_0 = "pin-zone-key-2tdea"
+
+
+def format_0_site(folder: Path) -> TestSite:
+    """Return a site with a product whose PINs go to their issuer in blocks of format 0."""
+    site = make_site(folder)
+    site.home.products.mkdir()
+    text = product_files()["test-credit"].read_text().replace("test-credit", "test-format-0")
+    path = site.home.products / "test-format-0.yaml"
+    path.write_text(text.replace("pin-mailer]", "pin-mailer, pin-format-0]"))
+    assert check_profile(path) == []
+    return site
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-ORA-12")
+def test_an_issuers_host_opens_blocks_of_format_0(tmp_path: Path) -> None:
+    """ISO 9564-1, 9.3.1, by other software; the entry says that they were clear."""
+    site = format_0_site(tmp_path / "home")
+    with site.oracle() as oracle:
+        (zone,) = site.load_drawn(oracle, FORMAT_0, ISSUER)
+    made = dispatched(site, "test-format-0")
+    with site.oracle() as oracle:
+        path = export_pins(made.batch, oracle.pins, made.folder())
+        assert kinds(oracle)[-1] == ("pins-exported", "host")
+    content = json.loads(path.read_bytes())
+    assert (content["under"], content["pin_block_format"]) == (str(zone), 0)
+    first, second = (each.value.reveal() for each in drawn_sheets(shipped(FORMAT_0))(zone)[:2])
+    key = bytes(a ^ b for a, b in zip(first, second, strict=True))
+    for each in content["cards"]:
+        opened = Cipher(TripleDES(key + key[:8]), modes.ECB()).decryptor()  # noqa: S305
+        block = Secret(opened.update(bytes.fromhex(each["pin_block"])))
+        account = made.account(each["number"])
+        assert pinblock.pin_of(block, account).reveal().decode() == made.pin(each["number"])
+    audit(site.home)
+
+
+@pytest.mark.control("KIF-HSM-04", "KIF-HSM-05")
+def test_a_product_takes_the_zones_key_of_its_own_cipher(tmp_path: Path) -> None:
+    """An AES key makes no block of format 0: no card is made whose PIN could not leave."""
+    site = format_0_site(tmp_path / "home")
+    aes = KeyRef(ISSUER, "pin-zone", 1)
+    with site.oracle() as oracle:
+        with pytest.raises(Refused, match="has no active TDEA key for pin-zone"):
+            released_batch(site, oracle, "NONE", 1, product="test-format-0")
+        (batch,) = (view.id for view in oracle.supervision.batches())
+        with pytest.raises(BadInput, match="is of AES-128, and the batch's product takes"):
+            oracle.preparation.resolve(batch, {"pin-zone": ""}, (aes,), {"pin-zone": "TDEA"})
 
 
 @dataclass(frozen=True)
@@ -205,7 +259,7 @@ def test_the_record_takes_no_other_pins_than_those_of_its_cards(made: Made) -> N
 
 @pytest.mark.control("KIF-ORA-12")
 def test_cards_without_pins_have_none_that_leave(tmp_path: Path) -> None:
-    made = dispatched(tmp_path / "home", "test-debit")
+    made = dispatched(make_site(tmp_path / "home"), "test-debit")
     with made.site.oracle() as oracle:
         with pytest.raises(Refused, match="has no card that was dispatched and has a PIN"):
             export_pins(made.batch, oracle.pins, made.folder())

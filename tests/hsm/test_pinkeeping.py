@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kif.formats import pinblock
@@ -78,12 +79,30 @@ def test_an_issuer_gets_a_block_of_format_4_under_its_zones_key(
     rests = kept(token, storage, pin)
     zone = imported(token, Usage.KEY_BLOCK_MAC, Algorithm.AES_128, Secret(KEY))
     with released(zone):
-        block = pinkeeping.to_issuer(zone, storage, rests, PAN)
+        block = pinkeeping.to_issuer(token, zone, storage, rests, PAN)
     inner = decrypted_block(block)
     pan_field = bytes.fromhex(("4" + PAN).ljust(32, "0"))
     field = decrypted_block(bytes(a ^ b for a, b in zip(inner, pan_field, strict=True)))
     assert field[:8].hex().upper() == f"4{len(pin):X}{pin}".ljust(16, "A")
     assert field[8:] == rests.nonce
+
+
+@pytest.mark.control("KIF-HSM-04")
+@pytest.mark.parametrize("pin", PINS)
+def test_an_issuer_gets_a_block_of_format_0_by_its_name_alone(
+    token: Token, storage: Key, pin: str
+) -> None:
+    """ISO 9564-1, 9.3.1, the other way round, by other software."""
+    rests = kept(token, storage, pin)
+    zone = imported(token, Usage.PIN_GENERATION, Algorithm.TDES_2, Secret(KEY))
+    with released(zone), nothing_left(token):
+        with pytest.raises(Refused, match=Clear.FORMAT_0):
+            pinkeeping.to_issuer(token, zone, storage, rests, PAN)
+        with permitting(Clear.FORMAT_0):
+            block = pinkeeping.to_issuer(token, zone, storage, rests, PAN)
+    plain = Cipher(TripleDES(KEY + KEY[:8]), modes.ECB()).decryptor().update(block)  # noqa: S305
+    field = int.from_bytes(plain) ^ int(PAN[3:15], 16)
+    assert f"{field:016X}" == f"0{len(pin):X}{pin}".ljust(16, "F")
 
 
 @pytest.mark.control("KIF-HSM-04")
