@@ -121,7 +121,7 @@ WRONG_PIN = {
     "permitted by another name": (
         "permits",
         "[pin]",
-        "Input should be 'pin-on-host', 'pin-check', 'pin-mailer' or",
+        "Input should be 'pin-on-host', 'pin-check', 'pin-mailer', 'pin-format-0' or",
     ),
 }
 
