@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,9 @@ from kif.formats.control import Control
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.state import JobState
-from kif.graphics.front import require_fit
-from kif.oracle.local import LocalOracle
-from kif.oracle.messages import BatchView, JobRef
+from kif.oracle.messages import JobRef
 from kif.preparation.lint import check_profile
-from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import product_files
-from kif.quality.chip import check_chip
-from kif.simulator.card import Card
 from kif.simulator.content import (
     APPLICATION_MODULE,
     APPLICATION_PACKAGE,
@@ -31,12 +26,13 @@ from kif.simulator.content import (
     load_file,
 )
 from kif.simulator.emv import APPLICATION_AID
-from kif.simulator.fault import Fault, Faults
 from kif.simulator.kept import keep, take
 from kif.simulator.vendor import BARE_TEST_VENDOR
 from tests.hsm.objects import nothing_left
-from tests.oracle.test_chip import Wire, antenna, token
-from tests.site import OPERATORS, TestSite, claimed, make_site, received_file
+from tests.oracle import blanks
+from tests.oracle.blanks import verdict
+from tests.oracle.test_chip import Wire, token
+from tests.site import TestSite, claimed, make_site
 
 CODE = load_file(APPLICATION_MODULE) + bytes(1000)
 """Long enough for several LOAD commands; what follows the modules is no data object."""
@@ -84,28 +80,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
     return site
 
 
-def released(site: TestSite, oracle: LocalOracle, count: int = 2) -> BatchView:
-    number = len(oracle.supervision.batches())
-    file = received_file(f"L-{number}", count, number * 100 + 1, "test-loaded")
-    batch = oracle.gateway.admit(file, again=True).id
-    products = site.home.products
-    view = prepare_batch(batch, oracle.preparation, require_fit, lambda: None, products=products)
-    for person in OPERATORS:
-        view = site.approve(oracle, batch, person)
-    return view
-
-
-def blank(*faults: str) -> Card:
-    return Card(Faults.of_card([Fault.parse(each) for each in faults], 1), BARE_TEST_VENDOR)
-
-
-def verdict(oracle: LocalOracle, batch: BatchView, chip: Card) -> JobState:
-    view = personalise(claimed(oracle, batch.id), Wire(chip), oracle.chip).view
-    if view.state is not JobState.PERSONALISED:
-        return view.state
-    oracle.graphics.printed(view.id)
-    check = (Wire(chip), oracle.quality, secrets.token_bytes, antenna(chip))
-    return check_chip(view.id, *check).state
+released = partial(blanks.released, product="test-loaded")
+blank = partial(blanks.blank, BARE_TEST_VENDOR)
 
 
 @pytest.mark.control("KIF-CHIP-04")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,23 +15,20 @@ from kif.formats.error import BadInput, Refused
 from kif.formats.keyref import KeyRef
 from kif.formats.lifecycle import CardState
 from kif.formats.state import JobState
-from kif.graphics.front import require_fit
 from kif.ledger.events.batch import BatchPrepared
-from kif.oracle.local import LocalOracle
-from kif.oracle.messages import BatchView, JobRef
+from kif.oracle.messages import JobRef
 from kif.preparation.lint import check_profile
-from kif.preparation.prepare import prepare_batch
 from kif.preparation.product import product_files
-from kif.quality.chip import check_chip
 from kif.simulator.card import Card
-from kif.simulator.fault import Fault, Faults
 from kif.simulator.kept import keep, take
 from kif.simulator.securechannel02 import CardChannel02
 from kif.simulator.vendor import OLD_TEST_VENDOR
 from tests.hsm.objects import nothing_left
+from tests.oracle import blanks
+from tests.oracle.blanks import verdict
 from tests.oracle.test_chip import Wire, entries, token
 from tests.oracle.test_pin import reference
-from tests.site import ISSUER, OPERATORS, TestSite, claimed, make_site, received_file
+from tests.site import ISSUER, TestSite, claimed, make_site
 
 FIELDS = {
     "vendor": "old-test-vendor",
@@ -71,27 +68,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> TestSite:
     return site
 
 
-def released(site: TestSite, oracle: LocalOracle, count: int = 2) -> BatchView:
-    number = len(oracle.supervision.batches())
-    file = received_file(f"O-{number}", count, number * 100 + 1, "test-old")
-    batch = oracle.gateway.admit(file, again=True).id
-    products = site.home.products
-    view = prepare_batch(batch, oracle.preparation, require_fit, lambda: None, products=products)
-    for person in OPERATORS:
-        view = site.approve(oracle, batch, person)
-    return view
-
-
-def blank(*faults: str) -> Card:
-    return Card(Faults.of_card([Fault.parse(each) for each in faults], 1), OLD_TEST_VENDOR)
-
-
-def verdict(oracle: LocalOracle, batch: BatchView, chip: Card) -> JobState:
-    view = personalise(claimed(oracle, batch.id), Wire(chip), oracle.chip).view
-    if view.state is not JobState.PERSONALISED:
-        return view.state
-    oracle.graphics.printed(view.id)
-    return check_chip(view.id, Wire(chip), oracle.quality, secrets.token_bytes).state
+released = partial(blanks.released, product="test-old")
+blank = partial(blanks.blank, OLD_TEST_VENDOR)
 
 
 @pytest.mark.control("KIF-HSM-04", "KIF-CHIP-08")
