@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput
@@ -35,6 +36,7 @@ class KeyRef:
         return sorted(older, reverse=True)
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> KeyRef:
         """Read the text form. Raises ``BadInput`` (BYTES)."""
         found = _TEXT.fullmatch(text)

@@ -197,9 +197,9 @@ def _closed_cards(session: Session, batch: Batch) -> Iterator[str]:
 
 
 def _roots(session: Session, batch: Batch) -> Iterator[str]:
-    if root_over(bound_records(session, batch.id)) != batch.records:
+    if root_over(bound_records(session.connection(), batch.id)) != batch.records:
         yield f"the records of batch {batch.id} (pseudonyms, dates) are not those received"
-    scripts = bound_scripts(session, batch.id)
+    scripts = bound_scripts(session.connection(), batch.id)
     if (root_over(scripts) if scripts else "") != batch.scripts:
         yield f"the scripts of batch {batch.id} are not those prepared"
 

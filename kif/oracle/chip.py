@@ -99,7 +99,7 @@ class Chip:
             return None
         job = JobRef(batch, number)
         try:
-            clear = self.desk.script_at(step.state, step.session, job, JobState.PREPARED)
+            clear = self.desk.script_at(step.state, step.connection, job, JobState.PREPARED)
         except CheckFailed as fault:
             if fault.control is not Control.DATA_AT_REST:
                 raise

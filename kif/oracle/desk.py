@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed, Refused
@@ -60,9 +60,11 @@ class Desk:
     def script(self, job: JobRef, turn: JobState) -> Secret:
         """Return the clear script (JSON) of a card that stands in this state; no other gets it."""
         with self.record.reading() as (state, tx):
-            return self.script_at(state, tx.session, job, turn)
+            return self.script_at(state, tx.connection, job, turn)
 
-    def script_at(self, state: State, session: Session, job: JobRef, turn: JobState) -> Secret:
+    def script_at(
+        self, state: State, connection: Connection, job: JobRef, turn: JobState
+    ) -> Secret:
         """Do the same at a state. Raises ``CheckFailed``: DATA_AT_REST for this card's data alone.
 
         1. It is this stage's turn; 2. the batch's scripts are those that were released; 3. the
@@ -74,13 +76,13 @@ class Desk:
                 Control.JOB_STATE,
                 f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
             )
-        sealed = self.bound_script(state, session, job)
-        return self.reveal(state, session, job, sealed, "script")
+        sealed = self.bound_script(state, connection, job)
+        return self.reveal(state, connection, job, sealed, "script")
 
-    def bound_script(self, state: State, session: Session, job: JobRef) -> bytes:
+    def bound_script(self, state: State, connection: Connection, job: JobRef) -> bytes:
         """Return the sealed script of a card, which is among those that were released."""
-        bound = self._bound_scripts(session, state.batches.require(job.batch))
-        sealed = script_of(session, job)
+        bound = self._bound_scripts(connection, state.batches.require(job.batch))
+        sealed = script_of(connection, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise not_bound(job, "script")
         return sealed
@@ -117,18 +119,18 @@ class Desk:
             return state.batches.open_jobs(job.batch).chip(job.number) or b""
 
     def protect(
-        self, state: State, session: Session, job: JobRef, clear: Secret, what: str
+        self, state: State, connection: Connection, job: JobRef, clear: Secret, what: str
     ) -> bytes:
         """Encrypt card data for rest, bound to its card and to what it is."""
-        key = self._batch_key(state, session, job.batch)
+        key = self._batch_key(state, connection, job.batch)
         return data.protect(self.keys.token, key, clear, context(job, what))
 
     def reveal(
-        self, state: State, session: Session, job: JobRef, sealed: bytes, what: str
+        self, state: State, connection: Connection, job: JobRef, sealed: bytes, what: str
     ) -> Secret:
         """Decrypt card data. Raises ``CheckFailed`` (DATA_AT_REST) when it does not open."""
         try:
-            key = self._batch_key(state, session, job.batch)
+            key = self._batch_key(state, connection, job.batch)
             return data.reveal(key, sealed, context(job, what))
         except DeviceFailed as exc:
             if exc.control not in _GONE:
@@ -141,16 +143,16 @@ class Desk:
     def pin_storage(self, batch: str) -> Key:
         """Return the key that the PINs of a batch rest under."""
         with self.record.reading() as (state, tx):
-            return self.keys.pins(batch, *self._origin(state, tx.session, batch))
+            return self.keys.pins(batch, *self._origin(state, tx.connection, batch))
 
-    def _batch_key(self, state: State, session: Session, batch: str) -> Key:
+    def _batch_key(self, state: State, connection: Connection, batch: str) -> Key:
         """Return the data key of a batch."""
-        return self.keys.batch(batch, *self._origin(state, session, batch))
+        return self.keys.batch(batch, *self._origin(state, connection, batch))
 
-    def _origin(self, state: State, session: Session, batch: str) -> tuple[KeyRef, bytes]:
+    def _origin(self, state: State, connection: Connection, batch: str) -> tuple[KeyRef, bytes]:
         """Return what a batch's keys come of; its row has the seed that the log names."""
         known = state.batches.require(batch)
-        seed = seed_of(session, batch)
+        seed = seed_of(connection, batch)
         if known.state is BatchState.ERASED:
             raise CheckFailed(Control.DATA_AT_REST, f"Batch {batch} was erased.")
         if seed is None or sealed_digest(seed).hex() != known.seed:
@@ -171,10 +173,10 @@ class Desk:
         state.keys.require_active(key, kcv, self.record.clock())
         return state.keys.require(key)
 
-    def _bound_scripts(self, session: Session, batch: Known) -> dict[int, bytes]:
+    def _bound_scripts(self, connection: Connection, batch: Known) -> dict[int, bytes]:
         """Return the digests of a batch's scripts, which give the root that was released."""
         if batch.id not in self._scripts:
-            bound = bound_scripts(session, batch.id)
+            bound = bound_scripts(connection, batch.id)
             if root_over(bound) != batch.scripts:
                 raise CheckFailed(
                     Control.LEDGER_TABLES,

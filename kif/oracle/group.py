@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from kif.ledger.event import Event
 from kif.ledger.state import State
+from kif.store.engine import Transaction
 
 Result = TypeVar("Result")
 
@@ -20,12 +22,22 @@ Result = TypeVar("Result")
 class Step:
     """One work within a group: the state that it decides on, and the rows that it changes."""
 
-    session: Session
+    tx: Transaction
     state: State
     now: datetime
     by: tuple[str, ...]
     """The two operators who opened the token."""
     _record: Callable[[Event, datetime], int]
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that the group's transaction is on."""
+        return self.tx.connection
+
+    @property
+    def session(self) -> Session:
+        """The transaction's objects."""
+        return self.tx.session
 
     def record(self, event: Event, time: datetime | None = None) -> int:
         """Admit an event and add it to the log; return its index. Raises what the state says.

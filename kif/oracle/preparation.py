@@ -62,7 +62,7 @@ class Preparation:
         """
         with self.desk.record.reading() as (state, tx):
             root = state.batches.require(batch).records
-            if root_over(bound_records(tx.session, batch)) != root:
+            if root_over(bound_records(tx.connection, batch)) != root:
                 raise CheckFailed(
                     Control.LEDGER_TABLES,
                     f"The records of batch {batch} are not those that were received: their root "
@@ -80,8 +80,8 @@ class Preparation:
                     f"Card {job.number} of batch {job.batch} is {now.value}; a record is given out "
                     "only before it is prepared.",
                 )
-            sealed = record_of(tx.session, job)
-            return self.desk.reveal(state, tx.session, job, sealed, "record")
+            sealed = record_of(tx.connection, job)
+            return self.desk.reveal(state, tx.connection, job, sealed, "record")
 
     def card_values(
         self, job: JobRef, account: Account, key: KeyRef, terms: CardTerms
@@ -115,7 +115,7 @@ class Preparation:
             issuer = state.batches.require(job.batch).issuer
             now = state.batches.open_jobs(job.batch).state(job.number)
             ours = data.pseudonym(self.desk.keys.protection, issuer, account.subject.identity)
-            if now is not JobState.RECEIVED or ours != pseudonym_of(tx.session, job):
+            if now is not JobState.RECEIVED or ours != pseudonym_of(tx.connection, job):
                 raise Refused(
                     Control.JOB_STATE,
                     f"{job} is {now.value}; PIN and verification values are made of the account "
@@ -173,7 +173,7 @@ class Preparation:
 
     def _sealed(self, job: JobRef, clear: Secret) -> bytes:
         with self.desk.record.reading() as (state, tx):
-            return self.desk.protect(state, tx.session, job, clear, "script")
+            return self.desk.protect(state, tx.connection, job, clear, "script")
 
 
 def _save(

@@ -108,7 +108,7 @@ def _forget(step: Step, batches: Sequence[str]) -> list[BatchView]:
         step.session.execute(update(Batch).where(this).values(seed=None, file_reference=""))
         cards = CardJob.batch_id == batch
         step.session.execute(update(CardJob).where(cards).values(reason=None))
-    ledger = LedgerTables(step.session)
+    ledger = LedgerTables(step.connection)
     for index in _payloads_about(ledger, frozenset(batches)):
         ledger.forget_payload(index)
     return [moved_batch(step, batch) for batch in batches]

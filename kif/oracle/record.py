@@ -172,7 +172,7 @@ class Record:
 
     def _attempt_each(self, tickets: list[Ticket[Any]], tx: Transaction, now: datetime) -> None:
         """Do each work by itself; take one that fails back alone."""
-        cursor = tx.session.connection().connection.cursor()
+        cursor = tx.connection.connection.cursor()
         for ticket in tickets:
             mark, added = self.tail.mark(), self._added.mark()
             cursor.execute("SAVEPOINT work")
@@ -180,7 +180,7 @@ class Record:
                 ticket.result = self._attempt(ticket, tx, now)
                 cursor.execute("RELEASE work")
             except KifError as exc:
-                tx.session.expunge_all()
+                tx.forget()
                 cursor.execute("ROLLBACK TO work")
                 self.tail.back(mark)
                 self._added.back(added)
@@ -188,10 +188,10 @@ class Record:
 
     def _attempt(self, ticket: Ticket[Any], tx: Transaction, now: datetime) -> Any:
         self._crossed = ticket.crossed
-        step = Step(tx.session, self.tail.state, now, self.by, self._add)
+        step = Step(tx, self.tail.state, now, self.by, self._add)
         try:
             result = ticket.work(step)
-            tx.session.flush()
+            tx.flush()
         except IntegrityError as exc:
             raise _unknown_row(exc) from exc
         return result

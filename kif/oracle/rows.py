@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    Connection,
     Executable,
     LargeBinary,
     Text,
@@ -19,8 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
@@ -37,35 +36,38 @@ from kif.oracle.group import Step
 from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.oracle.views import THIS_CARD, VIEW, batch_view, not_there, place_of, seen
 from kif.store.models import Batch, CardJob, KeyRecord, Site
+from kif.store.statement import Statement
 
 _AT_ONCE = 1000
 _JOB: Any = CardJob.__table__
 # The statements that each card needs are built once.
-_SCRIPT = select(func.coalesce(cast(_JOB.c.script, LargeBinary), b"")).where(THIS_CARD)
-_RECORD = select(
-    func.coalesce(cast(_JOB.c.record, LargeBinary), b""),
-    func.coalesce(cast(_JOB.c.record_digest, LargeBinary), b""),
-).where(THIS_CARD)
-_SEED = select(Batch.__table__.c.seed).where(Batch.__table__.c.id == bindparam("this_batch"))
+_SCRIPT = Statement(select(func.coalesce(cast(_JOB.c.script, LargeBinary), b"")).where(THIS_CARD))
+_RECORD = Statement(
+    select(
+        func.coalesce(cast(_JOB.c.record, LargeBinary), b""),
+        func.coalesce(cast(_JOB.c.record_digest, LargeBinary), b""),
+    ).where(THIS_CARD)
+)
+_SEED = Statement(select(Batch.seed).where(Batch.id == bindparam("this_batch")))
 
 
-def record_of(session: Session, job: JobRef) -> bytes:
+def record_of(connection: Connection, job: JobRef) -> bytes:
     """Return a card's sealed record, which is the one whose digest stands beside it."""
-    record, digest = _sealed_record(session, job)
+    record, digest = _sealed_record(connection, job)
     if sealed_digest(record) != digest:
         raise not_bound(job, "record")
     return record
 
 
-def pseudonym_of(session: Session, job: JobRef) -> str:
+def pseudonym_of(connection: Connection, job: JobRef) -> str:
     """Return the pseudonym of a card's subject."""
     wanted = select(CardJob.pseudonym).where(
         CardJob.batch_id == job.batch, CardJob.number == job.number
     )
-    return session.scalars(wanted).one()
+    return connection.scalars(wanted).one()
 
 
-def bound_records(session: Session, batch: str) -> list[BoundRecord]:
+def bound_records(connection: Connection, batch: str) -> list[BoundRecord]:
     """Return what the record root of a batch is over, as the table has it."""
     wanted = select(
         CardJob.number,
@@ -74,23 +76,24 @@ def bound_records(session: Session, batch: str) -> list[BoundRecord]:
         cast(CardJob.valid_until, Text),
         func.coalesce(cast(CardJob.record_digest, LargeBinary), b""),
     )
-    rows = session.execute(wanted.where(CardJob.batch_id == batch).order_by(CardJob.number))
+    rows = connection.execute(wanted.where(CardJob.batch_id == batch).order_by(CardJob.number))
     return [BoundRecord(*row) for row in rows]
 
 
-def bound_scripts(session: Session, batch: str) -> list[BoundScript]:
+def bound_scripts(connection: Connection, batch: str) -> list[BoundScript]:
     """Return what the script root of a batch is over, as the table has it."""
     wanted = select(CardJob.number, cast(CardJob.script_digest, LargeBinary))
     of_batch = (CardJob.batch_id == batch) & CardJob.script_digest.is_not(None)
     return [
         BoundScript(*row)
-        for row in session.execute(wanted.where(of_batch).order_by(CardJob.number))
+        for row in connection.execute(wanted.where(of_batch).order_by(CardJob.number))
     ]
 
 
-def seed_of(session: Session, batch: str) -> bytes | None:
+def seed_of(connection: Connection, batch: str) -> bytes | None:
     """Return the seed of a batch's data key; None once it is erased."""
-    return session.connection().execute(_SEED, {"this_batch": batch}).scalar()
+    rows = _SEED.run(connection, {"this_batch": batch})
+    return rows[0][0] if rows else None
 
 
 def not_bound(job: JobRef, what: str) -> CheckFailed:
@@ -127,10 +130,10 @@ def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     state = step.state.batches.open_jobs(job.batch).state(job.number)
     changed = {"state": state, **more}
     values = {**place_of(job), **changed}
-    row = step.session.connection().execute(_move_and_see(*sorted(changed)), values).first()
-    if row is None:
+    rows = _move_and_see(*sorted(changed)).run(step.connection, values)
+    if not rows:
         raise not_there(job)
-    return seen(row)
+    return seen(rows[0])
 
 
 def move_all(step: Step, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -142,7 +145,7 @@ def write_all(step: Step, statement: Executable, rows: Iterable[dict[str, Any]])
     """Run a statement over many rows, without a copy of them all."""
     coming = iter(rows)
     while some := list(islice(coming, _AT_ONCE)):
-        step.session.connection().execute(statement, some)
+        step.connection.execute(statement, some)
 
 
 @cache
@@ -153,9 +156,9 @@ def _move(*columns: str) -> Update:
 
 
 @cache
-def _move_and_see(*columns: str) -> ReturningUpdate[Any]:
+def _move_and_see(*columns: str) -> Statement:
     """Return the same statement, which gives the card's view."""
-    return _move(*columns).returning(*VIEW)
+    return Statement(_move(*columns).returning(*VIEW))
 
 
 def moved_batch(step: Step, batch: str) -> BatchView:
@@ -166,20 +169,20 @@ def moved_batch(step: Step, batch: str) -> BatchView:
     return batch_view(step.session, batch)
 
 
-def _sealed_record(session: Session, job: JobRef) -> tuple[bytes, bytes]:
+def _sealed_record(connection: Connection, job: JobRef) -> tuple[bytes, bytes]:
     """Return a card's sealed record and the digest beside it."""
-    row = session.connection().execute(_RECORD, place_of(job)).first()
-    if row is None:
+    rows = _RECORD.run(connection, place_of(job))
+    if not rows:
         raise not_there(job)
-    return row[0], row[1]
+    return rows[0][0], rows[0][1]
 
 
-def script_of(session: Session, job: JobRef) -> bytes:
+def script_of(connection: Connection, job: JobRef) -> bytes:
     """Return a card's sealed script, empty when it has none."""
-    row = session.connection().execute(_SCRIPT, place_of(job)).first()
-    if row is None:
+    rows = _SCRIPT.run(connection, place_of(job))
+    if not rows:
         raise not_there(job)
-    return bytes(row[0])
+    return bytes(rows[0][0])
 
 
 def batch_values(place: int, batch: Known) -> dict[str, Any]:

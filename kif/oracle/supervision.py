@@ -70,8 +70,8 @@ class Supervision:
         with self.desk.record.reading() as (state, tx):
             if state.batches.require(job.batch).state is BatchState.RECEIVED:
                 raise Refused(Control.BATCH_STATE, f"Batch {job.batch} is not prepared yet.")
-            sealed = self.desk.bound_script(state, tx.session, job)
-            script = Script.decode(self.desk.reveal(state, tx.session, job, sealed, "script"))
+            sealed = self.desk.bound_script(state, tx.connection, job)
+            script = Script.decode(self.desk.reveal(state, tx.connection, job, sealed, "script"))
             signer, domain = keys_of(script)
             size = 0 if signer is None else len(state.keys.public_key(signer))
             algorithm = Algorithm(state.keys.require(domain).algorithm)

@@ -106,17 +106,11 @@ def repeated_cards(session: Session, issuer: str, pseudonyms: Sequence[str]) -> 
     return found
 
 
-def seen(row: Any) -> JobView:
+def seen(row: Sequence[Any]) -> JobView:
     """Return the view that a row of ``VIEW`` gives."""
+    batch, number, display, pseudonym, state, card_serial, reason = row
     return JobView(
-        JobRef(row.batch_id, row.number),
-        row.batch_id,
-        row.number,
-        row.display,
-        row.pseudonym,
-        row.state,
-        row.card_serial,
-        row.reason,
+        JobRef(batch, number), batch, number, display, pseudonym, state, card_serial, reason
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy
@@ -29,15 +32,46 @@ _PRAGMAS = (
     "secure_delete = ON",  # what is erased is overwritten
 )
 # Where the schema itself is damaged, sqlite3 can't even decode its own message.
-_BROKEN = (DBAPIError, UnicodeDecodeError)
+_BROKEN = (DBAPIError, sqlite3.Error, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """An open transaction: the tables, and the ledger's part of them."""
+    """An open transaction: its connection, objects by a session, the ledger's part of the tables.
 
-    session: Session
-    ledger: LedgerTables
+    There is no session until it is asked for: most groups of the log do without.
+    """
+
+    connection: Connection
+
+    @cached_property
+    def session(self) -> Session:
+        """The session, whose changes are the transaction's."""
+        return Session(self.connection)
+
+    @property
+    def ledger(self) -> LedgerTables:
+        """The ledger's tables."""
+        return LedgerTables(self.connection)
+
+    def flush(self) -> None:
+        """Write what was changed in objects."""
+        if self._has_session:
+            self.session.flush()
+
+    def forget(self) -> None:
+        """Let go of every object, as it was changed or not."""
+        if self._has_session:
+            self.session.expunge_all()
+
+    def close(self) -> None:
+        """Release the session."""
+        if self._has_session:
+            self.session.close()
+
+    @property
+    def _has_session(self) -> bool:
+        return "session" in self.__dict__
 
 
 VERSION = "0002"
@@ -56,6 +90,9 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writer: Connection | None = None
+        """The connection that changes, kept from one transaction to the next."""
+        self._turn = threading.Lock()
 
     def migrate(self) -> None:
         """Bring the schema to the newest version."""
@@ -64,16 +101,16 @@ class Store:
 
         configuration = Config()
         configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._writing() as session:
-            configuration.attributes["connection"] = session.connection()
+        with self.transaction() as tx:
+            configuration.attributes["connection"] = tx.connection
             command.upgrade(configuration, "head")
 
     def require_version(self) -> None:
         """Require that the schema is of this version of kif. Raises ``Refused`` (SITE)."""
         with self.reading() as tx:
-            there = sqlalchemy.inspect(tx.session.connection()).has_table("alembic_version")
+            there = sqlalchemy.inspect(tx.connection).has_table("alembic_version")
             version = text("SELECT version_num FROM alembic_version")
-            found = tx.session.execute(version).scalar() if there else None
+            found = tx.connection.execute(version).scalar() if there else None
         if found == VERSION:
             return
         if found == _OLD:
@@ -94,15 +131,28 @@ class Store:
 
         Raises ``LedgerUnavailable`` when the database can't be written.
         """
-        with self._writing() as session:
-            yield Transaction(session, LedgerTables(session))
+        with self._turn:
+            try:
+                writer = self._changing()
+                with writer.begin(), closing(Transaction(writer)) as tx:
+                    yield tx
+                    tx.flush()
+            except IntegrityError:
+                raise
+            except _BROKEN as exc:
+                self._forget_writer()
+                raise LedgerUnavailable(
+                    Control.LEDGER_WRITABLE,
+                    f"The database can't be written ({_said(exc)}), so nothing was done. Check the "
+                    "disk and the rights on it, then try again.",
+                ) from exc
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Look at one consistent state. Raises ``LedgerUnavailable`` when it can't be read."""
         try:
-            with Session(self.engine) as session:
-                yield Transaction(session, LedgerTables(session))
+            with self.engine.begin() as connection, closing(Transaction(connection)) as tx:
+                yield tx
         except _BROKEN as exc:
             raise LedgerUnavailable(
                 Control.LEDGER_WRITABLE,
@@ -118,27 +168,24 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        self._forget_writer()
         self.engine.dispose()
 
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        try:
-            with Session(self.engine) as session:
-                session.connection(execution_options={"kif_write": True})
-                yield session
-                session.commit()
-        except IntegrityError:
-            raise
-        except _BROKEN as exc:
-            raise LedgerUnavailable(
-                Control.LEDGER_WRITABLE,
-                f"The database can't be written ({_said(exc)}), so nothing was done. Check the "
-                "disk and the rights on it, then try again.",
-            ) from exc
+    def _changing(self) -> Connection:
+        if self._writer is None:
+            self._writer = self.engine.connect().execution_options(kif_write=True)
+        return self._writer
+
+    def _forget_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
 
-def _said(exc: DBAPIError | UnicodeDecodeError) -> str:
-    return str(exc.orig) if isinstance(exc, DBAPIError) else "its schema is damaged"
+def _said(exc: DBAPIError | sqlite3.Error | UnicodeDecodeError) -> str:
+    if isinstance(exc, UnicodeDecodeError):
+        return "its schema is damaged"
+    return str(exc.orig if isinstance(exc, DBAPIError) else exc)
 
 
 def make_store(path: Path) -> Store:
@@ -198,4 +245,5 @@ def _connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _begun(connection: Connection) -> None:
     writes = connection.get_execution_options().get("kif_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -18,7 +18,7 @@ PLACES = [
     "kif.oracle.record:Record._attempt",
     "kif.oracle.record:Record._add",
     "kif.oracle.record:Record._sign",
-    "sqlalchemy.orm:Session.commit",
+    "sqlalchemy.engine.default:DefaultDialect.do_commit",
     "kif.ledger.tail:Tail.close_group",
     "kif.hsm.memory:LogMemory.remember",
 ]

@@ -112,7 +112,7 @@ def test_an_erased_window_is_read_by_nobody_not_even_from_a_backup(
         with oracle.gateway.desk.record.reading() as (state, tx):
             assert state.keys.known[WINDOW].state is KeyState.DESTROYED
             with pytest.raises(CheckFailed, match="was erased"):
-                oracle.gateway.desk.reveal(state, tx.session, JobRef(view.id, 1), b"", "record")
+                oracle.gateway.desk.reveal(state, tx.connection, JobRef(view.id, 1), b"", "record")
     for database in (site.home.database, kept):
         with pytest.raises(DeviceFailed, match="no key with the label 'test-issuer/retention"):
             read_with_token(site, database)

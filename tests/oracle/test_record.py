@@ -8,9 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, LedgerUnavailable, Refused
@@ -132,18 +131,16 @@ def test_nothing_is_written_that_can_not_be_signed(
 
 
 @pytest.mark.control("KIF-LOG-01")
-def test_a_commit_that_fails_leaves_the_state_as_it_was(
-    record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_that_fails_leaves_the_state_as_it_was(record: Record) -> None:
     before = sizes(record)
 
-    def full(session: Session) -> None:
+    def full(connection: Connection) -> None:
         raise OperationalError("COMMIT", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr(Session, "commit", full)
+    event.listen(record.store.engine, "commit", full)
     with pytest.raises(LedgerUnavailable, match="disk is full"):
         record.write(refusal)
-    monkeypatch.undo()
+    event.remove(record.store.engine, "commit", full)
     assert sizes(record) == before
     assert record.write(refusal) == before[0]
 
