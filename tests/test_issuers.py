@@ -167,7 +167,7 @@ def test_a_card_that_is_changed_between_two_sessions_makes_a_suspect(
     done = personalise(claimed(oracle, batch.id), Swapped(first, second), oracle.chip)
     assert done.view.state is JobState.SUSPECT
     assert "Another card is in the reader now" in (done.view.reason or "")
-    assert second.key_version == 1
+    assert second.keyset.version == 1
 
 
 @pytest.mark.control("KIF-HSM-05")

@@ -13,7 +13,8 @@ from kif.formats.tlv import tlv
 DOMAIN_PRIVILEGE = 0x80
 """The first bit of the privileges: the instance is a security domain (6.6.1, table 6-1)."""
 _INSTALL, _LOAD = 0xE6, 0xE8
-_FOR_LOAD, _FOR_INSTALL_AND_SELECTABLE, FOR_PERSONALIZATION = 0x02, 0x0C, 0x20
+_FOR_LOAD, _FOR_INSTALL_AND_SELECTABLE = 0x02, 0x0C
+FOR_EXTRADITION, FOR_PERSONALIZATION = 0x10, 0x20
 _LAST = 0x80
 _BLOCK, _PARAMETERS = 0xC4, 0xC9
 
@@ -78,6 +79,12 @@ def install_instance(instance: Instance) -> Command:
     parameters = tlv(_PARAMETERS, bytes.fromhex(instance.parameters))
     data = b"".join(_sized(bytes.fromhex(each)) for each in aids) + _sized(parameters) + bytes(1)
     return Command(0x80, _INSTALL, _FOR_INSTALL_AND_SELECTABLE, 0x00, data, 256)
+
+
+def install_for_extradition(application: bytes, domain: bytes) -> Command:
+    """Return INSTALL [for extradition] of an application to a security domain (11.5.2.3.4)."""
+    data = _sized(domain) + _sized(b"") + _sized(application) + bytes(3)
+    return Command(0x80, _INSTALL, FOR_EXTRADITION, 0x00, data, 256)
 
 
 def read_fields(data: bytes, count: int) -> list[bytes]:

@@ -9,6 +9,7 @@ from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 
+APPLICATION_DOMAIN = "application-domain"
 BACKUP_KEK = "backup-kek"
 CARD_MANAGER = "card-manager"
 CARD_VERIFICATION = "card-verification"
@@ -83,6 +84,7 @@ PURPOSES: dict[str, Purpose] = {
     ISSUER_DOMAIN: _row(
         Owner.ISSUER, MASTER_DERIVATION, "2TDEA", "AES-128", "AES-256", block="E5X"
     ),
+    APPLICATION_DOMAIN: _row(Owner.ISSUER, MASTER_DERIVATION, "AES-128", "AES-256", block="E5X"),
     RETENTION: _row(Owner.ISSUER, "retention", "AES-256"),
     ZONE_MASTER: Purpose(
         frozenset({Owner.ISSUER, Owner.VENDOR}),

@@ -123,6 +123,17 @@ class Artwork:
         return f"Artwork({', '.join(sorted(self.fields))}: redacted)"
 
 
+@dataclass(frozen=True)
+class ApplicationDomain:
+    """A supplementary security domain with keys of its own, which the application belongs to."""
+
+    aid: str
+    key: str
+    """Reference of the issuer's key that its keys are derived from."""
+    version: int
+    """Key version number that they have."""
+
+
 class Personalization(StrEnum):
     """How a card's application gets its data (GPC 2.3.1, 7.3.2 and 7.3.3)."""
 
@@ -198,6 +209,8 @@ class Script:
     """What is loaded and installed first, on blanks without their application."""
     stripe: Stripe | None = None
     """Of cards with a magnetic stripe."""
+    application_domain: ApplicationDomain | None = None
+    """Of cards whose application belongs to another domain than the card's issuer's."""
 
     def __repr__(self) -> str:
         return f"Script({len(self.groups)} groups, redacted)"
@@ -226,6 +239,7 @@ class Script:
         named = [name for group in self.groups for name in (*group.keys, *group.check_values)]
         named += [] if self.offline is None else [self.offline.signer]
         named += [] if self.pin is None else [self.pin.zone]
+        named += [] if self.application_domain is None else [self.application_domain.key]
         return frozenset(map(KeyRef.parse, (self.card_manager, self.domain_key, *named)))
 
     @classmethod
@@ -244,6 +258,8 @@ class Script:
         fields["content"] = None if content is None else _content(content)
         stripe = fields.pop("stripe", None)
         fields["stripe"] = None if stripe is None else Stripe(**stripe)
+        other = fields.pop("application_domain", None)
+        fields["application_domain"] = None if other is None else ApplicationDomain(**other)
         for name in ("groups", "directory", "proximity"):
             fields[name] = tuple(map(_group, fields.get(name, ())))
         artwork = Artwork(fields.pop("artwork")["fields"])

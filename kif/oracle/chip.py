@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed, KifError, Refused
-from kif.formats.keyref import KeyRef
 from kif.formats.script import Script
 from kif.formats.state import JobState
 from kif.formats.text import for_the_record
@@ -162,9 +161,9 @@ class Chip:
             *told, last = opened(run, answers)
             found = decoded(run.script, last)
             require_card(run, found, told)
-            manager = KeyRef.parse(run.script.card_manager)
-            opening = (run.lease.job.batch, run.script, manager, run.challenge, found)
-            run.channel = open_channel(self.desk, *opening, run.sessions[0].aid)
+            session = run.sessions[0]
+            opening = (run.lease.job.batch, run.script, session.master, run.challenge, found)
+            run.channel = open_channel(self.desk, *opening, session.aid)
             commands = self._protected(run, run.channel, found.diversification_data)
             if not run.serial:
                 self._authorise(run, found.diversification_data.hex().upper(), len(commands))

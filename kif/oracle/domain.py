@@ -1,4 +1,4 @@
-"""The last session with a card: its security domain, opened with the issuer's keys and closed.
+"""The last sessions with a card: its security domains, opened with the issuer's keys and closed.
 
 What can't be undone comes last: a card becomes SECURED once every other check was passed.
 """
@@ -12,6 +12,7 @@ from kif.formats import scp03
 from kif.formats.apdu import Response
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed, DeviceFailed
+from kif.formats.keyref import KeyRef
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.formats.putkey import AES, TDEA
 from kif.formats.script import Script, SecureChannel
@@ -22,12 +23,33 @@ from kif.oracle.securechannel import Answer, Channel, decoded
 _NOT_FOUND = 0x6A88
 _SELECTING = 3
 """How many commands a selection has."""
+Opens = Callable[[KeyRef, bytes, Answer, bytes], Channel]
+"""Opens a channel with keys of the card, by their master, challenge, answer and AID."""
 _STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
+
+
+@dataclass(frozen=True)
+class Door:
+    """A domain of the card, and the issuer's keys that open it."""
+
+    aid: bytes
+    master: KeyRef
+    version: int
+
+
+def doors_of(script: Script) -> tuple[Door, ...]:
+    """Return each domain of a card that has keys of the issuer, that of the card itself last."""
+    card = bytes.fromhex(script.security_domain)
+    last = Door(card, KeyRef.parse(script.domain_key), script.domain_version)
+    other = script.application_domain
+    if other is None:
+        return (last,)
+    return Door(bytes.fromhex(other.aid), KeyRef.parse(other.key), other.version), last
 
 
 @dataclass
 class Domain:
-    """A finished card's security domain, from its selection to its end."""
+    """A finished card's security domains, from their selection to the card's end."""
 
     script: Script
     challenge: bytes
@@ -35,40 +57,52 @@ class Domain:
     _sent: tuple[Instruction, ...] = ()
 
     def selection(self) -> tuple[bytes, ...]:
-        """Return SELECT, and INITIALIZE UPDATE under the vendor's key version and the issuer's."""
-        return (
-            selection(bytes.fromhex(self.script.security_domain)),
-            scp03.initialize_update(self.script.key_version, self.challenge),
-            scp03.initialize_update(self.script.domain_version, self.challenge),
-        )
+        """Return SELECT, and INITIALIZE UPDATE under the vendor's key version and the issuer's.
+
+        That for each domain: no session begins but in the last one.
+        """
+        commands: list[bytes] = []
+        for door in doors_of(self.script):
+            versions = (self.script.key_version, door.version)
+            commands.append(selection(door.aid))
+            commands += (scp03.initialize_update(each, self.challenge) for each in versions)
+        return tuple(commands)
 
     def open(
-        self,
-        opens: Callable[[bytes, Answer, bytes], Channel],
-        size: int,
-        chip: bytes,
-        answers: Sequence[bytes],
+        self, opens: Opens, size: int, chip: bytes, answers: Sequence[bytes]
     ) -> tuple[bytes, ...]:
         """Judge the answers to it; return the commands by which the card becomes SECURED.
 
-        ``opens`` opens a channel with the issuer's keys, of ``size`` bytes, by challenge, answer
-        and AID; ``chip`` is the serial on record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS):
-        the vendor's keys are there still, or the issuer's are not.
+        The issuer's keys of the card's own domain have ``size`` bytes; ``chip`` is the serial on
+        record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys are there still,
+        or the issuer's are not.
         """
+        doors = doors_of(self.script)
+        if len(answers) != _SELECTING * len(doors):
+            raise DeviceFailed(
+                Control.CARD_PRESENT,
+                f"The security domain answered {len(answers)} of {_SELECTING * len(doors)} "
+                "commands.",
+            )
+        for at, door in enumerate(doors):
+            self.close()
+            told = answers[_SELECTING * at : _SELECTING * (at + 1)]
+            self._channel = channel = self._through(door, opens, chip, told)
+        first = channel.external_authenticate(self.script.security_level)
+        self._sent = self._securing(size)
+        return (first, *(channel.protect(each.command) for each in self._sent))
+
+    def _through(self, door: Door, opens: Opens, chip: bytes, answers: Sequence[bytes]) -> Channel:
+        """Return the channel that a domain's answers give, which prove that it has the keys."""
         found = self._opened(answers)
-        if found.diversification_data != chip or found.key_version != self.script.domain_version:
+        if found.diversification_data != chip or found.key_version != door.version:
             raise _not_ours("it is another card, or has another version of them")
-        domain = bytes.fromhex(self.script.security_domain)
         try:
-            self._channel = opens(self.challenge, found, domain)
+            return opens(door.master, self.challenge, found, door.aid)
         except DeviceFailed as fault:
             if fault.control is not Control.CARD_CRYPTOGRAM:
                 raise
             raise _not_ours("its cryptogram is not the one that they give") from fault
-        channel = self._channel
-        first = channel.external_authenticate(self.script.security_level)
-        self._sent = self._securing(size)
-        return (first, *(channel.protect(each.command) for each in self._sent))
 
     def require_secured(self, answers: Sequence[bytes]) -> None:
         """Require every answer, and that the card says SECURED. Raises ``CheckFailed``."""
@@ -85,11 +119,6 @@ class Domain:
             self._channel = None
 
     def _opened(self, answers: Sequence[bytes]) -> Answer:
-        if len(answers) != _SELECTING:
-            raise DeviceFailed(
-                Control.CARD_PRESENT,
-                f"The security domain answered {len(answers)} of {_SELECTING} commands.",
-            )
         selected, vendors, ours = map(Response.decode, answers)
         if not selected.ok:
             raise CheckFailed(Control.CARD_KEYS, f"SELECT was answered {selected.sw:04X}.")

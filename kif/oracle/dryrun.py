@@ -6,11 +6,12 @@ Nothing of the cardholder is told, and nothing that would be protected is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kif.formats.apdu import Command
 from kif.formats.content import (
+    FOR_EXTRADITION,
     FOR_PERSONALIZATION,
     Load,
     install_for_load,
@@ -27,7 +28,7 @@ from kif.formats.script import Group, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, named, sessions, structure_of
+from kif.oracle.recipe import Instruction, NewKeys, named, sessions, structure_of
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
@@ -36,14 +37,8 @@ _OF_THE_HOLDER = (0x56, 0x57, 0x5A, 0x5F20, 0x5F24, 0x9F1F)
 _RECORD = b"\x70"
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How long what is not made would be, in bytes."""
-
-    signer: int
-    """The modulus of the issuer's pair; 0 without."""
-    domain: int
-    """A key of the card's own."""
+SizeOf = Callable[[KeyRef], int]
+"""How many bytes a key on the record has: a secret one, or the modulus of a pair."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class _NoCard:
     """Implements :class:`kif.oracle.recipe.Card` for a script that goes nowhere."""
 
     script: Script
-    sizes: Sizes
+    size_of: SizeOf
     blocks: int = 0
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
@@ -96,13 +91,12 @@ class _NoCard:
             *(_Told(each, what=told) for each in commands),
         )
 
-    def put_key(self) -> Instruction:
+    def put_key(self, keys: NewKeys) -> Instruction:
         """Return PUT KEY."""
-        field = KeyField(self.sizes.domain, bytes(-(-self.sizes.domain // 16) * 16), bytes(3))
-        command = put_key(
-            self.script.key_version, self.script.domain_version, [field] * len(StaticKey)
-        )
-        return _Told(command, what=f"PUT KEY: three keys derived from {{{self.script.domain_key}}}")
+        size = self.size_of(keys.master)
+        field = KeyField(size, bytes(-(-size // 16) * 16), bytes(3))
+        command = put_key(keys.replaced, keys.version, [field] * len(StaticKey))
+        return _Told(command, what=f"PUT KEY: three keys derived from {{{keys.master}}}")
 
     def _grouping(self, group: Group) -> Dgi:
         encrypted = bool(group.keys) or group.made is Made.PIN
@@ -121,7 +115,8 @@ class _NoCard:
         offline = offline_of(self.script)
         if made is Made.KEY_PAIR:
             return len(key_request(offline))
-        nobody = _Nobody(PublicKey(bytes(self.sizes.signer), _EXPONENT))
+        modulus = bytes(self.size_of(KeyRef.parse(offline.signer)))
+        nobody = _Nobody(PublicKey(modulus, _EXPONENT))
         if made is Made.STATIC_SIGNATURE:
             return len(static_signature(offline, nobody))
         card = PublicKey(bytes(offline.card_key_bits // 8), _EXPONENT)
@@ -145,9 +140,9 @@ class _NoCard:
 _SIGNED = (Made.STATIC_SIGNATURE, Made.CARD_CERTIFICATE, Made.CONTACTLESS_CERTIFICATE)
 
 
-def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
+def dry_run(script: Script, size_of: SizeOf) -> Iterator[Line]:
     """Yield every command of a script in its order."""
-    card = _NoCard(script, sizes)
+    card = _NoCard(script, size_of)
     for number, session in enumerate(sessions(script), start=1):
         opening = session.opening(script, bytes(script.challenge))
         last = Command(0x84, 0x82, script.security_level, 0).encode()
@@ -160,17 +155,13 @@ def dry_run(script: Script, sizes: Sizes) -> Iterator[Line]:
 
 
 def _installing(command: Command) -> str:
-    """Return the name of an INSTALL command, with the instance that it makes."""
+    """Return the name of an INSTALL command, with the instance that it makes or moves."""
     if command.p1 == FOR_PERSONALIZATION:
         return "INSTALL [for personalization]"
-    _, _, aid, *_ = read_fields(command.data, 6)
-    return f"INSTALL [for install and make selectable] of {aid.hex().upper()}"
-
-
-def keys_of(script: Script) -> tuple[KeyRef | None, KeyRef]:
-    """Return the keys whose sizes a dry run asks for: the issuer's pair, and the domain's."""
-    signer = None if script.offline is None else KeyRef.parse(script.offline.signer)
-    return signer, KeyRef.parse(script.domain_key)
+    first, _, aid, *_ = (each.hex().upper() for each in read_fields(command.data, 6))
+    if command.p1 == FOR_EXTRADITION:
+        return f"INSTALL [for extradition] of {aid} to {first}"
+    return f"INSTALL [for install and make selectable] of {aid}"
 
 
 def _of_the_holder(raw: bytes) -> bool:

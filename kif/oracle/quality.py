@@ -152,9 +152,8 @@ class Quality:
         """
         self._require_verified(job)
         domain = self._domain(job)
-        key = KeyRef.parse(domain.script.domain_key)
-        opens = partial(open_channel, self.desk, job.batch, domain.script, key)
-        size = self.desk.key_size(key)
+        opens = partial(open_channel, self.desk, job.batch, domain.script)
+        size = self.desk.key_size(KeyRef.parse(domain.script.domain_key))
         return domain.open(opens, size, self.desk.chip(job), answers)
 
     def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:

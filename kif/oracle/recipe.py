@@ -4,7 +4,8 @@ EMV (EMV CPS 1.1 over GlobalPlatform): INSTALL [for personalization] and STORE D
 keys, derived and wrapped inside the HSM; then PUT KEY, by which the issuer's keys replace the
 vendor's. A card that makes a key pair answers with its public key: what the issuer certifies comes
 in a segment after that. A card that refuses INSTALL [for personalization] has its application
-selected instead, and a session with its security domain after that.
+selected instead, and a session with its security domain after that. An application that belongs to
+a domain of its own is extradited to that, which has got its keys, and personalised from there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kif.formats.apdu import Command
 from kif.formats.content import (
     FOR_PERSONALIZATION,
     Load,
+    install_for_extradition,
     install_for_load,
     install_instance,
     load_blocks,
@@ -67,13 +69,25 @@ def key_list(version: int, size: int, kind: int) -> Instruction:
     return Instruction(command, key_information(version, size, kind))
 
 
+@dataclass(frozen=True)
+class NewKeys:
+    """Keys that a security domain gets: derived from which, with which version.
+
+    ``replaced`` is the version of those that they replace, 0 where there are none (GPC 11.8.2.1).
+    """
+
+    master: KeyRef
+    version: int
+    replaced: int
+
+
 class Card(Protocol):
     """A card that a script is made for: the real one (``Material``), or none at all."""
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
 
-    def put_key(self) -> Instruction:
+    def put_key(self, keys: NewKeys) -> Instruction:
         """Return PUT KEY."""
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
@@ -86,12 +100,15 @@ Part = Callable[[Card], tuple[Instruction, ...]]
 
 @dataclass(frozen=True)
 class Session:
-    """One secure channel, opened with the vendor's keys: with whom, and what is sent in it."""
+    """One secure channel: with whom, by which of its keys, and what is sent in it."""
 
     aid: bytes
+    master: KeyRef
+    """What the card's keys of this session are derived from."""
+    version: int
+    """The key version number that they have."""
     parts: tuple[Part, ...]
     """Each depends on the card's answers to those before."""
-
     chip: bool = False
     """Whether the card is asked for its chip before the session begins."""
 
@@ -101,7 +118,7 @@ class Session:
         Before these GET DATA of the CPLC, where it is compared: its domain has that.
         """
         select = selection(self.aid)
-        update = scp03.initialize_update(script.key_version, challenge)
+        update = scp03.initialize_update(self.version, challenge)
         if not self.chip:
             return select, update
         domain = bytes.fromhex(script.security_domain)
@@ -128,6 +145,7 @@ def sessions(script: Script) -> tuple[Session, ...]:
 def _sessions(script: Script) -> tuple[Session, ...]:
     domain = bytes.fromhex(script.security_domain)
     application = bytes.fromhex(script.application)
+    vendors = (KeyRef.parse(script.card_manager), script.key_version)
     first, *more = (_storing(runs) for runs in _runs(script.groups))
     content = _content(script)
     directories = [(PAYMENT_SYSTEM_ENVIRONMENT, _storing((script.directory, False)))]
@@ -135,15 +153,32 @@ def _sessions(script: Script) -> tuple[Session, ...]:
         directories.append((PROXIMITY_ENVIRONMENT, _storing((script.proximity, False))))
     if script.personalization is Personalization.SELECT:
         return (
-            *((Session(domain, (_joined(content),)),) if content else ()),
-            Session(application, (first, *more)),
-            *(Session(name, (stored,)) for name, stored in directories),
-            Session(domain, (_put_key,)),
+            *((Session(domain, *vendors, (_joined(content),)),) if content else ()),
+            Session(application, *vendors, (first, *more)),
+            *(Session(name, *vendors, (stored,)) for name, stored in directories),
+            Session(domain, *vendors, (_put_key(_issuers(script)),)),
         )
     installed = [part for name, stored in directories for part in (_installing(name), stored)]
-    end = (*installed, _put_key)
+    end = (*installed, _put_key(_issuers(script)))
+    other = script.application_domain
+    if other is not None:
+        aid, own = bytes.fromhex(other.aid), (KeyRef.parse(other.key), other.version)
+        extradited = _saying(install_for_extradition(application, aid))
+        return (
+            Session(domain, *vendors, (_joined(content),)),
+            Session(aid, *vendors, (_put_key(NewKeys(*own, replaced=0)),)),
+            Session(domain, *vendors, (_joined((extradited, *end)),)),
+            Session(aid, *own, (_joined((_installing(application), first)), *more)),
+        )
     *before, last = ((*content, _installing(application), first), *((each,) for each in more))
-    return (Session(domain, (*(_joined(each) for each in before), _joined((*last, *end)))),)
+    parts = (*(_joined(each) for each in before), _joined((*last, *end)))
+    return (Session(domain, *vendors, parts),)
+
+
+def _issuers(script: Script) -> NewKeys:
+    """Return the issuer's keys, which replace the vendor's."""
+    key = KeyRef.parse(script.domain_key)
+    return NewKeys(key, script.domain_version, replaced=script.key_version)
 
 
 def _content(script: Script) -> tuple[Part, ...]:
@@ -151,8 +186,7 @@ def _content(script: Script) -> tuple[Part, ...]:
     if script.content is None:
         return ()
     load, instances = script.content.load, script.content.instances
-    made = tuple(Instruction(install_instance(each)) for each in instances)
-    installed: Part = lambda _: made  # noqa: E731
+    installed = _saying(*map(install_instance, instances))
     return (installed,) if load is None else (lambda card: card.loaded(load), installed)
 
 
@@ -171,11 +205,16 @@ def _storing(run: tuple[Sequence[Group], bool]) -> Part:
 
 
 def _installing(aid: bytes) -> Part:
-    return lambda card: (Instruction(_install(aid)),)
+    return _saying(_install(aid))
 
 
-def _put_key(card: Card) -> tuple[Instruction, ...]:
-    return (card.put_key(),)
+def _put_key(keys: NewKeys) -> Part:
+    return lambda card: (card.put_key(keys),)
+
+
+def _saying(*commands: Command) -> Part:
+    """Return what is the same for every card."""
+    return lambda _: tuple(map(Instruction, commands))
 
 
 def _joined(parts: Sequence[Part]) -> Part:
@@ -214,11 +253,11 @@ class Material:
         self._blocks = self._blocks + len(commands) if more else 0
         return tuple(map(Instruction, commands))
 
-    def put_key(self) -> Instruction:
+    def put_key(self, keys: NewKeys) -> Instruction:
         """Return PUT KEY, and what a card answers that took the keys."""
-        keys, version = self.delivery.domain_keys(self.serial), self.script.domain_version
-        command = put_key(self.script.key_version, version, keys, self.delivery.kind)
-        return Instruction(command, put_key_answer(version, keys))
+        made = self.delivery.domain_keys(keys.master, self.serial)
+        command = put_key(keys.replaced, keys.version, made, self.delivery.kind)
+        return Instruction(command, put_key_answer(keys.version, made))
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
         """Return INSTALL [for load], and LOAD of the code, whose hash the profile has."""

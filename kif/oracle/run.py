@@ -77,17 +77,17 @@ def require_card(run: Run, found: Answer, told: Sequence[bytes]) -> None:
 
     ``told`` has the answers before that to INITIALIZE UPDATE.
     """
-    script = run.script
+    script, version = run.script, run.sessions[0].version
     if run.sessions[0].chip:
         _require_chip(script.chip, told[1])
     if run.serial not in (b"", found.diversification_data):
         raise DeviceFailed(Control.CARD_ONCE, "Another card is in the reader now.")
     i = found.i if isinstance(found, InitializeUpdateResponse) else script.options
-    if (found.key_version, i) != (script.key_version, script.options):
+    if (found.key_version, i) != (version, script.options):
         raise DeviceFailed(
             Control.CARD_PROFILE,
             f"The card has key version {found.key_version} and SCP03 options (i) {i:02X}; "
-            f"its profile says {script.key_version} and {script.options:02X}. Check "
+            f"its profile says {version} and {script.options:02X}. Check "
             "which delivery the blanks are of.",
         )
 

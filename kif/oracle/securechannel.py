@@ -6,8 +6,9 @@ under the key that its protocol has for that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from kif.formats import scp02, scp03
@@ -57,8 +58,8 @@ class Delivery(Protocol):
     def icc_keys(self, masters: Sequence[Key], diversification: bytes) -> bytes:
         """Return the content of DGI 8000."""
 
-    def domain_keys(self, serial: bytes) -> tuple[KeyField, ...]:
-        """Return the card's own keys, over its ten bytes."""
+    def domain_keys(self, master: KeyRef, serial: bytes) -> tuple[KeyField, ...]:
+        """Return keys of a domain of the card, derived from a key over its ten bytes."""
 
     def pin(self, storage: Key, kept: KeptPin) -> bytes:
         """Return the content of DGI 8010."""
@@ -94,11 +95,10 @@ def open_channel(
 
 def delivery_of(desk: Desk, batch: str, script: Script, channel: Channel) -> Delivery:
     """Return how keys go to the card of an open channel."""
-    domain = KeyRef.parse(script.domain_key)
     if isinstance(channel, old.Channel):
-        token, master = desk.keys.token, desk.master(batch, domain)
-        return _Delivery02(token, channel.dek, master, _how(script), script.permits)
-    return _Delivery03(channel.dek, desk.cmac_master(batch, domain))
+        masters = partial(desk.master, batch)
+        return _Delivery02(desk.keys.token, channel.dek, masters, _how(script), script.permits)
+    return _Delivery03(channel.dek, partial(desk.cmac_master, batch))
 
 
 def _how(script: Script) -> old.Diversification:
@@ -108,14 +108,14 @@ def _how(script: Script) -> old.Diversification:
 @dataclass(frozen=True)
 class _Delivery03:
     dek: Key
-    domain: CmacMaster
+    masters: Callable[[KeyRef], CmacMaster]
     kind: int = AES
 
     def icc_keys(self, masters: Sequence[Key], diversification: bytes) -> bytes:
         return deliver.wrapped_icc_keys(self.dek, masters, diversification)
 
-    def domain_keys(self, serial: bytes) -> tuple[KeyField, ...]:
-        return deliver.domain_keys(self.dek, self.domain, serial)
+    def domain_keys(self, master: KeyRef, serial: bytes) -> tuple[KeyField, ...]:
+        return deliver.domain_keys(self.dek, self.masters(master), serial)
 
     def pin(self, storage: Key, kept: KeptPin) -> bytes:
         return to_card(self.dek, storage, kept)
@@ -125,7 +125,7 @@ class _Delivery03:
 class _Delivery02:
     token: Token
     dek: Key
-    domain: Key
+    masters: Callable[[KeyRef], Key]
     how: old.Diversification
     permits: Sequence[str]
     kind: int = TDEA
@@ -134,9 +134,10 @@ class _Delivery02:
         with permitting(*self.permits):
             return delivery02.icc_keys(self.token, self.dek, masters, diversification)
 
-    def domain_keys(self, serial: bytes) -> tuple[KeyField, ...]:
+    def domain_keys(self, master: KeyRef, serial: bytes) -> tuple[KeyField, ...]:
+        key = self.masters(master)
         with permitting(*self.permits):
-            return delivery02.domain_keys(self.token, self.dek, self.domain, self.how, serial)
+            return delivery02.domain_keys(self.token, self.dek, key, self.how, serial)
 
     def pin(self, storage: Key, kept: KeptPin) -> bytes:
         with permitting(*self.permits):

@@ -12,6 +12,8 @@ from sqlalchemy import delete
 from kif.formats.certificate import require_signer
 from kif.formats.control import Control
 from kif.formats.error import BadInput, KifError, Refused
+from kif.formats.keyref import KeyRef
+from kif.formats.purpose import PAIRS
 from kif.formats.script import Script
 from kif.formats.state import BatchState
 from kif.formats.text import for_the_record, is_name
@@ -35,7 +37,7 @@ from kif.ledger.events.site import (
 )
 from kif.ledger.state import State
 from kif.oracle.desk import Desk
-from kif.oracle.dryrun import Sizes, dry_run, keys_of
+from kif.oracle.dryrun import dry_run
 from kif.oracle.group import Step
 from kif.oracle.messages import BatchView, JobRef, JobView, Line
 from kif.oracle.rows import moved_batch
@@ -72,10 +74,7 @@ class Supervision:
                 raise Refused(Control.BATCH_STATE, f"Batch {job.batch} is not prepared yet.")
             sealed = self.desk.bound_script(state, tx.connection, job)
             script = Script.decode(self.desk.reveal(state, tx.connection, job, sealed, "script"))
-            signer, domain = keys_of(script)
-            size = 0 if signer is None else len(state.keys.public_key(signer))
-            algorithm = Algorithm(state.keys.require(domain).algorithm)
-            return list(dry_run(script, Sizes(size, algorithm.size)))
+            return list(dry_run(script, partial(_size_of, state)))
 
     def register_issuer(self, name: str, certificate: bytes) -> None:
         """Enter an issuer and its signing certificate (PEM or DER) in the register."""
@@ -233,3 +232,10 @@ def _put_issuer(step: Step, event: IssuerRenewed | IssuerWithdrawn, signer: str 
     step.record(event)
     row = step.session.get_one(Issuer, event.issuer)
     row.certificate = signer
+
+
+def _size_of(state: State, key: KeyRef) -> int:
+    """Return how many bytes a key on the record has, or the modulus of its pair."""
+    if key.purpose in PAIRS:
+        return len(state.keys.public_key(key))
+    return Algorithm(state.keys.require(key).algorithm).size

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from kif.formats.content import Instance
 from kif.formats.control import Control
 from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
 from kif.formats.elements import (
@@ -21,7 +22,7 @@ from kif.formats.elements import (
     name_of,
 )
 from kif.formats.error import BadInput
-from kif.formats.script import Clear, SecureChannel
+from kif.formats.script import Clear, Personalization, SecureChannel
 from kif.formats.tlv import read_dol
 from kif.preparation.lists import (
     UNPREDICTABLE_NUMBER,
@@ -269,6 +270,25 @@ def _content(product: Product) -> Told:
         yield "load", "no instance is made of the code that is loaded"
 
 
+def _application_domain(product: Product) -> Told:
+    """Yield where the application can't get to a security domain of its own."""
+    aid, version = product.application_domain, product.application_domain_version
+    if (aid is None) != (version is None):
+        field = "application_domain" if aid is None else "application_domain_version"
+        yield field, "application_domain and its version go together"
+    if aid is None:
+        return
+    made = [Instance(**each.model_dump()) for each in product.instances if each.aid == aid]
+    if not any(each.is_domain for each in made):
+        yield "application_domain", f"no instance is a security domain {aid} (privilege 80)"
+    if version in (product.key_version, product.domain_version):
+        yield "application_domain_version", "its keys need another version than the card's have"
+    if product.personalization is not Personalization.INSTALL:
+        yield "personalization", "an application of another domain is personalised by install"
+    if product.secure_channel is not SecureChannel.SCP03:
+        yield "application_domain", "its keys come by SCP03"
+
+
 def _pin(product: Product) -> Told:
     """Yield where a PIN has no tries, or nothing permits what it needs."""
     offset = {product.pin_decimalisation is not None, product.pin_validation is not None}
@@ -338,5 +358,6 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _internal,
     _tracks,
     _content,
+    _application_domain,
     _usage,
 )

@@ -17,6 +17,7 @@ from kif.formats import scp02, scp03
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import (
+    APPLICATION_DOMAIN,
     CARD_MANAGER,
     CARD_VERIFICATION,
     EMV_ISSUER,
@@ -95,6 +96,10 @@ class Product(BaseModel):
     load: LoadFile | None = None
     instances: Annotated[tuple[NewInstance, ...], Field(strict=False)] = ()
     """What is installed and made selectable, in this order, on blanks that come without it."""
+    application_domain: Hex | None = None
+    """Of the instances, the security domain that gets keys of its own and the application."""
+    application_domain_version: Annotated[int, Field(ge=1, le=127)] | None = None
+    """Of those keys."""
     life_cycle: Literal["OP_READY", "INITIALIZED"]
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)] | None = None
@@ -209,7 +214,8 @@ class Product(BaseModel):
         """The cipher that the keys of each purpose have to be of, where there is a choice."""
         cipher = "TDEA" if self.secure_channel is SecureChannel.SCP02 else "AES"
         zone = "TDEA" if Clear.FORMAT_0 in self.permits else "AES"
-        return {**dict.fromkeys((CARD_MANAGER, ISSUER_DOMAIN), cipher), PIN_ZONE: zone}
+        domains = (CARD_MANAGER, ISSUER_DOMAIN, APPLICATION_DOMAIN)
+        return {**dict.fromkeys(domains, cipher), PIN_ZONE: zone}
 
     @property
     def wanted(self) -> dict[str, str]:
@@ -217,6 +223,7 @@ class Product(BaseModel):
         issuers = [ISSUER_DOMAIN, *self.keys, *([EMV_ISSUER] if self.offline else [])]
         issuers += [PIN_VERIFICATION, PIN_ZONE] if self.pin_length else []
         issuers += [CARD_VERIFICATION] if self.card_values else []
+        issuers += [APPLICATION_DOMAIN] if self.application_domain else []
         return {CARD_MANAGER: self.vendor, **dict.fromkeys(issuers, "")}
 
     @property

@@ -8,8 +8,8 @@ from kif.formats.afl import Place
 from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
 from kif.formats.name import as_shown, in_common_characters
-from kif.formats.purpose import CARD_MANAGER, ISSUER_DOMAIN
-from kif.formats.script import Artwork, Group, Made, Pin, Recipe, Script
+from kif.formats.purpose import APPLICATION_DOMAIN, CARD_MANAGER, ISSUER_DOMAIN
+from kif.formats.script import ApplicationDomain, Artwork, Group, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.oracle.messages import CardValues
@@ -91,6 +91,7 @@ def build_script(
         proximity=directory_groups(product),
         artwork=_artwork(product, card, values),
         stripe=stripe(product, card, pin, values),
+        application_domain=_application_domain(product, keys),
     )
 
 
@@ -127,6 +128,13 @@ def _directory(product: Product) -> tuple[Group, ...]:
         Group("9102", data=_hex(tlv(0x88, b"\x01"))),
         Group("0101", data=_hex(directory_record(product))),
     )
+
+
+def _application_domain(product: Product, keys: Mapping[str, KeyRef]) -> ApplicationDomain | None:
+    aid, version = product.application_domain, product.application_domain_version
+    if aid is None or version is None:
+        return None
+    return ApplicationDomain(aid, str(keys[APPLICATION_DOMAIN]), version)
 
 
 def _artwork(product: Product, card: CardData, values: CardValues | None) -> Artwork:

@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 from kif.formats import scp02
 from kif.formats.apdu import Command, Response
+from kif.formats.content import FOR_EXTRADITION, FOR_PERSONALIZATION
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
-from kif.formats.putkey import AES, TDEA, key_information, put_key_answer, read_put_key
+from kif.formats.putkey import AES, TDEA
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.content import APPLICATION_MODULE, DIRECTORY_MODULE, DOMAIN_MODULE, Code
@@ -23,6 +24,7 @@ from kif.simulator.data import domain_data
 from kif.simulator.directory import Directory
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
+from kif.simulator.keyset import KeySet, new_keys
 from kif.simulator.loading import Loading
 from kif.simulator.registry import Registry
 from kif.simulator.securechannel import (
@@ -35,7 +37,7 @@ from kif.simulator.securechannel import (
     decrypted,
 )
 from kif.simulator.securechannel02 import CardChannel02, decrypted_by_ecb
-from kif.simulator.vendor import TEST_VENDOR, Vendor, check_value, des_check_value
+from kif.simulator.vendor import TEST_VENDOR, Vendor
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
@@ -48,6 +50,8 @@ _CONTENT = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xE4})
 _DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
 _DIRECT = frozenset({0x50, 0x82, 0xE2})
 """INITIALIZE UPDATE, EXTERNAL AUTHENTICATE and STORE DATA to an application that is selected."""
+_OF_DOMAINS = _DIRECT | {0xE6, 0xD8, 0xCA}
+"""Those, INSTALL, PUT KEY and GET DATA, to a supplementary security domain."""
 _PLAIN_CLA, _MAC_CLA, _LOGICAL = 0x80, 0x84, 0x03
 _LOCKED_WARNING = 0x6283
 _INITIALIZE_UPDATE, _GET_DATA = 0x50, 0xCA
@@ -56,8 +60,8 @@ _INITIALIZE_UPDATE, _GET_DATA = 0x50, 0xCA
 class Card:
     """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory.
 
-    ``serial`` is its diversification data, ten bytes; ``keys`` are its static keys, derived from a
-    version of its vendor's; ``sequence`` counts its sessions (Amendment D, 6.2.2.1).
+    ``serial`` is its diversification data, ten bytes; ``keyset`` has the keys of its issuer
+    security domain, derived from a version of its vendor's until PUT KEY replaces them.
     """
 
     atr = bytes.fromhex("3B80800101")
@@ -70,18 +74,13 @@ class Card:
         options: Options = FULL,
     ) -> None:
         self.options, self.vendor = options, vendor
-        self.opens = decrypted_by_ecb if vendor.old else decrypted
-        """How what comes under the Key-DEK, or its session's, is decrypted."""
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
-        self.keys = CardKeys(
-            *(vendor.static_key(which, self.serial, version) for which in StaticKey)
-        )
+        keys = (vendor.static_key(which, self.serial, version) for which in StaticKey)
+        self.keyset = KeySet(CardKeys(*keys), _KEY_VERSION)
         self._faults = faults or Faults()
         self.application = self._new_application()
         self.directory = Directory()
         self.proximity = Directory(PROXIMITY_ENVIRONMENT)
-        self.key_version = _KEY_VERSION
-        self.sequence = 0
         there = [] if vendor.bare else [APPLICATION_AID, *_DIRECTORIES]
         self.registry = Registry(DOMAIN_AID, there, Code.delivered(bare=vendor.bare))
         self._domain: dict[int, Callable[[Command], Response]] = {
@@ -99,10 +98,27 @@ class Card:
         self.reset()
 
     def _new_application(self) -> EmvApplication:
-        made = EmvApplication(self.keys.dek, self.opens)
+        made = EmvApplication(self.opens)
         made.wrong_arqc = self._faults.wrong_arqc
         made.wrong_signature = self._faults.wrong_signature
         return made
+
+    def opens(self, cryptogram: bytes) -> bytes:
+        """Decrypt what came under the Key-DEK of whoever has the session, or under the session's.
+
+        Keys and PIN of an application are among that.
+        """
+        if isinstance(self._channel, CardChannel02):
+            return decrypted_by_ecb(self._channel.dek, cryptogram)
+        return decrypted(self._keys().keys.dek, cryptogram)
+
+    def _keys(self) -> KeySet:
+        """Return the keys of the domain that is selected, or that what is selected belongs to.
+
+        A domain without keys has its sessions by those of the domain that it is of (7.3).
+        """
+        owner = self.registry.owner(self._selected)
+        return self.registry.domains.get(owner) or self.keyset
 
     def reset(self, *, contactless: bool = False) -> None:
         """Forget sessions and selection, as a reset or a loss of power does.
@@ -174,10 +190,12 @@ class Card:
         return self._faults.spoil_mac(channel.wrap(response))
 
     def _handler(self, instruction: int) -> Callable[[Command], Response] | None:
-        """Return what answers to whoever is selected, or None; a new domain has no keys yet."""
-        direct = instruction in _DIRECT and self._selected not in self.registry.domains
-        known = direct or self._selected == DOMAIN_AID
-        return self._domain.get(instruction) if known else None
+        """Return what answers to whoever is selected, or None."""
+        supplementary = self._selected in self.registry.domains
+        known = _OF_DOMAINS if supplementary else _DIRECT
+        if self._selected != DOMAIN_AID and instruction not in known:
+            return None
+        return self._domain.get(instruction)
 
     def _handled(self, handler: Callable[[Command], Response], command: Command) -> Response:
         """Refuse what changes the content of a card that is locked (5.1.1.4)."""
@@ -222,38 +240,39 @@ class Card:
     def _initialize_update(self, command: Command) -> Response:
         """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
         self._end_session()
-        if command.p1 not in (0, self.key_version):
+        own = self._keys()
+        if command.p1 not in (0, own.version):
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
         if self.vendor.old:
-            return self._initialize_update_02(command)
+            return self._initialize_update_02(command, own)
         if len(command.data) != self.options.size:
             return Response(b"", 0x6700)
-        if self.sequence == 0xFFFFFF:
+        if own.sequence == 0xFFFFFF:
             return Response(b"", 0x6985)
-        self.sequence += 1
-        challenge = self._challenge()
-        self._channel = CardChannel(self.keys, command.data, challenge, self.options)
-        head = self.serial + bytes((self.key_version, 0x03, self.options.i))
+        own.sequence += 1
+        challenge = self._challenge(own)
+        self._channel = CardChannel(own.keys, command.data, challenge, self.options)
+        head = self.serial + bytes((own.version, 0x03, self.options.i))
         cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
-        counter = self.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
+        counter = own.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
         return Response(head + challenge + cryptogram + counter, 0x9000)
 
-    def _initialize_update_02(self, command: Command) -> Response:
+    def _initialize_update_02(self, command: Command, own: KeySet) -> Response:
         """INITIALIZE UPDATE of SCP02 (GPC 2.3.1, E.5.1); its counter counts sessions that open."""
         if len(command.data) != scp02.CHALLENGE:
             return Response(b"", 0x6700)
-        sequence = self.sequence.to_bytes(2, "big")
-        asked = (self.keys, command.data, sequence, self._selected, _OLD_OPTIONS)
+        sequence = own.sequence.to_bytes(2, "big")
+        asked = (own.keys, command.data, sequence, self._selected, _OLD_OPTIONS)
         self._channel = channel = CardChannel02(*asked)
-        head = self.serial + bytes((self.key_version, 0x02)) + channel.challenge
+        head = self.serial + bytes((own.version, 0x02)) + channel.challenge
         return Response(head + self._faults.spoil_cryptogram(channel.card_cryptogram), 0x9000)
 
-    def _challenge(self) -> bytes:
+    def _challenge(self, own: KeySet) -> bytes:
         size = self.options.size
         if self.options.pseudo_random:
-            return card_challenge(self.keys, self.sequence, self._selected, size)
+            return card_challenge(own.keys, own.sequence, self._selected, size)
         return secrets.token_bytes(size)
 
     def _external_authenticate(self, command: Command) -> Response:
@@ -271,12 +290,16 @@ class Card:
             return Response(b"", 0x6300)
         self._channel = channel
         if isinstance(channel, CardChannel02):
-            self.sequence = self.sequence + 1 & 0xFFFF
-            self.application.dek = channel.dek
+            own = self._keys()
+            own.sequence = own.sequence + 1 & 0xFFFF
         return Response(b"", 0x9000)
 
     def _install(self, command: Command) -> Response:
         """INSTALL (11.5): for load, for install and make selectable, for personalization."""
+        if self._selected != DOMAIN_AID and command.p1 != FOR_PERSONALIZATION:
+            return Response(b"", 0x6985)  # without the privilege of its own content management
+        if (command.p1, command.p2) == (FOR_EXTRADITION, 0x00):
+            return self.registry.extradite(command)
         if (command.p1, command.p2) == (0x02, 0x00):
             return self.registry.code.begin(command)
         if (command.p1, command.p2) == (0x0C, 0x00):
@@ -286,10 +309,12 @@ class Card:
         size = int.from_bytes(command.data[2:3], "big")
         aid = command.data[3 : 3 + size]
         target = self._application(aid)
-        if (command.p1, command.p2) != (0x20, 0x00):
+        if (command.p1, command.p2) != (FOR_PERSONALIZATION, 0x00):
             return Response(b"", 0x6A86)
         if command.data != bytes((0, 0, size)) + aid + bytes(3) or target is None:
             return Response(b"", 0x6A80)
+        if self.registry.owner(aid) != self._selected:
+            return Response(b"", 0x6985)
         self._loading = self._loads(target)
         return Response(b"\x00", 0x9000)
 
@@ -311,7 +336,7 @@ class Card:
         if aid == APPLICATION_AID:
             self.application = self._new_application()
         if domain:
-            self.registry.domains.append(aid)
+            self.registry.domains[aid] = None
         self.registry.applications.append(aid)
         return Response(b"\x00", 0x9000)
 
@@ -322,8 +347,9 @@ class Card:
             if self.vendor.old
             else (AES, bytes((0x03, self.options.i)))
         )
-        keys = key_information(self.key_version, len(self.keys.dek), kind)
-        told = domain_data(self.serial, self.vendor.chip, keys, protocol, self.sequence)
+        own = self._keys()
+        keys = own.information(kind)
+        told = domain_data(self.serial, self.vendor.chip, keys, protocol, own.sequence)
         found = told.get(command.p1 << 8 | command.p2)
         return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
 
@@ -333,27 +359,19 @@ class Card:
         return self.registry.set_status(command)
 
     def _put_key(self, command: Command) -> Response:
-        """PUT KEY (Amendment D, 7.2): the three static keys at once, or none."""
-        if command.p1 != self.key_version:
+        """PUT KEY (11.8): replaces the domain's keys; those of a domain without any are added."""
+        supplementary = self._selected in self.registry.domains
+        there = self.registry.domains[self._selected] if supplementary else self.keyset
+        if command.p1 != (0 if there is None else there.version):
             return Response(b"", 0x6A88)
-        try:
-            version, fields = read_put_key(command, TDEA if self.vendor.old else AES)
-        except BadInput:
-            return Response(b"", 0x6A80)
-        dek = self.application.dek if self.vendor.old else self.keys.dek
-        values = [self.opens(dek, field.cryptogram)[: field.size] for field in fields]
-        sizes = {(field.size, len(field.cryptogram)) for field in fields}
-        known = {(16, 16)} if self.vendor.old else {(16, 16), (24, 32), (32, 32)}
-        if len(sizes) != 1 or not sizes <= known:
-            return Response(b"", 0x6A80)
-        check = des_check_value if self.vendor.old else check_value
-        for value, field in zip(values, fields, strict=True):
-            if check(value) != field.check_value:
-                return Response(b"", 0x6982)
-        if not self._faults.keeps_keys:
-            self.keys, self.key_version, self.sequence = CardKeys(*values), version, 0
-            self.application.dek = self.keys.dek
-        return Response(put_key_answer(version, fields), 0x9000)
+        made, answer = new_keys(command, self.opens, old=self.vendor.old)
+        if made is None or self._faults.keeps_keys:
+            return answer
+        if supplementary:
+            self.registry.domains[self._selected] = made
+        else:
+            self.keyset = made
+        return answer
 
     def _store_data(self, command: Command) -> Response:
         """STORE DATA (11.11), to whatever is being personalised."""

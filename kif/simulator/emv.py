@@ -25,7 +25,6 @@ from kif.simulator.scripts import (
     UNBLOCK_PIN,
     ScriptKeys,
 )
-from kif.simulator.securechannel import decrypted
 from kif.simulator.signing import (
     KEY_GENERATION,
     generated,
@@ -48,12 +47,11 @@ _EXTERNAL_AUTHENTICATE, _INTERNAL_AUTHENTICATE = 0x82, 0x88
 class EmvApplication:
     """One EMV application of a card.
 
-    ``dek`` is what data comes encrypted under, and ``opens`` how that is decrypted: the card's
-    static Key-DEK, or the session's.
+    ``opens`` decrypts what comes under the Key-DEK of its security domain, or its session's.
     """
 
-    def __init__(self, dek: bytes, opens: Callable[[bytes, bytes], bytes] = decrypted) -> None:
-        self.dek, self._opens = dek, opens
+    def __init__(self, opens: Callable[[bytes], bytes]) -> None:
+        self._opens = opens
         self.stored = Stored()
         self._keys: list[bytes] = []
         self._atc = self._last_online = 0
@@ -81,14 +79,9 @@ class EmvApplication:
         }
 
     @classmethod
-    def of(
-        cls,
-        dek: bytes,
-        memory: Mapping[str, Any],
-        opens: Callable[[bytes, bytes], bytes] = decrypted,
-    ) -> EmvApplication:
+    def of(cls, memory: Mapping[str, Any], opens: Callable[[bytes], bytes]) -> EmvApplication:
         """Return the application with this memory. Raises ``ValueError`` or ``KeyError``."""
-        made = cls(dek, opens)
+        made = cls(opens)
         stored = memory["dgi"].items()
         made.stored.groups = {int(name, 16): bytes.fromhex(data) for name, data in stored}
         made._keys = [bytes.fromhex(key) for key in memory["keys"]]
@@ -171,14 +164,14 @@ class EmvApplication:
     def _store_keys(self, cryptogram: bytes) -> int:
         if len(cryptogram) != _KEY * _KEYS:
             return 0x6A80
-        clear = self._opens(self.dek, cryptogram)
+        clear = self._opens(cryptogram)
         self._keys = [clear[at : at + _KEY] for at in range(0, len(clear), _KEY)]
         return 0x9000
 
     def _store_pin(self, cryptogram: bytes) -> int:
         if not cryptogram or len(cryptogram) % 8:
             return 0x6A80
-        self._reference = reference(self._opens(self.dek, cryptogram))
+        self._reference = reference(self._opens(cryptogram))
         return 0x6A80 if self._reference is None else 0x9000
 
     def _verify(self, command: Command) -> Response:

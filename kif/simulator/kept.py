@@ -16,10 +16,10 @@ from kif.formats.scp03 import Options
 from kif.simulator.card import Card
 from kif.simulator.directory import Directory
 from kif.simulator.emv import EmvApplication
-from kif.simulator.securechannel import CardKeys
+from kif.simulator.keyset import KeySet
 from kif.simulator.vendor import VENDORS
 
-_FORM = "kif-test-card-1"
+_FORM = "kif-test-card-2"
 
 
 def keep(card: Card, path: Path) -> None:
@@ -28,13 +28,15 @@ def keep(card: Card, path: Path) -> None:
     fields = {
         "vendor": card.vendor.name,
         "serial": card.serial.hex(),
-        "keys": {name: key.hex() for name, key in vars(card.keys).items()},
-        "sequence": card.sequence,
-        "key_version": card.key_version,
+        "keyset": card.keyset.memory(),
         "options": card.options.i,
         "life_cycle": card.registry.state.name,
         "applications": [aid.hex() for aid in card.registry.applications],
-        "domains": [aid.hex() for aid in card.registry.domains],
+        "domains": {
+            aid.hex(): None if keyset is None else keyset.memory()
+            for aid, keyset in card.registry.domains.items()
+        },
+        "owners": {aid.hex(): owner.hex() for aid, owner in card.registry.owners.items()},
         "packages": {
             package.hex(): [module.hex() for module in modules]
             for package, modules in card.registry.code.packages.items()
@@ -55,17 +57,21 @@ def take(path: Path) -> Card:
         fields = json.loads(path.read_bytes())[_FORM]
         card = Card(vendor=VENDORS[fields["vendor"]], options=Options(int(fields["options"])))
         card.serial = bytes.fromhex(fields["serial"])
-        keys = {name: bytes.fromhex(key) for name, key in fields["keys"].items()}
-        card.keys, card.sequence = CardKeys(**keys), int(fields["sequence"])
-        card.key_version = int(fields["key_version"])
+        card.keyset = KeySet.of(fields["keyset"])
         card.registry.state = CardState[fields["life_cycle"]]
         card.registry.applications = [bytes.fromhex(aid) for aid in fields["applications"]]
-        card.registry.domains = [bytes.fromhex(aid) for aid in fields["domains"]]
+        card.registry.domains = {
+            bytes.fromhex(aid): None if keyset is None else KeySet.of(keyset)
+            for aid, keyset in fields["domains"].items()
+        }
+        card.registry.owners = {
+            bytes.fromhex(aid): bytes.fromhex(owner) for aid, owner in fields["owners"].items()
+        }
         card.registry.code.packages = {
             bytes.fromhex(package): [bytes.fromhex(module) for module in modules]
             for package, modules in fields["packages"].items()
         }
-        card.application = EmvApplication.of(card.keys.dek, fields["application"], card.opens)
+        card.application = EmvApplication.of(fields["application"], card.opens)
         card.directory = Directory.of(PAYMENT_SYSTEM_ENVIRONMENT, fields["directory"])
         card.proximity = Directory.of(PROXIMITY_ENVIRONMENT, fields["proximity"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kif.formats.apdu import Command, Response
+from kif.formats.content import read_fields
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.tlv import find, read_all, tlv
 from kif.simulator.content import Code
+from kif.simulator.keyset import KeySet
 
 _CARD, _APPLICATIONS, _LOAD_FILES, _MODULES = 0x80, 0x40, 0x20, 0x10
 _TLV_FORM = 0x02
-_SELECTABLE = 0x07
+_SELECTABLE, _PERSONALIZED = 0x07, 0x0F
 _DOMAIN_PRIVILEGES, _NO_PRIVILEGES = bytes.fromhex("9EDE80"), bytes(3)
 _DOMAIN = bytes.fromhex("800000")
 """Of a supplementary security domain."""
@@ -32,8 +34,10 @@ class Registry:
     domain: bytes
     applications: list[bytes]
     code: Code
-    domains: list[bytes] = field(default_factory=list)
-    """Those of the applications that are security domains."""
+    domains: dict[bytes, KeySet | None] = field(default_factory=dict)
+    """Those of the applications that are security domains, with the keys that they have."""
+    owners: dict[bytes, bytes] = field(default_factory=dict)
+    """The domains of those applications that were extradited."""
     state: CardState = CardState.OP_READY
 
     @property
@@ -75,9 +79,30 @@ class Registry:
             return Response(b"", 0x6A80)
         if aid not in self.applications:
             return Response(b"", 0x6A88)
+        if aid in self.owners.values():
+            return Response(b"", 0x6985)
         self.applications.remove(aid)
-        if aid in self.domains:
-            self.domains.remove(aid)
+        self.domains.pop(aid, None)
+        self.owners.pop(aid, None)
+        return Response(b"\x00", 0x9000)
+
+    def owner(self, aid: bytes) -> bytes:
+        """Return the security domain of an application; a domain is its own."""
+        return aid if aid in self.domains else self.owners.get(aid, self.domain)
+
+    def extradite(self, command: Command) -> Response:
+        """INSTALL [for extradition] (11.5.2.3.4) of an application to a domain that has keys."""
+        try:
+            to, nothing, aid, *more = read_fields(command.data, 6)
+        except BadInput:
+            return Response(b"", 0x6A80)
+        if nothing or any(more):
+            return Response(b"", 0x6A80)
+        if to not in self.domains or aid not in self.applications or aid in self.domains:
+            return Response(b"", 0x6A88)
+        if self.domains[to] is None or aid in self.owners:
+            return Response(b"", 0x6985)
+        self.owners[aid] = to
         return Response(b"\x00", 0x9000)
 
     def _entries(self, scope: int) -> list[tuple[bytes, bytes]]:
@@ -89,13 +114,15 @@ class Registry:
         return [(aid, _file(aid, modules, scope)) for aid, modules in files]
 
     def _application(self, aid: bytes) -> bytes:
-        domain = aid in self.domains
-        return _entry(aid, _SELECTABLE, _DOMAIN if domain else _NO_PRIVILEGES)
+        if aid not in self.domains:
+            return _entry(aid, _SELECTABLE, _NO_PRIVILEGES, self.owner(aid))
+        state = _SELECTABLE if self.domains[aid] is None else _PERSONALIZED
+        return _entry(aid, state, _DOMAIN, self.domain)
 
 
-def _entry(aid: bytes, state: int, privileges: bytes) -> bytes:
+def _entry(aid: bytes, state: int, privileges: bytes, owner: bytes = b"") -> bytes:
     told = tlv(0x4F, aid) + tlv(0x9F70, bytes((state,))) + tlv(0xC5, privileges)
-    return tlv(0xE3, told)
+    return tlv(0xE3, told + (tlv(0xCC, owner) if owner else b""))
 
 
 def _file(aid: bytes, modules: list[bytes], scope: int) -> bytes:

@@ -122,7 +122,7 @@ def test_a_wrong_check_value_leaves_the_keys_as_they_were(token: Token) -> None:
     card.apdu(channel.external_authenticate(0x33))
     first, second, third = domain_keys(channel.dek, own, card.serial)
     wrong = (first, second, replace(third, check_value=bytes(3)))
-    before = card.keys
+    before = card.keyset.keys
     for command, status in (
         (put_key(1, 0x30, wrong), 0x6982),
         (put_key(2, 0x30, (first, second, third)), 0x6A88),
@@ -130,6 +130,6 @@ def test_a_wrong_check_value_leaves_the_keys_as_they_were(token: Token) -> None:
         (put_key(1, 0x30, (first, second, replace(third, size=32))), 0x6A80),
     ):
         assert Response.decode(card.apdu(channel.protect(command))).sw == status
-        assert (card.keys, card.key_version) == (before, 1)
+        assert (card.keyset.keys, card.keyset.version) == (before, 1)
     channel.close()
     own.key.destroy()

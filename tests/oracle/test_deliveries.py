@@ -38,10 +38,9 @@ def tried(oracle: LocalOracle, batch: str, serial: bytes | None = None) -> Done:
     chip = card()
     if serial is not None:
         chip.serial = serial
-        chip.keys = type(chip.keys)(
+        chip.keyset.keys = type(chip.keyset.keys)(
             *(TEST_VENDOR.static_key(which, serial, 1) for which in StaticKey)
         )
-        chip.application.dek = chip.keys.dek
     return personalise(claimed(oracle, batch), Wire(chip), oracle.chip)
 
 

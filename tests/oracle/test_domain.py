@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_good_card_is_secured_and_its_vendor_opens_it_no_more(
     chip = card()
     with nothing_left(token(oracle)):
         assert checked(oracle, batch, chip).state is JobState.GOOD
-    assert (chip.registry.state, chip.key_version) == (CardState.SECURED, ISSUERS_VERSION)
+    assert (chip.registry.state, chip.keyset.version) == (CardState.SECURED, ISSUERS_VERSION)
     chip.reset()
     update = Command(0x80, 0x50, 1, 0, bytes(8), 256)
     assert Response.decode(chip.apdu(update.encode())).sw == 0x6A88
@@ -51,7 +52,7 @@ def test_each_card_has_keys_of_its_own(oracle: LocalOracle, batch: BatchView) ->
     first, second = card(), card()
     for chip in (first, second):
         make(oracle, batch, chip)
-    keys = [key for chip in (first, second) for key in vars(chip.keys).values()]
+    keys = [key for chip in (first, second) for key in vars(chip.keyset.keys).values()]
     assert len(set(keys)) == 6
     assert {len(key) for key in keys} == {16}
 
@@ -83,12 +84,12 @@ def test_other_keys_than_the_issuers_are_found(
     chip, other = card(), card()
     job = printed(oracle, batch, chip)
     if lost == "a key":
-        chip.keys = type(chip.keys)(chip.keys.enc, bytes(16), chip.keys.dek)
+        chip.keyset.keys = replace(chip.keyset.keys, mac=bytes(16))
     elif lost == "the version":
-        chip.key_version = 2
+        chip.keyset.version = 2
     else:
         printed(oracle, batch, other)
-        chip.serial, chip.keys = other.serial, other.keys
+        chip.serial, chip.keyset.keys = other.serial, other.keyset.keys
     with nothing_left(token(oracle)):
         view = check_chip(job, Wire(chip), oracle.quality, secrets.token_bytes)
     assert view.state is JobState.SUSPECT
@@ -154,7 +155,7 @@ def test_power_lost_at_any_command_makes_no_good_card(
             job = check_chip(job.id, Wire(chip), oracle.quality, secrets.token_bytes)
     if at <= OPENING:
         assert job.state is JobState.PREPARED
-        assert chip.key_version == 1
+        assert chip.keyset.version == 1
     else:
         whole = at > OPENING + SCRIPT + CHECK
         assert job.state is (JobState.GOOD if whole else JobState.SUSPECT)

@@ -229,7 +229,7 @@ def test_a_script_names_the_pair_and_no_key(oracle: LocalOracle, batch: BatchVie
 def test_a_card_that_was_kept_signs_still(oracle: LocalOracle, batch: BatchView) -> None:
     chip = card()
     assert checked(oracle, batch, chip).state is JobState.GOOD
-    again = emv.EmvApplication.of(chip.application.dek, chip.application.memory())
+    again = emv.EmvApplication.of(chip.application.memory(), chip.opens)
     assert again._signer is not None
     assert again._signer.public == chip.application._signer.public  # type: ignore[union-attr]
     assert isinstance(claimed(oracle, batch.id), Claim)

@@ -85,14 +85,14 @@ def test_an_old_card_is_good_and_its_entries_say_what_was_clear(
             each.event for each in entries(oracle, batch) if isinstance(each.event, BatchPrepared)
         )
     assert told["injection-authorised"] == "host"
-    assert (chip.key_version, chip.registry.state) == (0x30, CardState.SECURED)
+    assert (chip.keyset.version, chip.registry.state) == (0x30, CardState.SECURED)
     assert reference(chip).limit == 3
     assert chip.application.stored.groups[0x3000] == b"\x01\x02"
     used = {KeyRef(ISSUER, "issuer-domain", 2), KeyRef(OLD_TEST_VENDOR.name, "card-manager", 1)}
     assert set(prepared.keys) >= used
     keep(chip, tmp_path / "card.json")
     again = take(tmp_path / "card.json")
-    assert (again.keys, again.sequence) == (chip.keys, chip.sequence)
+    assert (again.keyset.keys, again.keyset.sequence) == (chip.keyset.keys, chip.keyset.sequence)
 
 
 @pytest.mark.control("KIF-CHIP-03")
@@ -133,9 +133,10 @@ def test_a_challenge_that_is_not_made_over_the_domain_is_refused(own: TestSite) 
         def random_challenge(raw: bytes) -> bytes:
             if raw[1] != 0x50:
                 return real(raw)
-            asked = (Command.decode(raw).data, chip.sequence.to_bytes(2, "big"), chip._selected)
-            made = CardChannel02(chip.keys, *asked, scp02.Options(0x15))
-            head = chip.serial + bytes((chip.key_version, 2)) + made.challenge
+            sequence = chip.keyset.sequence.to_bytes(2, "big")
+            asked = (Command.decode(raw).data, sequence, chip._selected)
+            made = CardChannel02(chip.keyset.keys, *asked, scp02.Options(0x15))
+            head = chip.serial + bytes((chip.keyset.version, 2)) + made.challenge
             return Response(head + made.card_cryptogram, 0x9000).encode()
 
         chip.apdu = random_challenge  # type: ignore[method-assign]

@@ -86,7 +86,7 @@ def test_an_issuer_unblocks_and_changes_a_pin(issuer: Issuer) -> None:
     assert issuer.script(0x24, 2, issuer.new_pin("271828")) == 0x9000
     assert issuer.tried(first) == 0x63C2
     assert issuer.tried("271828") == 0x9000
-    again = emv.EmvApplication.of(issuer.chip.application.dek, issuer.chip.application.memory())
+    again = emv.EmvApplication.of(issuer.chip.application.memory(), issuer.chip.opens)
     assert again.pin is not None
     assert again.pin.block.hex().upper() == "26271828FFFFFFFF"
 

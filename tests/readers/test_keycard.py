@@ -50,7 +50,7 @@ def spoken(host: Path, card: Card) -> tuple[int, str, list[bytes]]:
 
 def blank() -> Card:
     card = Card(vendor=OLD_TEST_VENDOR)
-    card.keys = CardKeys(DEFAULT, DEFAULT, DEFAULT)
+    card.keyset.keys = CardKeys(DEFAULT, DEFAULT, DEFAULT)
     card.application.personalised = True
     return card
 

@@ -54,11 +54,12 @@ class Host:
         level: int = 0x01,
         manager: bytes = KMC,
         size: int = 8,
+        version: int = 1,
     ) -> None:
         self.transmit, self.level, self.size = transmit, level, size
         self.chaining, self.counter = bytes(16), 0
         asked = CHALLENGE * (size // 8)
-        answer = self.plain(Command(0x80, 0x50, 1, 0, asked, 256))
+        answer = self.plain(Command(0x80, 0x50, version, 0, asked, 256))
         assert answer.ok
         kdd, challenge = answer.data[:10], answer.data[13 : 13 + size]
         enc, mac, self.dek = (card_key(manager, kind, kdd) for kind in (1, 2, 3))

@@ -77,9 +77,8 @@ def test_code_is_loaded_and_instances_are_made() -> None:
     assert DOMAIN.is_domain
     assert not APPLICATION.is_domain
     told = host.secured(Command(0x80, 0xF2, 0x40, 0x02, b"\x4f\x00", 256)).data.hex().upper()
-    assert f"{DOMAIN.aid}9F700107C503800000" in told
+    assert f"{DOMAIN.aid}9F700107C503800000CC08A000000151000000" in told
     assert host.plain(Command(0, 0xA4, 4, 0, bytes.fromhex(DOMAIN.aid), 256)).ok
-    assert host.plain(Command(0x80, 0x50, 0, 0, bytes(8), 256)).sw == 0x6D00  # it has no keys
 
 
 BAD: dict[str, tuple[Load, bytes, int]] = {

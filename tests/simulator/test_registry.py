@@ -66,10 +66,11 @@ def test_the_card_tells_its_state_and_what_is_on_it() -> None:
     assert life_cycle(card.data) == OP_READY
     assert card.data.hex().upper() == "E3134F08A0000001510000009F700101C5039EDE80"
     applications = opened.secured(get_status(0x40))
-    listed = "E3124F07A00000009999999F700107C503000000"
+    owner = "CC08A000000151000000"
+    listed = f"E31C4F07A00000009999999F700107C503000000{owner}"
     directory = PAYMENT_SYSTEM_ENVIRONMENT.hex().upper()
     proximity = PROXIMITY_ENVIRONMENT.hex().upper()
-    listed += "".join(f"E3194F0E{each}9F700107C503000000" for each in (directory, proximity))
+    listed += "".join(f"E3234F0E{each}9F700107C503000000{owner}" for each in (directory, proximity))
     assert applications.data.hex().upper() == listed
     files = opened.secured(get_status(0x20)).data.hex().upper()
     domains, directories = "4F07A0000001515350", "4F07A0000000999901"
@@ -79,7 +80,7 @@ def test_the_card_tells_its_state_and_what_is_on_it() -> None:
     assert f"E317{application}9F7001018408A000000099990001" in with_modules
     assert opened.secured(get_status(0x90)).sw == 0x6A86
     begins = Command(0x80, 0xF2, 0x40, 0x02, bytes.fromhex("4F05A000000099"), 256)
-    assert opened.secured(begins).data.hex().upper() == listed[:40]
+    assert opened.secured(begins).data.hex().upper() == listed[:60]
     other = Command(0x80, 0xF2, 0x40, 0x02, bytes.fromhex("4F05A000000151"), 256)
     assert opened.secured(other).sw == 0x6A88
     assert opened.secured(Command(0x80, 0xF2, 0x80, 0x00, b"\x4f\x00", 256)).sw == 0x6A86
