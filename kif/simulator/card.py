@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from kif.formats import scp02
 from kif.formats.apdu import Command, Response
 from kif.formats.content import FOR_EXTRADITION, FOR_PERSONALIZATION
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
@@ -29,20 +28,16 @@ from kif.simulator.loading import Loading
 from kif.simulator.registry import Registry
 from kif.simulator.securechannel import (
     FULL,
-    CardChannel,
     CardKeys,
-    LevelError,
     SecurityError,
-    card_challenge,
     decrypted,
 )
 from kif.simulator.securechannel02 import CardChannel02, decrypted_by_ecb
+from kif.simulator.session import OLD_OPTIONS, Channel, Opening, authenticated
 from kif.simulator.vendor import TEST_VENDOR, Vendor
 
 DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
-_OLD_OPTIONS = scp02.Options(0x55)
-"""Of cards that speak SCP02."""
 _SERIAL_PREFIX = b"KIFT"
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
 _SECURED = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xF0, 0xF2, 0xE4})
@@ -131,7 +126,7 @@ class Card:
 
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
-        self._channel: CardChannel | CardChannel02 | None = None
+        self._channel: Channel | None = None
         self.registry.code.forget()
         direct = self._application(self._selected) if self.vendor.direct else None
         self._loading = None if direct is None else self._loads(direct)
@@ -178,7 +173,7 @@ class Card:
         direct = self.vendor.direct and not selected.personalised
         return direct and (command.ins in _DIRECT or self._channel is not None)
 
-    def _secured(self, command: Command, channel: CardChannel | CardChannel02) -> Response:
+    def _secured(self, command: Command, channel: Channel) -> Response:
         """Look at the C-MAC before anything else (6.2.4); without a right one the session ends."""
         try:
             plain = channel.unwrap(command)
@@ -245,54 +240,22 @@ class Card:
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
-        if self.vendor.old:
-            return self._initialize_update_02(command, own)
-        if len(command.data) != self.options.size:
-            return Response(b"", 0x6700)
-        if own.sequence == 0xFFFFFF:
-            return Response(b"", 0x6985)
-        own.sequence += 1
-        challenge = self._challenge(own)
-        self._channel = CardChannel(own.keys, command.data, challenge, self.options)
-        head = self.serial + bytes((own.version, 0x03, self.options.i))
-        cryptogram = self._faults.spoil_cryptogram(self._channel.card_cryptogram)
-        counter = own.sequence.to_bytes(3, "big") if self.options.pseudo_random else b""
-        return Response(head + challenge + cryptogram + counter, 0x9000)
-
-    def _initialize_update_02(self, command: Command, own: KeySet) -> Response:
-        """INITIALIZE UPDATE of SCP02 (GPC 2.3.1, E.5.1); its counter counts sessions that open."""
-        if len(command.data) != scp02.CHALLENGE:
-            return Response(b"", 0x6700)
-        sequence = own.sequence.to_bytes(2, "big")
-        asked = (own.keys, command.data, sequence, self._selected, _OLD_OPTIONS)
-        self._channel = channel = CardChannel02(*asked)
-        head = self.serial + bytes((own.version, 0x02)) + channel.challenge
-        return Response(head + self._faults.spoil_cryptogram(channel.card_cryptogram), 0x9000)
-
-    def _challenge(self, own: KeySet) -> bytes:
-        size = self.options.size
-        if self.options.pseudo_random:
-            return card_challenge(own.keys, own.sequence, self._selected, size)
-        return secrets.token_bytes(size)
+        opening = Opening(self.serial, own, self._selected, self._faults.spoil_cryptogram)
+        old = self.vendor.old
+        begun = opening.scp02(command) if old else opening.scp03(command, self.options)
+        self._channel, answer = begun
+        return answer
 
     def _external_authenticate(self, command: Command) -> Response:
-        """EXTERNAL AUTHENTICATE (Amendment D, 7.1.2): one try for each INITIALIZE UPDATE."""
+        """EXTERNAL AUTHENTICATE: a session is open, or there is none."""
         channel, self._channel = self._channel, None
-        if channel is None or channel.open:
-            return Response(b"", 0x6985)
-        try:
-            right = channel.authenticate(command)
-        except SecurityError:
-            return Response(b"", 0x6982)
-        except LevelError:
-            return Response(b"", 0x6A86)
-        if not right:
-            return Response(b"", 0x6300)
-        self._channel = channel
-        if isinstance(channel, CardChannel02):
+        status = authenticated(channel, command)
+        if status == 0x9000:
+            self._channel = channel
+        if isinstance(self._channel, CardChannel02):
             own = self._keys()
             own.sequence = own.sequence + 1 & 0xFFFF
-        return Response(b"", 0x9000)
+        return Response(b"", status)
 
     def _install(self, command: Command) -> Response:
         """INSTALL (11.5): for load, for install and make selectable, for personalization."""
@@ -343,7 +306,7 @@ class Card:
     def _get_data(self, command: Command) -> Response:
         """GET DATA (11.3): one object; 6A88 for what there is none of."""
         kind, protocol = (
-            (TDEA, bytes((0x02, _OLD_OPTIONS.i)))
+            (TDEA, bytes((0x02, OLD_OPTIONS.i)))
             if self.vendor.old
             else (AES, bytes((0x03, self.options.i)))
         )
