@@ -20,6 +20,7 @@ from kif.hsm.key import Key, all_or_none, released
 from kif.hsm.usage import Usage
 
 _C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
+_BLOCK, _AT_ONCE = 16, 16
 _HAS_R_MAC = frozenset({0x9000}) | frozenset(range(0x6200, 0x6400))
 
 
@@ -55,6 +56,7 @@ class Channel:
         self._chaining = bytes(16)
         self._counter = 0
         self._sent: list[_Sent] = []
+        self._vectors: dict[int, bytes] = {}
 
     @classmethod
     def open(
@@ -144,8 +146,19 @@ class Channel:
         return Command(cla, command.ins, command.p1, command.p2, data, command.le).encode()
 
     def _encrypted(self, data: bytes) -> bytes:
-        vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(self._counter))
-        return encrypt_cbc(self._enc, scp03.pad(data), vector)
+        return encrypt_cbc(self._enc, scp03.pad(data), self._vector())
+
+    def _vector(self) -> bytes:
+        """Return the command's initial chaining vector (6.2.6); those of the next are made with it.
+
+        They depend on the counter alone, and one call of the token makes them all.
+        """
+        if self._counter not in self._vectors:
+            ahead = range(self._counter, self._counter + _AT_ONCE)
+            made = encrypt_blocks(self._enc, b"".join(map(scp03.encryption_iv_block, ahead)))
+            parts = (made[at : at + _BLOCK] for at in range(0, len(made), _BLOCK))
+            self._vectors = dict(zip(ahead, parts, strict=True))
+        return self._vectors[self._counter]
 
     def _decrypted(self, counter: int, data: bytes) -> bytes:
         vector = encrypt_blocks(self._enc, scp03.encryption_iv_block(counter, response=True))

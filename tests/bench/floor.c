@@ -188,8 +188,9 @@ static struct channel opened(CK_ULONG master) {
 /* EXTERNAL AUTHENTICATE, then commands with IV, C-ENC and C-MAC, and R-MACs; 'told' answers have data. */
 static void spoken(struct channel c, int commands, int told) {
     sign(c.s_mac, AES_CMAC, 32), sign(c.s_mac, AES_CMAC, 32);
+    encrypt(c.s_enc, AES_ECB, 256);                           /* the next sixteen IVs */
     for (int i = 0; i < commands; i++) {
-        encrypt(c.s_enc, AES_ECB, 16), encrypt(c.s_enc, AES_CBC, 96), sign(c.s_mac, AES_CMAC, 128);
+        encrypt(c.s_enc, AES_CBC, 96), sign(c.s_mac, AES_CMAC, 128);
         sign(c.s_rmac, AES_CMAC, 18);
     }
     for (int i = 0; i < told; i++) encrypt(c.s_enc, AES_ECB, 16), encrypt(c.s_enc, AES_CBC, 16);
