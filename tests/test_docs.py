@@ -7,6 +7,7 @@ import click
 import pytest
 
 from kif.cli.main import kif
+from kif.simulator.vendor import VENDORS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -52,3 +53,11 @@ def test_the_exit_codes_of_the_documents_are_those_of_the_errors() -> None:
         if isinstance(each, type) and issubclass(each, error.KifError)
     }
     assert {int(code) for code in told} == codes | {0}
+
+
+def test_the_sheets_for_training_are_those_of_the_test_vendors() -> None:
+    text = (ROOT / "docs" / "custodian.md").read_text()
+    told = re.findall(r"^\|[^|]*\| ([12]) \| `([0-9A-F]{32})` \| `([0-9A-F]{6})` \|$", text, re.M)
+    sheets = [sheet for vendor in VENDORS.values() for sheet in vendor.sheets(1)]
+    assert [each[1:] for each in told] == sheets
+    assert all(f"`{name}`" in text for name in VENDORS)

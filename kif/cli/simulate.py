@@ -6,6 +6,7 @@ import click
 
 from kif.simulator.fault import Fault
 from kif.simulator.machine import serve
+from kif.simulator.vendor import TEST_VENDOR, VENDORS
 
 
 @click.command()
@@ -30,6 +31,13 @@ from kif.simulator.machine import serve
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Put a card that was kept into the first reader, for any program to read.",
 )
+@click.option(
+    "--vendor",
+    default=TEST_VENDOR.name,
+    show_default=True,
+    type=click.Choice(sorted(VENDORS)),
+    help="Whose blanks there are.",
+)
 @click.option("--contactless", is_flag=True, help="Have that card read over the air.")
 def simulate(
     readers: int,
@@ -38,6 +46,7 @@ def simulate(
     record: Path | None,
     folder: Path | None,
     inserted: Path | None,
+    vendor: str,
     contactless: bool,
 ) -> None:
     """Start simulated cards behind a private pcscd; runs until it is interrupted."""
@@ -49,4 +58,5 @@ def simulate(
         folder=folder,
         inserted=inserted,
         contactless=contactless,
+        vendor=vendor,
     )

@@ -20,6 +20,7 @@ from kif.simulator.kept import keep, take
 from kif.simulator.pcscd import PrivatePcscd
 from kif.simulator.slot import Slot
 from kif.simulator.transport import CardTransport
+from kif.simulator.vendor import TEST_VENDOR, VENDORS, Vendor
 
 
 class Machine:
@@ -28,7 +29,8 @@ class Machine:
     ``cards`` is how many blanks each hopper has, None for no end; ``faults`` name cards by their
     place in it; ``record`` is a file that gets a line of JSON for each stacked card, ``folder``
     keeps the cards; ``inserted`` is one that was kept, for the first reader: what becomes of it is
-    kept in its file when the machine ends; ``contactless`` has it read over the air.
+    kept in its file when the machine ends; ``contactless`` has it read over the air. The blanks
+    are of a ``vendor``.
 
     ``socket`` is for ``PCSCLITE_CSOCK_NAME``, ``readers``
     has each reader's PC/SC name and transport socket. Raises ``DeviceFailed`` (READER) when a
@@ -48,8 +50,9 @@ class Machine:
         inserted: Path | None = None,
         *,
         contactless: bool = False,
+        vendor: Vendor = TEST_VENDOR,
     ) -> None:
-        self._contactless = contactless
+        self._vendor, self._contactless = vendor, contactless
         self._pcscd = PrivatePcscd(readers)
         self._loaded = (tuple(faults), cards)
         self._record, self._folder = record, folder
@@ -60,9 +63,10 @@ class Machine:
         with ExitStack() as undo:
             pcscd = undo.enter_context(self._pcscd)
             self.socket, self.readers = str(pcscd.socket_path), []
+            kept = (self._record, self._folder)
             for number, (name, port) in enumerate(pcscd.ports.items()):
                 path = pcscd.folder / f"transport-{number}"
-                transport = CardTransport(Slot(port), path, self._record, self._folder)
+                transport = CardTransport(Slot(port), path, self._vendor, *kept)
                 undo.callback(transport.close)
                 self._transports.append(transport)
                 self.readers.append((name, path))
@@ -97,6 +101,7 @@ def serve(
     folder: Path | None = None,
     inserted: Path | None = None,
     contactless: bool = False,
+    vendor: str = TEST_VENDOR.name,
 ) -> None:
     """Run a machine until SIGTERM or SIGINT.
 
@@ -105,7 +110,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     loaded = (readers, faults, cards, record, folder, inserted)
-    with Machine(*loaded, contactless=contactless) as machine:
+    with Machine(*loaded, contactless=contactless, vendor=VENDORS[vendor]) as machine:
         told = {
             "pcscd": machine.socket,
             "readers": [{"name": name, "transport": str(path)} for name, path in machine.readers],

@@ -14,17 +14,22 @@ from kif.simulator.fault import Fault, Faults
 from kif.simulator.kept import keep
 from kif.simulator.slot import Aerial, Chip, Slot
 from kif.simulator.t0 import ByteCard
+from kif.simulator.vendor import Vendor
 
 
 class CardTransport:
     """Serves docs/formats/transport.md for one slot, on a Unix socket at ``path``.
 
+    The blanks in its hopper are of a ``vendor``.
+
     ``record`` is a file that says of each stacked card where it went, ``folder`` keeps the cards
     themselves, each by its serial in ``good`` or ``reject``; either may be None.
     """
 
-    def __init__(self, slot: Slot, path: Path, record: Path | None, folder: Path | None) -> None:
-        self._slot = slot
+    def __init__(
+        self, slot: Slot, path: Path, vendor: Vendor, record: Path | None, folder: Path | None
+    ) -> None:
+        self._slot, self._vendor = slot, vendor
         self._record, self._folder = record, folder
         self._lock = threading.Lock()
         self._card: Card | None = None
@@ -91,7 +96,7 @@ class CardTransport:
         if self._left is not None:
             self._left -= 1
         faults = Faults.of_card(self._faults, self._number)
-        self._card = Card(faults)
+        self._card = Card(faults, self._vendor)
         self._at_contacts = ByteCard(self._card) if faults.t0 else self._card
         self._slot.put(self._at_contacts)
         return "OK"

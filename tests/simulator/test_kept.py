@@ -11,6 +11,7 @@ import pytest
 from kif.formats.error import BadInput
 from kif.simulator.card import Card
 from kif.simulator.kept import keep, take
+from kif.simulator.vendor import BARE_TEST_VENDOR
 from tests.cli.kif import kif
 from tests.simulator.host import Host
 from tests.simulator.script import personalise
@@ -80,14 +81,16 @@ def test_a_kept_card_is_put_into_a_reader_and_its_counter_goes_on(tmp_path: Path
 def test_a_machine_is_fed_and_stacked_by_command(tmp_path: Path) -> None:
     folder = tmp_path / "cards"
     command = [sys.executable, "-m", "kif.cli.main", "simulate", "--cards", "2"]
-    machine = subprocess.Popen([*command, "--keep", str(folder)], stdout=subprocess.PIPE, text=True)
+    command += ["--vendor", BARE_TEST_VENDOR.name, "--keep", str(folder)]
+    machine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert machine.stdout is not None
     belt = ("--transport", json.loads(machine.stdout.readline())["readers"][0]["transport"])
     try:
         for where in ("good", "reject"):
             assert kif(tmp_path, "station", "feed", *belt).out == "A card is in the reader.\n"
             assert kif(tmp_path, "station", "stack", where, *belt).code == 0
-            assert len(list((folder / where).iterdir())) == 1
+            (kept,) = (folder / where).iterdir()
+            assert take(kept).vendor is BARE_TEST_VENDOR
         assert kif(tmp_path, "station", "feed", *belt).code == 3
         none = kif(tmp_path, "station", "stack", "good", *belt)
         assert none.code == 3
