@@ -13,7 +13,6 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from kif.formats.content import Instance
 from kif.formats.control import Control
 from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
 from kif.formats.elements import (
@@ -22,8 +21,9 @@ from kif.formats.elements import (
     name_of,
 )
 from kif.formats.error import BadInput
-from kif.formats.script import Clear, Personalization, SecureChannel
+from kif.formats.script import Clear, SecureChannel
 from kif.formats.tlv import read_dol
+from kif.preparation.content import wrong_content, wrong_domain
 from kif.preparation.lists import (
     UNPREDICTABLE_NUMBER,
     wrong_length,
@@ -254,41 +254,6 @@ def _contactless(product: Product) -> Told:
         yield "contactless", f"{field}: {what}"
 
 
-def _content(product: Product) -> Told:
-    """Yield where blanks get code or instances that don't make the product's application."""
-    named = [each.aid for each in product.instances]
-    for each in product.instances:
-        for told in (*wrong_length(0x4F, each.aid), *wrong_length(0x4F, each.module)):
-            yield "instances", f"{each.aid}: {told}"
-    if len(set(named)) < len(named):
-        yield "instances", "an instance is made twice"
-    if named and product.application not in named:
-        yield "instances", f"none is the application {product.application}"
-    if product.load is not None and product.load.package not in {
-        each.package for each in product.instances
-    }:
-        yield "load", "no instance is made of the code that is loaded"
-
-
-def _application_domain(product: Product) -> Told:
-    """Yield where the application can't get to a security domain of its own."""
-    aid, version = product.application_domain, product.application_domain_version
-    if (aid is None) != (version is None):
-        field = "application_domain" if aid is None else "application_domain_version"
-        yield field, "application_domain and its version go together"
-    if aid is None:
-        return
-    made = [Instance(**each.model_dump()) for each in product.instances if each.aid == aid]
-    if not any(each.is_domain for each in made):
-        yield "application_domain", f"no instance is a security domain {aid} (privilege 80)"
-    if version in (product.key_version, product.domain_version):
-        yield "application_domain_version", "its keys need another version than the card's have"
-    if product.personalization is not Personalization.INSTALL:
-        yield "personalization", "an application of another domain is personalised by install"
-    if product.secure_channel is not SecureChannel.SCP03:
-        yield "application_domain", "its keys come by SCP03"
-
-
 def _pin(product: Product) -> Told:
     """Yield where a PIN has no tries, or nothing permits what it needs."""
     offset = {product.pin_decimalisation is not None, product.pin_validation is not None}
@@ -357,7 +322,7 @@ _RULES: tuple[Callable[[Product], Told], ...] = (
     _pin,
     _internal,
     _tracks,
-    _content,
-    _application_domain,
+    wrong_content,
+    wrong_domain,
     _usage,
 )

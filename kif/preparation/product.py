@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kif.formats import scp02, scp03
+from kif.formats.content import Instance
 from kif.formats.control import Control
 from kif.formats.error import BadInput
 from kif.formats.purpose import (
@@ -71,6 +72,11 @@ class NewInstance(BaseModel):
     privileges: Annotated[str, Field(pattern=r"^([0-9A-F]{2}|[0-9A-F]{6})$")] = "00"
     """Of a security domain the first byte has 80 (GPC 2.3.1, 6.6.1)."""
     parameters: Annotated[str, Field(pattern=r"^([0-9A-F]{2})*$")] = ""
+
+    @property
+    def instance(self) -> Instance:
+        """The instance."""
+        return Instance(**self.model_dump())
 
 
 class Product(BaseModel):
