@@ -76,16 +76,15 @@ class Desk:
                 Control.JOB_STATE,
                 f"{job} is {now.value}; its data is given out here only while it is {turn.value}.",
             )
-        sealed = self.bound_script(state, connection, job)
-        return self.reveal(state, connection, job, sealed, "script")
+        return self.bound_script(state, connection, job)
 
-    def bound_script(self, state: State, connection: Connection, job: JobRef) -> bytes:
-        """Return the sealed script of a card, which is among those that were released."""
+    def bound_script(self, state: State, connection: Connection, job: JobRef) -> Secret:
+        """Return the clear script (JSON) of a card, which is among those that were released."""
         bound = self._bound_scripts(connection, state.batches.require(job.batch))
         sealed = script_of(connection, job)
         if sealed_digest(sealed) != bound.get(job.number):
             raise not_bound(job, "script")
-        return sealed
+        return self.reveal(state, connection, job, sealed, "script")
 
     def master(self, batch: str, key: KeyRef) -> Key:
         """Return a master that the batch was released with. Raises ``Refused`` for any other."""

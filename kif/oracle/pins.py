@@ -96,10 +96,7 @@ class Pins:
             for job in job_views(tx.session, batch):
                 if job.state is not JobState.DISPATCHED:
                     continue
-                sealed = self.desk.bound_script(state, tx.connection, job.id)
-                script = Script.decode(
-                    self.desk.reveal(state, tx.connection, job.id, sealed, "script")
-                )
+                script = Script.decode(self.desk.bound_script(state, tx.connection, job.id))
                 if script.pin is not None:
                     found.append((job.id, script.pin, script.artwork["name"]))
         if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -36,7 +36,7 @@ from kif.oracle.group import Step
 from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.oracle.views import THIS_CARD, VIEW, batch_view, not_there, place_of, seen
 from kif.store.models import Batch, CardJob, KeyRecord, Site
-from kif.store.statement import Statement
+from kif.store.statement import Row, Statement
 
 _AT_ONCE = 1000
 _JOB: Any = CardJob.__table__
@@ -48,23 +48,22 @@ _RECORD = Statement(
         func.coalesce(cast(_JOB.c.record_digest, LargeBinary), b""),
     ).where(THIS_CARD)
 )
+_PSEUDONYM = Statement(select(_JOB.c.pseudonym).where(THIS_CARD))
 _SEED = Statement(select(Batch.seed).where(Batch.id == bindparam("this_batch")))
 
 
 def record_of(connection: Connection, job: JobRef) -> bytes:
     """Return a card's sealed record, which is the one whose digest stands beside it."""
-    record, digest = _sealed_record(connection, job)
+    record, digest = _row_of(_RECORD, connection, job)
     if sealed_digest(record) != digest:
         raise not_bound(job, "record")
-    return record
+    return bytes(record)
 
 
 def pseudonym_of(connection: Connection, job: JobRef) -> str:
     """Return the pseudonym of a card's subject."""
-    wanted = select(CardJob.pseudonym).where(
-        CardJob.batch_id == job.batch, CardJob.number == job.number
-    )
-    return connection.scalars(wanted).one()
+    (pseudonym,) = _row_of(_PSEUDONYM, connection, job)
+    return str(pseudonym)
 
 
 def bound_records(connection: Connection, batch: str) -> list[BoundRecord]:
@@ -129,11 +128,7 @@ def moved(step: Step, job: JobRef, **more: Any) -> JobView:
     """Bring a card's row up to the state of the log; return the view of it."""
     state = step.state.batches.open_jobs(job.batch).state(job.number)
     changed = {"state": state, **more}
-    values = {**place_of(job), **changed}
-    rows = _move_and_see(*sorted(changed)).run(step.connection, values)
-    if not rows:
-        raise not_there(job)
-    return seen(rows[0])
+    return seen(_row_of(_move_and_see(*sorted(changed)), step.connection, job, changed))
 
 
 def move_all(step: Step, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -169,20 +164,23 @@ def moved_batch(step: Step, batch: str) -> BatchView:
     return batch_view(step.session, batch)
 
 
-def _sealed_record(connection: Connection, job: JobRef) -> tuple[bytes, bytes]:
-    """Return a card's sealed record and the digest beside it."""
-    rows = _RECORD.run(connection, place_of(job))
+def _row_of(
+    statement: Statement,
+    connection: Connection,
+    job: JobRef,
+    values: Mapping[str, Any] | None = None,
+) -> Row:
+    """Return the row of a card that a statement gives. Raises ``BadInput`` when there is none."""
+    rows = statement.run(connection, {**place_of(job), **(values or {})})
     if not rows:
         raise not_there(job)
-    return rows[0][0], rows[0][1]
+    return rows[0]
 
 
 def script_of(connection: Connection, job: JobRef) -> bytes:
     """Return a card's sealed script, empty when it has none."""
-    rows = _SCRIPT.run(connection, place_of(job))
-    if not rows:
-        raise not_there(job)
-    return bytes(rows[0][0])
+    (script,) = _row_of(_SCRIPT, connection, job)
+    return bytes(script)
 
 
 def batch_values(place: int, batch: Known) -> dict[str, Any]:

@@ -72,8 +72,7 @@ class Supervision:
         with self.desk.record.reading() as (state, tx):
             if state.batches.require(job.batch).state is BatchState.RECEIVED:
                 raise Refused(Control.BATCH_STATE, f"Batch {job.batch} is not prepared yet.")
-            sealed = self.desk.bound_script(state, tx.connection, job)
-            script = Script.decode(self.desk.reveal(state, tx.connection, job, sealed, "script"))
+            script = Script.decode(self.desk.bound_script(state, tx.connection, job))
             return list(dry_run(script, partial(_size_of, state)))
 
     def register_issuer(self, name: str, certificate: bytes) -> None:

@@ -66,8 +66,7 @@ def test_a_dry_run_names_keys_and_tells_nothing_of_the_cardholder(
     assert "STORE DATA 9010: 0303" in told
     job = JobRef(batch.id, 1)
     with oracle.gateway.desk.record.reading() as (state, tx):
-        sealed = oracle.gateway.desk.bound_script(state, tx.connection, job)
-        clear = oracle.gateway.desk.reveal(state, tx.connection, job, sealed, "script")
+        clear = oracle.gateway.desk.bound_script(state, tx.connection, job)
     script = Script.decode(clear)
     assert script.pin is not None
     for secret in (script.pin.account, script.pin.kept, "CARDHOLDER", b"TEST/CARD".hex().upper()):
