@@ -58,5 +58,5 @@ def simulate(
         folder=folder,
         inserted=inserted,
         contactless=contactless,
-        vendor=vendor,
+        vendor=VENDORS[vendor],
     )

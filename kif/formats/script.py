@@ -124,14 +124,24 @@ class Artwork:
 
 
 @dataclass(frozen=True)
-class ApplicationDomain:
-    """A supplementary security domain with keys of its own, which the application belongs to."""
+class KeyedDomain:
+    """A security domain of the card that gets keys of the issuer."""
 
     aid: str
     key: str
     """Reference of the issuer's key that its keys are derived from."""
     version: int
     """Key version number that they have."""
+
+    @property
+    def name(self) -> bytes:
+        """Its AID."""
+        return bytes.fromhex(self.aid)
+
+    @property
+    def master(self) -> KeyRef:
+        """The issuer's key."""
+        return KeyRef.parse(self.key)
 
 
 class Personalization(StrEnum):
@@ -209,11 +219,16 @@ class Script:
     """What is loaded and installed first, on blanks without their application."""
     stripe: Stripe | None = None
     """Of cards with a magnetic stripe."""
-    application_domain: ApplicationDomain | None = None
+    application_domain: KeyedDomain | None = None
     """Of cards whose application belongs to another domain than the card's issuer's."""
 
     def __repr__(self) -> str:
         return f"Script({len(self.groups)} groups, redacted)"
+
+    @property
+    def issuer_domain(self) -> KeyedDomain:
+        """The card's own security domain, whose keys replace those of the vendor."""
+        return KeyedDomain(self.security_domain, self.domain_key, self.domain_version)
 
     @property
     def challenge(self) -> int:
@@ -259,7 +274,7 @@ class Script:
         stripe = fields.pop("stripe", None)
         fields["stripe"] = None if stripe is None else Stripe(**stripe)
         other = fields.pop("application_domain", None)
-        fields["application_domain"] = None if other is None else ApplicationDomain(**other)
+        fields["application_domain"] = None if other is None else KeyedDomain(**other)
         for name in ("groups", "directory", "proximity"):
             fields[name] = tuple(map(_group, fields.get(name, ())))
         artwork = Artwork(fields.pop("artwork")["fields"])

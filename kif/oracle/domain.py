@@ -15,7 +15,7 @@ from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.keyref import KeyRef
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.formats.putkey import AES, TDEA
-from kif.formats.script import Script, SecureChannel
+from kif.formats.script import KeyedDomain, Script, SecureChannel
 from kif.oracle.recipe import Instruction, key_list, selection
 from kif.oracle.run import check_all
 from kif.oracle.securechannel import Answer, Channel, decoded
@@ -28,23 +28,10 @@ Opens = Callable[[KeyRef, bytes, Answer, bytes], Channel]
 _STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
 
 
-@dataclass(frozen=True)
-class Door:
-    """A domain of the card, and the issuer's keys that open it."""
-
-    aid: bytes
-    master: KeyRef
-    version: int
-
-
-def doors_of(script: Script) -> tuple[Door, ...]:
+def _domains(script: Script) -> tuple[KeyedDomain, ...]:
     """Return each domain of a card that has keys of the issuer, that of the card itself last."""
-    card = bytes.fromhex(script.security_domain)
-    last = Door(card, KeyRef.parse(script.domain_key), script.domain_version)
-    other = script.application_domain
-    if other is None:
-        return (last,)
-    return Door(bytes.fromhex(other.aid), KeyRef.parse(other.key), other.version), last
+    own = script.application_domain
+    return (script.issuer_domain,) if own is None else (own, script.issuer_domain)
 
 
 @dataclass
@@ -62,9 +49,9 @@ class Domain:
         That for each domain: no session begins but in the last one.
         """
         commands: list[bytes] = []
-        for door in doors_of(self.script):
-            versions = (self.script.key_version, door.version)
-            commands.append(selection(door.aid))
+        for domain in _domains(self.script):
+            versions = (self.script.key_version, domain.version)
+            commands.append(selection(domain.name))
             commands += (scp03.initialize_update(each, self.challenge) for each in versions)
         return tuple(commands)
 
@@ -77,28 +64,30 @@ class Domain:
         record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys are there still,
         or the issuer's are not.
         """
-        doors = doors_of(self.script)
-        if len(answers) != _SELECTING * len(doors):
+        domains = _domains(self.script)
+        count = _SELECTING * len(domains)
+        if len(answers) != count:
             raise DeviceFailed(
                 Control.CARD_PRESENT,
-                f"The security domain answered {len(answers)} of {_SELECTING * len(doors)} "
-                "commands.",
+                f"The security domain answered {len(answers)} of {count} commands.",
             )
-        for at, door in enumerate(doors):
+        for at, domain in enumerate(domains):
             self.close()
             told = answers[_SELECTING * at : _SELECTING * (at + 1)]
-            self._channel = channel = self._through(door, opens, chip, told)
+            self._channel = channel = self._proved(domain, opens, chip, told)
         first = channel.external_authenticate(self.script.security_level)
         self._sent = self._securing(size)
         return (first, *(channel.protect(each.command) for each in self._sent))
 
-    def _through(self, door: Door, opens: Opens, chip: bytes, answers: Sequence[bytes]) -> Channel:
+    def _proved(
+        self, domain: KeyedDomain, opens: Opens, chip: bytes, answers: Sequence[bytes]
+    ) -> Channel:
         """Return the channel that a domain's answers give, which prove that it has the keys."""
         found = self._opened(answers)
-        if found.diversification_data != chip or found.key_version != door.version:
+        if found.diversification_data != chip or found.key_version != domain.version:
             raise _not_ours("it is another card, or has another version of them")
         try:
-            return opens(door.master, self.challenge, found, door.aid)
+            return opens(domain.master, self.challenge, found, domain.name)
         except DeviceFailed as fault:
             if fault.control is not Control.CARD_CRYPTOGRAM:
                 raise

@@ -24,11 +24,11 @@ from kif.formats.keyref import KeyRef
 from kif.formats.offline import PublicKey
 from kif.formats.putkey import KeyField, put_key
 from kif.formats.scp03 import StaticKey
-from kif.formats.script import Group, Made, Script
+from kif.formats.script import Group, KeyedDomain, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, NewKeys, named, sessions, structure_of
+from kif.oracle.recipe import Instruction, named, sessions, structure_of
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
@@ -91,12 +91,12 @@ class _NoCard:
             *(_Told(each, what=told) for each in commands),
         )
 
-    def put_key(self, keys: NewKeys) -> Instruction:
+    def put_key(self, domain: KeyedDomain, replaced: int) -> Instruction:
         """Return PUT KEY."""
-        size = self.size_of(keys.master)
+        size = self.size_of(domain.master)
         field = KeyField(size, bytes(-(-size // 16) * 16), bytes(3))
-        command = put_key(keys.replaced, keys.version, [field] * len(StaticKey))
-        return _Told(command, what=f"PUT KEY: three keys derived from {{{keys.master}}}")
+        command = put_key(replaced, domain.version, [field] * len(StaticKey))
+        return _Told(command, what=f"PUT KEY: three keys derived from {{{domain.key}}}")
 
     def _grouping(self, group: Group) -> Dgi:
         encrypted = bool(group.keys) or group.made is Made.PIN

@@ -31,7 +31,7 @@ from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONME
 from kif.formats.error import BadInput
 from kif.formats.keyref import KeyRef
 from kif.formats.putkey import key_information, put_key, put_key_answer
-from kif.formats.script import Group, Made, Personalization, Script
+from kif.formats.script import Group, KeyedDomain, Made, Personalization, Script
 from kif.hsm.deliver import icc_check_values
 from kif.hsm.issuersigner import IssuerSigner
 from kif.hsm.key import Key
@@ -69,26 +69,17 @@ def key_list(version: int, size: int, kind: int) -> Instruction:
     return Instruction(command, key_information(version, size, kind))
 
 
-@dataclass(frozen=True)
-class NewKeys:
-    """Keys that a security domain gets: derived from which, with which version.
-
-    ``replaced`` is the version of those that they replace, 0 where there are none (GPC 11.8.2.1).
-    """
-
-    master: KeyRef
-    version: int
-    replaced: int
-
-
 class Card(Protocol):
     """A card that a script is made for: the real one (``Material``), or none at all."""
 
     def stored(self, groups: Sequence[Group], *, more: bool = False) -> tuple[Instruction, ...]:
         """Return STORE DATA of one application's groups in their order; ``more`` follow later."""
 
-    def put_key(self, keys: NewKeys) -> Instruction:
-        """Return PUT KEY."""
+    def put_key(self, domain: KeyedDomain, replaced: int) -> Instruction:
+        """Return PUT KEY of a domain's keys.
+
+        ``replaced`` is the version of those that they replace, 0 for none (GPC 11.8.2.1).
+        """
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
         """Return INSTALL [for load], and LOAD of the code."""
@@ -148,6 +139,7 @@ def _sessions(script: Script) -> tuple[Session, ...]:
     vendors = (KeyRef.parse(script.card_manager), script.key_version)
     first, *more = (_storing(runs) for runs in _runs(script.groups))
     content = _content(script)
+    put_key_last = _put_key(script.issuer_domain, replaced=script.key_version)
     directories = [(PAYMENT_SYSTEM_ENVIRONMENT, _storing((script.directory, False)))]
     if script.proximity:
         directories.append((PROXIMITY_ENVIRONMENT, _storing((script.proximity, False))))
@@ -156,29 +148,23 @@ def _sessions(script: Script) -> tuple[Session, ...]:
             *((Session(domain, *vendors, (_joined(content),)),) if content else ()),
             Session(application, *vendors, (first, *more)),
             *(Session(name, *vendors, (stored,)) for name, stored in directories),
-            Session(domain, *vendors, (_put_key(_issuers(script)),)),
+            Session(domain, *vendors, (put_key_last,)),
         )
     installed = [part for name, stored in directories for part in (_installing(name), stored)]
-    end = (*installed, _put_key(_issuers(script)))
-    other = script.application_domain
-    if other is not None:
-        aid, own = bytes.fromhex(other.aid), (KeyRef.parse(other.key), other.version)
-        extradited = _saying(install_for_extradition(application, aid))
+    end = (*installed, put_key_last)
+    own = script.application_domain
+    if own is not None:
+        extradited = _saying(install_for_extradition(application, own.name))
+        stored = (_joined((_installing(application), first)), *more)
         return (
             Session(domain, *vendors, (_joined(content),)),
-            Session(aid, *vendors, (_put_key(NewKeys(*own, replaced=0)),)),
+            Session(own.name, *vendors, (_put_key(own, replaced=0),)),
             Session(domain, *vendors, (_joined((extradited, *end)),)),
-            Session(aid, *own, (_joined((_installing(application), first)), *more)),
+            Session(own.name, own.master, own.version, stored),
         )
     *before, last = ((*content, _installing(application), first), *((each,) for each in more))
     parts = (*(_joined(each) for each in before), _joined((*last, *end)))
     return (Session(domain, *vendors, parts),)
-
-
-def _issuers(script: Script) -> NewKeys:
-    """Return the issuer's keys, which replace the vendor's."""
-    key = KeyRef.parse(script.domain_key)
-    return NewKeys(key, script.domain_version, replaced=script.key_version)
 
 
 def _content(script: Script) -> tuple[Part, ...]:
@@ -208,8 +194,8 @@ def _installing(aid: bytes) -> Part:
     return _saying(_install(aid))
 
 
-def _put_key(keys: NewKeys) -> Part:
-    return lambda card: (card.put_key(keys),)
+def _put_key(domain: KeyedDomain, replaced: int) -> Part:
+    return lambda card: (card.put_key(domain, replaced),)
 
 
 def _saying(*commands: Command) -> Part:
@@ -253,11 +239,11 @@ class Material:
         self._blocks = self._blocks + len(commands) if more else 0
         return tuple(map(Instruction, commands))
 
-    def put_key(self, keys: NewKeys) -> Instruction:
+    def put_key(self, domain: KeyedDomain, replaced: int) -> Instruction:
         """Return PUT KEY, and what a card answers that took the keys."""
-        made = self.delivery.domain_keys(keys.master, self.serial)
-        command = put_key(keys.replaced, keys.version, made, self.delivery.kind)
-        return Instruction(command, put_key_answer(keys.version, made))
+        keys = self.delivery.domain_keys(domain.master, self.serial)
+        command = put_key(replaced, domain.version, keys, self.delivery.kind)
+        return Instruction(command, put_key_answer(domain.version, keys))
 
     def loaded(self, load: Load) -> tuple[Instruction, ...]:
         """Return INSTALL [for load], and LOAD of the code, whose hash the profile has."""

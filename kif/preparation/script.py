@@ -9,7 +9,7 @@ from kif.formats.emv import option_a
 from kif.formats.keyref import KeyRef
 from kif.formats.name import as_shown, in_common_characters
 from kif.formats.purpose import APPLICATION_DOMAIN, CARD_MANAGER, ISSUER_DOMAIN
-from kif.formats.script import ApplicationDomain, Artwork, Group, Made, Pin, Recipe, Script
+from kif.formats.script import Artwork, Group, KeyedDomain, Made, Pin, Recipe, Script
 from kif.formats.secret import Secret
 from kif.formats.tlv import tlv
 from kif.oracle.messages import CardValues
@@ -130,11 +130,11 @@ def _directory(product: Product) -> tuple[Group, ...]:
     )
 
 
-def _application_domain(product: Product, keys: Mapping[str, KeyRef]) -> ApplicationDomain | None:
+def _application_domain(product: Product, keys: Mapping[str, KeyRef]) -> KeyedDomain | None:
     aid, version = product.application_domain, product.application_domain_version
     if aid is None or version is None:
         return None
-    return ApplicationDomain(aid, str(keys[APPLICATION_DOMAIN]), version)
+    return KeyedDomain(aid, str(keys[APPLICATION_DOMAIN]), version)
 
 
 def _artwork(product: Product, card: CardData, values: CardValues | None) -> Artwork:

@@ -20,7 +20,7 @@ from kif.simulator.kept import keep, take
 from kif.simulator.pcscd import PrivatePcscd
 from kif.simulator.slot import Slot
 from kif.simulator.transport import CardTransport
-from kif.simulator.vendor import TEST_VENDOR, VENDORS, Vendor
+from kif.simulator.vendor import TEST_VENDOR, Vendor
 
 
 class Machine:
@@ -101,7 +101,7 @@ def serve(
     folder: Path | None = None,
     inserted: Path | None = None,
     contactless: bool = False,
-    vendor: str = TEST_VENDOR.name,
+    vendor: Vendor = TEST_VENDOR,
 ) -> None:
     """Run a machine until SIGTERM or SIGINT.
 
@@ -110,7 +110,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     loaded = (readers, faults, cards, record, folder, inserted)
-    with Machine(*loaded, contactless=contactless, vendor=VENDORS[vendor]) as machine:
+    with Machine(*loaded, contactless=contactless, vendor=vendor) as machine:
         told = {
             "pcscd": machine.socket,
             "readers": [{"name": name, "transport": str(path)} for name, path in machine.readers],
