@@ -13,7 +13,7 @@ session DEK, and the check value is over eight zero bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kif.formats.apdu import Command
@@ -53,9 +53,12 @@ def put_key_answer(version: int, keys: Sequence[KeyField]) -> bytes:
     return bytes((version,)) + b"".join(key.check_value for key in keys)
 
 
-def key_information(version: int, size: int, kind: int = AES) -> bytes:
-    """Return the key information (tag E0, GPC 11.3.3.1) of one key set and no other."""
-    told = (bytes((number, version, kind, size)) for number in StaticKey)
+def key_information(sets: Iterable[tuple[int, int]], kind: int = AES) -> bytes:
+    """Return the key information (tag E0, GPC 11.3.3.1) of these key sets and no other.
+
+    Each is a version, and the size of its keys in bytes.
+    """
+    told = (bytes((number, version, kind, size)) for version, size in sets for number in StaticKey)
     return tlv(0xE0, b"".join(tlv(0xC0, each) for each in told))
 
 

@@ -66,7 +66,7 @@ def structure_of(script: Script) -> int:
 def key_list(version: int, size: int, kind: int) -> Instruction:
     """Return GET DATA of the card's keys: of the one set that it has, of this size and kind."""
     command = Command(0x80, _GET_DATA, 0x00, 0xE0, le=256)
-    return Instruction(command, key_information(version, size, kind))
+    return Instruction(command, key_information([(version, size)], kind))
 
 
 class Card(Protocol):

@@ -15,7 +15,6 @@ from kif.formats.content import FOR_EXTRADITION, FOR_PERSONALIZATION
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
-from kif.formats.putkey import AES, TDEA
 from kif.formats.scp03 import Options, StaticKey
 from kif.formats.tlv import tlv
 from kif.simulator.content import APPLICATION_MODULE, DIRECTORY_MODULE, DOMAIN_MODULE, Code
@@ -23,16 +22,15 @@ from kif.simulator.data import domain_data
 from kif.simulator.directory import Directory
 from kif.simulator.emv import APPLICATION_AID, EmvApplication
 from kif.simulator.fault import Faults
-from kif.simulator.keyset import KeySet, new_keys
+from kif.simulator.keyset import KeySet, KeySets, new_keys
 from kif.simulator.loading import Loading
 from kif.simulator.registry import Registry
 from kif.simulator.securechannel import (
     FULL,
     CardKeys,
     SecurityError,
-    decrypted,
 )
-from kif.simulator.securechannel02 import CardChannel02, decrypted_by_ecb
+from kif.simulator.securechannel02 import CardChannel02
 from kif.simulator.session import OLD_OPTIONS, Channel, Opening, authenticated
 from kif.simulator.vendor import TEST_VENDOR, Vendor
 
@@ -40,6 +38,8 @@ DOMAIN_AID = bytes.fromhex("A000000151000000")
 _KEY_VERSION = 1
 _SERIAL_PREFIX = b"KIFT"
 _SELECT, _EXTERNAL_AUTHENTICATE = 0xA4, 0x82
+_KEYS = (b"\xd0", b"\xd2")
+"""What DELETE of keys names first: an identifier, or a version."""
 _SECURED = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xF0, 0xF2, 0xE4})
 _CONTENT = frozenset({0xE6, 0xE2, 0xE8, 0xD8, 0xE4})
 _DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
@@ -55,8 +55,8 @@ _INITIALIZE_UPDATE, _GET_DATA = 0x50, 0xCA
 class Card:
     """A card's chip. ``apdu`` answers commands; power and reset keep what is in its memory.
 
-    ``serial`` is its diversification data, ten bytes; ``keyset`` has the keys of its issuer
-    security domain, derived from a version of its vendor's until PUT KEY replaces them.
+    ``serial`` is its diversification data, ten bytes. The keys of its issuer security domain are
+    derived from a version of its vendor's until PUT KEY replaces them.
     """
 
     atr = bytes.fromhex("3B80800101")
@@ -71,13 +71,14 @@ class Card:
         self.options, self.vendor = options, vendor
         self.serial = _SERIAL_PREFIX + secrets.token_bytes(6)
         keys = (vendor.static_key(which, self.serial, version) for which in StaticKey)
-        self.keyset = KeySet(CardKeys(*keys), _KEY_VERSION)
+        keysets = KeySets([KeySet(CardKeys(*keys), _KEY_VERSION)])
         self._faults = faults or Faults()
         self.application = self._new_application()
         self.directory = Directory()
         self.proximity = Directory(PROXIMITY_ENVIRONMENT)
         there = [] if vendor.bare else [APPLICATION_AID, *_DIRECTORIES]
-        self.registry = Registry(DOMAIN_AID, there, Code.delivered(bare=vendor.bare))
+        code = Code.delivered(bare=vendor.bare)
+        self.registry = Registry(DOMAIN_AID, there, code, {DOMAIN_AID: keysets})
         self._domain: dict[int, Callable[[Command], Response]] = {
             _INITIALIZE_UPDATE: self._initialize_update,
             _EXTERNAL_AUTHENTICATE: self._external_authenticate,
@@ -88,7 +89,7 @@ class Card:
             _GET_DATA: self._get_data,
             0xF0: self._set_status,
             0xF2: self.registry.get_status,
-            0xE4: self.registry.delete,
+            0xE4: self._delete,
         }
         self.reset()
 
@@ -99,21 +100,13 @@ class Card:
         return made
 
     def opens(self, cryptogram: bytes) -> bytes:
-        """Decrypt what came under the Key-DEK of whoever has the session, or under the session's.
+        """Decrypt what came in a session: keys of a domain, keys and PIN of an application."""
+        return b"" if self._channel is None else self._channel.opens(cryptogram)
 
-        Keys and PIN of an application are among that.
-        """
-        if isinstance(self._channel, CardChannel02):
-            return decrypted_by_ecb(self._channel.dek, cryptogram)
-        return decrypted(self._keys().keys.dek, cryptogram)
-
-    def _keys(self) -> KeySet:
-        """Return the keys of the domain that is selected, or that what is selected belongs to.
-
-        A domain without keys has its sessions by those of the domain that it is of (7.3).
-        """
-        owner = self.registry.owner(self._selected)
-        return self.registry.domains.get(owner) or self.keyset
+    @property
+    def keyset(self) -> KeySet:
+        """The first keys of the card's own domain."""
+        return self.registry.domains[DOMAIN_AID].sets[0]
 
     def reset(self, *, contactless: bool = False) -> None:
         """Forget sessions and selection, as a reset or a loss of power does.
@@ -127,6 +120,7 @@ class Card:
     def _end_session(self) -> None:
         """End the secure channel, and the personalization session with it (11.5.2.3.6)."""
         self._channel: Channel | None = None
+        self._used: KeySet | None = None
         self.registry.code.forget()
         direct = self._application(self._selected) if self.vendor.direct else None
         self._loading = None if direct is None else self._loads(direct)
@@ -235,11 +229,12 @@ class Card:
     def _initialize_update(self, command: Command) -> Response:
         """INITIALIZE UPDATE (Amendment D, 7.1.1): a new session, whatever became of the last."""
         self._end_session()
-        own = self._keys()
-        if command.p1 not in (0, own.version):
+        own = self.registry.keys(self._selected).find(command.p1)
+        if own is None:
             return Response(b"", 0x6A88)
         if command.p2:
             return Response(b"", 0x6A86)
+        self._used = own
         opening = Opening(self.serial, own, self._selected, self._faults.spoil_cryptogram)
         old = self.vendor.old
         begun = opening.scp02(command) if old else opening.scp03(command, self.options)
@@ -252,9 +247,8 @@ class Card:
         status = authenticated(channel, command)
         if status == 0x9000:
             self._channel = channel
-        if isinstance(self._channel, CardChannel02):
-            own = self._keys()
-            own.sequence = own.sequence + 1 & 0xFFFF
+        if isinstance(self._channel, CardChannel02) and self._used is not None:
+            self._used.sequence = self._used.sequence + 1 & 0xFFFF
         return Response(b"", status)
 
     def _install(self, command: Command) -> Response:
@@ -299,20 +293,16 @@ class Card:
         if aid == APPLICATION_AID:
             self.application = self._new_application()
         if domain:
-            self.registry.domains[aid] = None
+            self.registry.domains[aid] = KeySets()
         self.registry.applications.append(aid)
         return Response(b"\x00", 0x9000)
 
     def _get_data(self, command: Command) -> Response:
         """GET DATA (11.3): one object; 6A88 for what there is none of."""
-        kind, protocol = (
-            (TDEA, bytes((0x02, OLD_OPTIONS.i)))
-            if self.vendor.old
-            else (AES, bytes((0x03, self.options.i)))
-        )
-        own = self._keys()
-        keys = own.information(kind)
-        told = domain_data(self.serial, self.vendor.chip, keys, protocol, own.sequence)
+        old, own = self.vendor.old, self.registry.keys(self._selected)
+        protocol = bytes((0x02, OLD_OPTIONS.i)) if old else bytes((0x03, self.options.i))
+        keys, counter = own.information(old=old), own.sets[0].sequence
+        told = domain_data(self.serial, self.vendor.chip, keys, protocol, counter)
         found = told.get(command.p1 << 8 | command.p2)
         return Response(b"", 0x6A88) if found is None else Response(found, 0x9000)
 
@@ -322,19 +312,18 @@ class Card:
         return self.registry.set_status(command)
 
     def _put_key(self, command: Command) -> Response:
-        """PUT KEY (11.8): replaces the domain's keys; those of a domain without any are added."""
-        supplementary = self._selected in self.registry.domains
-        there = self.registry.domains[self._selected] if supplementary else self.keyset
-        if command.p1 != (0 if there is None else there.version):
-            return Response(b"", 0x6A88)
+        """PUT KEY (11.8): keys for the domain that is selected, all of them or none."""
         made, answer = new_keys(command, self.opens, old=self.vendor.old)
         if made is None or self._faults.keeps_keys:
             return answer
-        if supplementary:
-            self.registry.domains[self._selected] = made
-        else:
-            self.keyset = made
-        return answer
+        status = self.registry.domains[self._selected].put(made, command.p1)
+        return answer if status == 0x9000 else Response(b"", status)
+
+    def _delete(self, command: Command) -> Response:
+        """DELETE (11.2) of what is on the card, or of keys of its domain."""
+        if command.data[:1] in _KEYS:
+            return self.registry.domains[DOMAIN_AID].delete(command, self._used)
+        return self.registry.delete(command)
 
     def _store_data(self, command: Command) -> Response:
         """STORE DATA (11.11), to whatever is being personalised."""

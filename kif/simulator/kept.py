@@ -16,10 +16,10 @@ from kif.formats.scp03 import Options
 from kif.simulator.card import Card
 from kif.simulator.directory import Directory
 from kif.simulator.emv import EmvApplication
-from kif.simulator.keyset import KeySet
+from kif.simulator.keyset import KeySets
 from kif.simulator.vendor import VENDORS
 
-_FORM = "kif-test-card-2"
+_FORM = "kif-test-card-3"
 
 
 def keep(card: Card, path: Path) -> None:
@@ -28,14 +28,10 @@ def keep(card: Card, path: Path) -> None:
     fields = {
         "vendor": card.vendor.name,
         "serial": card.serial.hex(),
-        "keyset": card.keyset.memory(),
         "options": card.options.i,
         "life_cycle": card.registry.state.name,
         "applications": [aid.hex() for aid in card.registry.applications],
-        "domains": {
-            aid.hex(): None if keyset is None else keyset.memory()
-            for aid, keyset in card.registry.domains.items()
-        },
+        "domains": {aid.hex(): keys.memory() for aid, keys in card.registry.domains.items()},
         "owners": {aid.hex(): owner.hex() for aid, owner in card.registry.owners.items()},
         "packages": {
             package.hex(): [module.hex() for module in modules]
@@ -57,12 +53,10 @@ def take(path: Path) -> Card:
         fields = json.loads(path.read_bytes())[_FORM]
         card = Card(vendor=VENDORS[fields["vendor"]], options=Options(int(fields["options"])))
         card.serial = bytes.fromhex(fields["serial"])
-        card.keyset = KeySet.of(fields["keyset"])
         card.registry.state = CardState[fields["life_cycle"]]
         card.registry.applications = [bytes.fromhex(aid) for aid in fields["applications"]]
         card.registry.domains = {
-            bytes.fromhex(aid): None if keyset is None else KeySet.of(keyset)
-            for aid, keyset in fields["domains"].items()
+            bytes.fromhex(aid): KeySets.of(keys) for aid, keys in fields["domains"].items()
         }
         card.registry.owners = {
             bytes.fromhex(aid): bytes.fromhex(owner) for aid, owner in fields["owners"].items()

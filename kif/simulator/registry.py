@@ -10,9 +10,9 @@ from kif.formats.error import BadInput
 from kif.formats.lifecycle import CardState
 from kif.formats.tlv import find, read_all, tlv
 from kif.simulator.content import Code
-from kif.simulator.keyset import KeySet
+from kif.simulator.keyset import KeySets
 
-_CARD, _APPLICATIONS, _LOAD_FILES, _MODULES = 0x80, 0x40, 0x20, 0x10
+_CARD, _APPLICATIONS, _LOAD_FILES, _LOAD_FILES_AND_MODULES = 0x80, 0x40, 0x20, 0x10
 _TLV_FORM = 0x02
 _SELECTABLE, _PERSONALIZED = 0x07, 0x0F
 _DOMAIN_PRIVILEGES, _NO_PRIVILEGES = bytes.fromhex("9EDE80"), bytes(3)
@@ -34,8 +34,8 @@ class Registry:
     domain: bytes
     applications: list[bytes]
     code: Code
-    domains: dict[bytes, KeySet | None] = field(default_factory=dict)
-    """Those of the applications that are security domains, with the keys that they have."""
+    domains: dict[bytes, KeySets]
+    """The security domains, the card's own and those of the applications that are any."""
     owners: dict[bytes, bytes] = field(default_factory=dict)
     """The domains of those applications that were extradited."""
     state: CardState = CardState.OP_READY
@@ -61,7 +61,7 @@ class Registry:
         """GET STATUS (11.4) in TLV form, by AID or its beginning; everything in one answer."""
         if command.p2 != _TLV_FORM or command.p1 not in (
             *(_CARD, _APPLICATIONS),
-            *(_LOAD_FILES, _LOAD_FILES | _MODULES),
+            *(_LOAD_FILES, _LOAD_FILES_AND_MODULES),
         ):
             return Response(b"", 0x6A86)
         sought = _sought(command.data)
@@ -86,6 +86,13 @@ class Registry:
         self.owners.pop(aid, None)
         return Response(b"\x00", 0x9000)
 
+    def keys(self, aid: bytes) -> KeySets:
+        """Return the keys of a domain, or of the one that an application belongs to.
+
+        A domain without keys has its sessions by those of the domain that it is of (7.3).
+        """
+        return self.domains[self.owner(aid)] or self.domains[self.domain]
+
     def owner(self, aid: bytes) -> bytes:
         """Return the security domain of an application; a domain is its own."""
         return aid if aid in self.domains else self.owners.get(aid, self.domain)
@@ -100,7 +107,7 @@ class Registry:
             return Response(b"", 0x6A80)
         if to not in self.domains or aid not in self.applications or aid in self.domains:
             return Response(b"", 0x6A88)
-        if self.domains[to] is None or aid in self.owners:
+        if not self.domains[to] or self.owner(aid) != self.domain or to == self.domain:
             return Response(b"", 0x6985)
         self.owners[aid] = to
         return Response(b"\x00", 0x9000)
@@ -116,7 +123,7 @@ class Registry:
     def _application(self, aid: bytes) -> bytes:
         if aid not in self.domains:
             return _entry(aid, _SELECTABLE, _NO_PRIVILEGES, self.owner(aid))
-        state = _SELECTABLE if self.domains[aid] is None else _PERSONALIZED
+        state = _PERSONALIZED if self.domains[aid] else _SELECTABLE
         return _entry(aid, state, _DOMAIN, self.domain)
 
 
@@ -128,7 +135,7 @@ def _entry(aid: bytes, state: int, privileges: bytes, owner: bytes = b"") -> byt
 def _file(aid: bytes, modules: list[bytes], scope: int) -> bytes:
     """Return a load file's entry; with its modules where these are asked for (11.4.3.1)."""
     told = tlv(0x4F, aid) + tlv(0x9F70, b"\x01")
-    if scope & _MODULES:
+    if scope == _LOAD_FILES_AND_MODULES:
         told += b"".join(tlv(0x84, module) for module in modules)
     return tlv(0xE3, told)
 

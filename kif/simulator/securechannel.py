@@ -51,7 +51,7 @@ class CardChannel:
         self, keys: CardKeys, host_challenge: bytes, challenge: bytes, options: Options = FULL
     ) -> None:
         context = host_challenge + challenge
-        self._size, self._levels = len(challenge), options.levels
+        self._size, self._levels, self._dek = len(challenge), options.levels, keys.dek
         self._enc = _derive(keys.enc, Constant.S_ENC, context, len(keys.enc))
         self._mac = _derive(keys.mac, Constant.S_MAC, context, len(keys.mac))
         self._rmac = _derive(keys.mac, Constant.S_RMAC, context, len(keys.mac))
@@ -100,6 +100,11 @@ class CardChannel:
         message = self._chaining + data + response.sw.to_bytes(2, "big")
         return Response(data + cmac(self._rmac, message)[: self._size], response.sw)
 
+    def opens(self, cryptogram: bytes) -> bytes:
+        """Decrypt what came under the static Key-DEK: AES-CBC, zero IV, whole blocks."""
+        whole = cryptogram[: len(cryptogram) - len(cryptogram) % 16]
+        return Cipher(algorithms.AES(self._dek), modes.CBC(bytes(16))).decryptor().update(whole)
+
     def _verified(self, command: Command) -> bytes:
         """Check the C-MAC (6.2.4) and return the data without it."""
         if not command.cla & 0x04 or len(command.data) < self._size:
@@ -121,12 +126,6 @@ class CardChannel:
             return scp03.unpad(decryptor.update(data))
         except BadInput:
             raise SecurityError from None
-
-
-def decrypted(key: bytes, cryptogram: bytes) -> bytes:
-    """Decrypt what came under a static Key-DEK: AES-CBC, zero IV, whole blocks without padding."""
-    whole = cryptogram[: len(cryptogram) - len(cryptogram) % 16]
-    return Cipher(algorithms.AES(key), modes.CBC(bytes(16))).decryptor().update(whole)
 
 
 def _derive(key: bytes, constant: Constant, context: bytes, size: int) -> bytes:

@@ -26,7 +26,7 @@ class CardChannel02:
     def __init__(
         self, keys: CardKeys, host: bytes, sequence: bytes, aid: bytes, options: scp02.Options
     ) -> None:
-        self._enc, self._mac, self.dek = (
+        self._enc, self._mac, self._dek = (
             _cbc(key, scp02_session_block(constant, sequence))
             for key, constant in ((keys.enc, _ENC), (keys.mac, _MAC), (keys.dek, _DEK))
         )
@@ -65,6 +65,11 @@ class CardChannel02:
         """Return the answer as it is."""
         return response
 
+    def opens(self, cryptogram: bytes) -> bytes:
+        """Decrypt what came under the session DEK: 3DES-ECB, whole blocks."""
+        whole, key = cryptogram[: len(cryptogram) - len(cryptogram) % DES_BLOCK], self._dek
+        return Cipher(TripleDES(key + key[:8]), modes.ECB()).decryptor().update(whole)  # noqa: S305
+
     def _verified(self, command: Command, *, decrypting: bool) -> Command:
         """Check the C-MAC (E.4.4), which is over plain data."""
         if not command.cla & 0x04 or len(command.data) < scp02.MAC:
@@ -87,12 +92,6 @@ class CardChannel02:
         for at in range(0, len(padded) - DES_BLOCK, DES_BLOCK):
             chain = des3(self._mac[:8] * 2, xor(chain, padded[at : at + DES_BLOCK]))
         return des3(self._mac, xor(chain, padded[-DES_BLOCK:]))
-
-
-def decrypted_by_ecb(key: bytes, cryptogram: bytes) -> bytes:
-    """Decrypt what came under a session DEK: 3DES-ECB, whole blocks."""
-    whole = cryptogram[: len(cryptogram) - len(cryptogram) % DES_BLOCK]
-    return Cipher(TripleDES(key + key[:8]), modes.ECB()).decryptor().update(whole)  # noqa: S305
 
 
 def _cbc(key: bytes, blocks: bytes) -> bytes:

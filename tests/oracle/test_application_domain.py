@@ -66,9 +66,9 @@ def test_the_application_belongs_to_a_domain_whose_keys_are_its_own(
         batch, chip = released(own, oracle), blank()
         with nothing_left(token(oracle)):
             assert verdict(oracle, batch, chip) is JobState.GOOD
-    registry, keyset = chip.registry, chip.registry.domains[DOMAIN]
+    registry = chip.registry
+    (keyset,) = registry.domains[DOMAIN].sets
     assert (registry.owner(APPLICATION_AID), registry.state) == (DOMAIN, CardState.SECURED)
-    assert keyset is not None
     assert (keyset.version, update(chip, 1), update(chip, VERSION)) == (VERSION, 0x6A88, 0x9000)
     assert not {*vars(keyset.keys).values()} & {*vars(chip.keyset.keys).values()}
     keep(chip, tmp_path / "card.json")
@@ -118,8 +118,8 @@ class Changed(Card):
     lost = "keys"
 
     def reset(self, *, contactless: bool = False) -> None:
-        keyset = self.registry.domains.get(DOMAIN)
-        if self.application.personalised and keyset is not None:
+        sets = self.registry.domains[DOMAIN].sets if DOMAIN in self.registry.domains else []
+        for keyset in sets if self.application.personalised else []:
             if self.lost == "keys":
                 keyset.keys = replace(keyset.keys, mac=bytes(16))
             elif self.lost == "version":

@@ -16,6 +16,7 @@ from kif.formats.state import JobState
 from kif.oracle.messages import JobRef
 from kif.preparation.lint import check_profile
 from kif.preparation.product import product_files
+from kif.simulator.card import DOMAIN_AID
 from kif.simulator.content import (
     APPLICATION_MODULE,
     APPLICATION_PACKAGE,
@@ -95,12 +96,13 @@ def test_a_blank_gets_its_code_its_instances_and_then_its_keys(
             assert verdict(oracle, batch, chip) is JobState.GOOD
     made = [DOMAIN, APPLICATION_AID, PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT]
     assert chip.registry.applications == made
-    assert chip.registry.domains == {DOMAIN: None}
+    assert [*chip.registry.domains] == [DOMAIN_AID, DOMAIN]
+    assert not chip.registry.domains[DOMAIN]
     assert chip.registry.code.packages[APPLICATION_PACKAGE] == [APPLICATION_MODULE]
     keep(chip, tmp_path / "card.json")
     again = take(tmp_path / "card.json")
     assert again.registry.code.packages == chip.registry.code.packages
-    assert (again.registry.applications, again.registry.domains) == (made, {DOMAIN: None})
+    assert (again.registry.applications, again.registry.domains) == (made, chip.registry.domains)
 
 
 LENGTH = 52

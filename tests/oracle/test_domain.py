@@ -14,7 +14,8 @@ from kif.formats.state import JobState
 from kif.oracle.local import LocalOracle
 from kif.oracle.messages import BatchView, JobRef, JobView
 from kif.quality.chip import check_chip
-from kif.simulator.card import Card
+from kif.simulator.card import DOMAIN_AID, Card
+from kif.simulator.keyset import KeySet
 from tests.hsm.objects import nothing_left
 from tests.oracle.test_chip import Wire, batch, card, make, token
 from tests.simulator.host import Host
@@ -95,6 +96,17 @@ def test_other_keys_than_the_issuers_are_found(
     assert view.state is JobState.SUSPECT
     assert "does not open with the issuer's keys" in (view.reason or "")
     assert chip.registry.state is CardState.OP_READY
+
+
+@pytest.mark.control("KIF-CHIP-08")
+def test_another_key_set_beside_the_issuers_is_found(oracle: LocalOracle, batch: BatchView) -> None:
+    chip = card()
+    job = printed(oracle, batch, chip)
+    chip.registry.domains[DOMAIN_AID].sets.append(KeySet(chip.keyset.keys, 2))
+    with nothing_left(token(oracle)):
+        view = check_chip(job, Wire(chip), oracle.quality, secrets.token_bytes)
+    assert view.state is JobState.SUSPECT
+    assert "has the issuer's keys and no others" in (view.reason or "")
 
 
 def test_a_card_that_is_further_than_its_delivery_is_suspect(

@@ -16,6 +16,7 @@ from kif.simulator.content import APPLICATION_MODULE, APPLICATION_PACKAGE
 from kif.simulator.emv import APPLICATION_AID
 from kif.simulator.securechannel import CardKeys
 from kif.simulator.vendor import OLD_TEST_VENDOR
+from tests.readers.pipe import Spoken, speak
 
 pytestmark = pytest.mark.readers
 DEFAULT = bytes(range(0x40, 0x50))
@@ -31,21 +32,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def spoken(host: Path, card: Card) -> tuple[int, str, list[bytes]]:
-    """Have the host speak to a card; return its exit code, what it said, and its commands."""
-    sent = []
-    command = [str(host), *(name.hex() for name in NAMES)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stdout:
-            sent.append(bytes.fromhex(line))
-            process.stdin.write(card.apdu(sent[-1]).hex() + "\n")
-            process.stdin.flush()
-        said = process.stderr.read()
-    return process.returncode, said, sent
+def spoken(host: Path, card: Card) -> Spoken:
+    return speak([str(host), *(name.hex() for name in NAMES)], card)
 
 
 def blank() -> Card:
@@ -57,9 +45,9 @@ def blank() -> Card:
 
 def test_another_host_opens_lists_and_installs_by_scp02(host: Path) -> None:
     card = blank()
-    code, said, sent = spoken(host, card)
-    assert (code, said.split()) == (0, ["OP_READY"])
-    assert [raw[:4].hex().upper() for raw in sent] == [
+    done = spoken(host, card)
+    assert (done.code, done.told) == (0, ["OP_READY"])
+    assert [raw[:4].hex().upper() for raw in done.sent] == [
         *("00A40400", "80500000", "84820100"),
         *("84F28002", "84E40000", "84E60C00"),
     ]
@@ -68,6 +56,6 @@ def test_another_host_opens_lists_and_installs_by_scp02(host: Path) -> None:
 
 
 def test_it_finds_that_other_keys_are_not_its_own(host: Path) -> None:
-    code, said, sent = spoken(host, Card(vendor=OLD_TEST_VENDOR))
-    assert (code, len(sent)) == (1, 2)
-    assert said.startswith("open ")
+    done = spoken(host, Card(vendor=OLD_TEST_VENDOR))
+    assert (done.code, len(done.sent)) == (1, 2)
+    assert done.told[0].startswith("open ")

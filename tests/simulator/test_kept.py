@@ -50,7 +50,7 @@ def test_a_card_comes_back_with_all_of_its_memory(tmp_path: Path) -> None:
     assert (tmp_path / "good" / "card.json").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"kif-test-card-2":{}}', "[1]"])
+@pytest.mark.parametrize("content", ["", "{}", '{"kif-test-card-3":{}}', "[1]"])
 def test_what_is_no_card_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "card.json").write_text(content)
     with pytest.raises(BadInput, match="is not a card that"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kif.formats.apdu import Command
+from kif.formats.apdu import Command, Response
 from kif.formats.content import install_for_extradition, install_instance
 from kif.formats.putkey import KeyField, key_information, put_key
 from kif.oracle.recipe import selection
@@ -34,10 +34,8 @@ def session(
 
 
 def own_keys(card: Card, host: Host, replaced: int = 0) -> Command:
-    """Return PUT KEY with keys derived from OWN, under the Key-DEK of a session."""
-    made = [card_key(OWN, kind, card.serial) for kind in (1, 2, 3)]
-    fields = [KeyField(16, cbc(host.dek, key), check_value(key)) for key in made]
-    return put_key(replaced, VERSION, fields)
+    """Return PUT KEY with keys derived from OWN."""
+    return set_of(card, host, OWN, VERSION, replaced)
 
 
 def with_domain() -> Card:
@@ -72,8 +70,8 @@ def test_a_domain_has_its_first_sessions_by_the_keys_of_the_one_above_and_then_b
     assert host.plain(Command(0x80, 0x50, 1, 0, bytes(8), 256)).sw == 0x6A88
     mine = session(card, AID, OWN, VERSION)
     told = mine.secured(Command(0x80, 0xCA, 0x00, 0xE0, le=256))
-    assert told.data == key_information(VERSION, 16)
-    assert mine.secured(own_keys(card, mine)).sw == 0x6A88  # replaced by their version alone
+    assert told.data == key_information([(VERSION, 16)])
+    assert mine.secured(own_keys(card, mine)).sw == 0x6A80  # there is one of this version
     assert mine.secured(own_keys(card, mine, replaced=VERSION)).ok
     assert session(card, bytes.fromhex("A000000151000000")).card_proved  # the card's are its own
     listed = session(card, bytes.fromhex("A000000151000000")).secured(
@@ -134,3 +132,57 @@ def test_a_domain_changes_nothing_of_the_card(instruction: int) -> None:
     assert mine.secured(Command(0x80, instruction, 0x80, 0, b"\x4f\x00", 256)).sw == 0x6D00
     assert mine.secured(install_instance(DOMAIN)).sw == 0x6985
     assert mine.secured(EXTRADITION).sw == 0x6985
+
+
+CARD, OTHER = bytes.fromhex("A000000151000000"), 0x21
+OTHERS = b"TEST OTHER KEYS!"
+
+
+def set_of(card: Card, host: Host, manager: bytes, version: int, replaced: int = 0) -> Command:
+    """Return PUT KEY with keys of a manager, under the Key-DEK of a session."""
+    made = [card_key(manager, kind, card.serial) for kind in (1, 2, 3)]
+    fields = [KeyField(16, cbc(host.dek, key), check_value(key)) for key in made]
+    return put_key(replaced, version, fields)
+
+
+def delete_keys(data: str) -> Command:
+    return Command(0x80, 0xE4, 0, 0, bytes.fromhex(data), 256)
+
+
+def test_a_domain_has_key_sets_side_by_side_and_opens_by_any_until_it_is_deleted() -> None:
+    card, host = opened()
+    assert host.secured(set_of(card, host, OWN, VERSION)).ok
+    # The session goes on by the Key-DEK that it began with.
+    assert host.secured(set_of(card, host, OTHERS, OTHER)).ok
+    told = host.secured(Command(0x80, 0xCA, 0x00, 0xE0, le=256))
+    assert told.data == key_information([(1, 16), (VERSION, 16), (OTHER, 16)])
+    for manager, version in ((VENDORS, 0), (VENDORS, 1), (OWN, VERSION), (OTHERS, OTHER)):
+        mine = session(card, CARD, manager, version)
+    assert mine.secured(delete_keys(f"D201{OTHER:02X}")).sw == 0x6985  # in use
+    assert mine.secured(delete_keys("D20101")) == Response(b"\x00", 0x9000)
+    assert mine.secured(delete_keys("D20101")).sw == 0x6A88
+    assert mine.plain(Command(0x80, 0x50, 1, 0, bytes(8), 256)).sw == 0x6A88
+    assert session(card, CARD, OWN, 0).card_proved  # the first that is left
+
+
+def test_a_set_is_replaced_in_its_place_and_no_two_have_a_version() -> None:
+    card, host = opened()
+    assert host.secured(set_of(card, host, OWN, VERSION)).ok
+    assert host.secured(set_of(card, host, OTHERS, VERSION)).sw == 0x6A80
+    assert host.secured(set_of(card, host, OTHERS, VERSION, replaced=1)).sw == 0x6A80
+    assert host.secured(set_of(card, host, OTHERS, OTHER, replaced=3)).sw == 0x6A88
+    assert host.secured(set_of(card, host, OTHERS, OTHER, replaced=1)).ok
+    versions = [each.version for each in card.registry.domains[CARD].sets]
+    assert versions == [OTHER, VERSION]
+
+
+@pytest.mark.parametrize(
+    "data", ["D200", "D2020101", "D00101", "D00101D20101", "D20101D20120", "D2"]
+)
+def test_what_names_no_set_deletes_none(data: str) -> None:
+    card, host = opened()
+    assert host.secured(set_of(card, host, OWN, VERSION)).ok
+    assert host.secured(delete_keys(data)).sw == 0x6A80
+    wrong = Command(0x80, 0xE4, 0, 0x80, bytes.fromhex("D20101"), 256)
+    assert host.secured(wrong).sw == 0x6A86
+    assert len(card.registry.domains[CARD].sets) == 2
