@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -222,32 +221,40 @@ def find(token: Token, usage: Usage, algorithm: Algorithm, label: str) -> Key:
     return Key.of(usage, algorithm, native)
 
 
-@contextmanager
-def all_or_none() -> Iterator[Callable[[Key], Key]]:
+class all_or_none:  # noqa: N801 - reads as contextlib's own
     """Give a function that takes each key as it is made; when the block fails, all are destroyed.
 
     >>> with all_or_none() as made:
     ...     return made(derive(…)), made(derive(…))
     """
-    keys: list[Key] = []
 
-    def made(key: Key) -> Key:
-        keys.append(key)
+    __slots__ = ("_keys",)
+
+    def __enter__(self) -> Callable[[Key], Key]:
+        self._keys: list[Key] = []
+        return self._made
+
+    def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
+        if exc is not None:
+            for key in reversed(self._keys):
+                key.destroy()
+
+    def _made(self, key: Key) -> Key:
+        self._keys.append(key)
         return key
 
-    try:
-        yield made
-    except BaseException:
-        for key in reversed(keys):
-            key.destroy()
-        raise
 
-
-@contextmanager
-def released(*keys: Key) -> Iterator[None]:
+class released:  # noqa: N801 - reads as contextlib's own
     """Destroy session keys when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        for key in keys:
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, *keys: Key) -> None:
+        self._keys = keys
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        for key in self._keys:
             key.destroy()

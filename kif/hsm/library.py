@@ -6,8 +6,6 @@ threads in it at once break it. Every call goes through :func:`calling`, which h
 
 import hashlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,17 +123,24 @@ def library_digest(path: Path) -> str:
         ) from exc
 
 
-@contextmanager
-def calling(doing: str) -> Iterator[None]:
+class calling:  # noqa: N801 - reads as contextlib's own
     """Hold the process-wide lock; a failing call becomes ``DeviceFailed`` that says what failed.
 
     ``doing`` completes "The HSM refused while …" and names no secret.
     """
-    with LOCK:
-        try:
-            yield
-        except PKCS11Error as exc:
-            raise failure(exc, doing) from exc
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        LOCK.acquire()
+
+    def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
+        LOCK.release()
+        if isinstance(exc, PKCS11Error):
+            raise failure(exc, self._doing) from exc
 
 
 def failure(exc: PKCS11Error, doing: str) -> DeviceFailed:

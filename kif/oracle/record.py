@@ -153,7 +153,7 @@ class Record:
         mark, self._added = self.tail.mark(), Added()
         try:
             with self.store.transaction() as tx:
-                with _continuing():
+                with _CONTINUING:
                     self._catch_up(tx.ledger)
                     mark = self.tail.mark()
                     now = self._now()
@@ -161,13 +161,13 @@ class Record:
                     tickets[0].result = self._attempt(tickets[0], tx, now)
                 else:
                     self._attempt_each(tickets, tx, now)
-                with _continuing():
+                with _CONTINUING:
                     signed = self._sign(tx.ledger)
         except BaseException:
             self.tail.back(mark)
             raise
         if signed:
-            with _continuing():
+            with _CONTINUING:
                 self._finish(signed)
 
     def _attempt_each(self, tickets: list[Ticket[Any]], tx: Transaction, now: datetime) -> None:
@@ -285,14 +285,17 @@ def _unknown_row(exc: IntegrityError) -> CheckFailed:
     )
 
 
-@contextmanager
-def _continuing() -> Iterator[None]:
+class _Continuing:
     """Make what goes wrong with the log itself, and not with a work, ``LedgerUnavailable``."""
-    try:
-        yield
-    except LedgerUnavailable:
-        raise
-    except KifError as exc:
-        raise LedgerUnavailable(
-            exc.control, f"The ledger can't be continued, so nothing was done: {exc.sentence}"
-        ) from exc
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
+        if isinstance(exc, KifError) and not isinstance(exc, LedgerUnavailable):
+            raise LedgerUnavailable(
+                exc.control, f"The ledger can't be continued, so nothing was done: {exc.sentence}"
+            ) from exc
+
+
+_CONTINUING = _Continuing()

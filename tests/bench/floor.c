@@ -3,11 +3,12 @@
  *   floor LIBRARY LABEL OPERATION COUNT < PIN
  *
  * Templates are built once; nothing is read back, checked or converted. Prints microseconds for each:
- * OPERATION is card, or one of option-a, cmac-2, derive-wrap, session-keys, cmac. The calls of a card
+ * OPERATION is card, site-card, or one of option-a, cmac-2, derive-wrap, session-keys, cmac. The calls of a card
  * (docs/performance.md): two SCP03 channels (static and session keys by derivation, cryptograms, the
  * card's challenge, C-MAC, C-ENC, R-MAC and R-ENC of thirteen and of four commands), three EMV card
  * keys and three of the security domain derived, wrapped and checked, an ARQC and a TC verified and an
- * ARPC made, three records opened by AES-GCM, five log signatures, and five heads.
+ * ARPC made, three records opened by AES-GCM, five log signatures, and five heads. Masters are session
+ * objects; a site-card's are token objects, as those of a site are, which are never copied.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@ enum { DES3_ECB = 0x132, DES3_CBC = 0x133, AES_KEY_GEN = 0x1080, AES_ECB = 0x108
 
 static void *library;
 static CK_ULONG session;
-static CK_BYTE yes = 1, no = 0;
+static CK_BYTE yes = 1, no = 0, lasting = 0;                  /* whether masters are token objects */
 
 static void check(CK_ULONG result, const char *name) {
     if (result) { fprintf(stderr, "%s answered %#lx\n", name, result); exit(1); }
@@ -120,12 +121,20 @@ static CK_ULONG derive_des(CK_ULONG base, int right, int extractable) {
     return key;
 }
 
-static CK_ULONG generate(CK_ULONG mechanism, CK_ULONG *type, CK_ULONG *size, int right) {
+static CK_ULONG masters[16], known_masters;
+
+static CK_ULONG master(CK_ULONG key) { return masters[known_masters++] = key; }
+
+static CK_ULONG generate(CK_ULONG mechanism, CK_ULONG *type, CK_ULONG *size, int right, int opening) {
     CK_ATTRIBUTE wanted[24];
     CK_MECHANISM how = { mechanism, NULL, 0 };
     CK_ULONG key, count = template(wanted, type, size, right, 0);
+    for (CK_ULONG i = 0; i < count; i++) {
+        if (wanted[i].type == TOKEN) wanted[i].value = &lasting;
+        if (wanted[i].type == DECRYPT && opening) wanted[i].value = &yes;
+    }
     CALL(C_GenerateKey, session, &how, wanted, count, &key);
-    return key;
+    return master(key);
 }
 
 static void encrypt(CK_ULONG key, CK_ULONG mechanism, CK_ULONG length) {
@@ -172,11 +181,11 @@ static void log_entry(void) {
 struct channel { CK_ULONG enc, enc_public, mac, mac_public, dek, s_enc, s_mac, s_rmac; };
 
 /* Static and session keys; the card's cryptogram and its challenge are checked. */
-static struct channel opened(CK_ULONG master) {
+static struct channel opened(CK_ULONG manager) {
     struct channel c;
-    c.enc = derive_aes(master, DERIVE, &sixteen), c.enc_public = derive_aes(master, ENCRYPT, &sixteen);
-    c.mac = derive_aes(master, DERIVE, &sixteen), c.mac_public = derive_aes(master, ENCRYPT, &sixteen);
-    c.dek = derive_aes(master, WRAP, &sixteen);
+    c.enc = derive_aes(manager, DERIVE, &sixteen), c.enc_public = derive_aes(manager, ENCRYPT, &sixteen);
+    c.mac = derive_aes(manager, DERIVE, &sixteen), c.mac_public = derive_aes(manager, ENCRYPT, &sixteen);
+    c.dek = derive_aes(manager, WRAP, &sixteen);
     encrypt(c.enc_public, AES_ECB, 32), encrypt(c.mac_public, AES_ECB, 48);
     c.s_enc = derive_aes(c.enc, ENCRYPT, &sixteen);
     c.s_mac = derive_aes(c.mac, SIGN, &sixteen), c.s_rmac = derive_aes(c.mac, SIGN, &sixteen);
@@ -273,29 +282,28 @@ static void session_keys(void) {
 static void cmac(void) { sign(site.mac, AES_CMAC, 32); }
 
 static struct { const char *name; void (*run)(void); } operations[] = {
-    { "card", one_card }, { "option-a", option_a }, { "cmac-2", cmac_2 }, { "derive-wrap", derive_wrap },
+    { "card", one_card }, { "site-card", one_card }, { "option-a", option_a }, { "cmac-2", cmac_2 }, { "derive-wrap", derive_wrap },
     { "session-keys", session_keys }, { "cmac", cmac },
 };
 
 static void make_site(void) {
     static CK_BYTE ed25519[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
     static CK_ULONG data_class = 0;
-    site.manager = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE);
-    for (int i = 0; i < 3; i++) site.issuer[i] = generate(DES2_KEY_GEN, &des2, NULL, DERIVE);
-    site.pair[0] = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE), site.pair[1] = generate(AES_KEY_GEN, &aes, &sixteen, ENCRYPT);
-    site.dek = generate(AES_KEY_GEN, &aes, &sixteen, WRAP), site.mac = generate(AES_KEY_GEN, &aes, &sixteen, SIGN);
-    CK_ATTRIBUTE batch[24];
-    CK_MECHANISM how = { AES_KEY_GEN, NULL, 0 };
-    CK_ULONG count = template(batch, &aes, &thirty_two, ENCRYPT, 0), public;
-    for (CK_ULONG i = 0; i < count; i++) if (batch[i].type == DECRYPT) batch[i].value = &yes;
-    CALL(C_GenerateKey, session, &how, batch, count, &site.batch);
+    CK_ULONG public;
+    site.manager = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE, 0);
+    for (int i = 0; i < 3; i++) site.issuer[i] = generate(DES2_KEY_GEN, &des2, NULL, DERIVE, 0);
+    site.pair[0] = generate(AES_KEY_GEN, &aes, &sixteen, DERIVE, 0), site.pair[1] = generate(AES_KEY_GEN, &aes, &sixteen, ENCRYPT, 0);
+    site.dek = generate(AES_KEY_GEN, &aes, &sixteen, WRAP, 0), site.mac = generate(AES_KEY_GEN, &aes, &sixteen, SIGN, 0);
+    site.batch = generate(AES_KEY_GEN, &aes, &thirty_two, ENCRYPT, 1);
     CK_ATTRIBUTE of_public[] = { { EC_PARAMS, ed25519, sizeof ed25519 }, { TOKEN, &no, 1 }, { VERIFY, &yes, 1 } };
-    CK_ATTRIBUTE of_private[] = { { TOKEN, &no, 1 }, { PRIVATE, &yes, 1 }, { SENSITIVE, &yes, 1 }, { SIGN, &yes, 1 } };
+    CK_ATTRIBUTE of_private[] = { { TOKEN, &lasting, 1 }, { PRIVATE, &yes, 1 }, { SENSITIVE, &yes, 1 }, { SIGN, &yes, 1 } };
     CK_MECHANISM pair = { EC_EDWARDS_KEY_PAIR_GEN, NULL, 0 };
     CALL(C_GenerateKeyPair, session, &pair, of_public, 3, of_private, 4, &public, &site.signer);
+    master(site.signer);
     CK_ATTRIBUTE head[] = { { CLASS, &data_class, sizeof data_class }, { TOKEN, &yes, 1 }, { PRIVATE, &yes, 1 },
                             { MODIFIABLE, &yes, 1 }, { LABEL, "floor", 5 }, { VALUE, "", 0 } };
     CALL(C_CreateObject, session, head, 6, &site.head);
+    master(site.head);
     gcm(0);
 }
 
@@ -313,6 +321,7 @@ int main(int count, char **arguments) {
     if (!library) { fprintf(stderr, "%s\n", dlerror()); return 1; }
     int lock = getenv("FLOOR_LOCK") ? open(getenv("FLOOR_LOCK"), O_RDWR | O_CREAT, 0600) : -1;
     if (lock >= 0) flock(lock, LOCK_EX);                      /* simultaneous starts on one directory fail */
+    lasting = !strcmp(arguments[3], "site-card");
     CALL(C_Initialize, NULL);
     CALL(C_OpenSession, find(arguments[2]), 6ul, NULL, NULL, &session);
     CALL(C_Login, session, 1ul, pin, strlen(pin));
@@ -322,7 +331,7 @@ int main(int count, char **arguments) {
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (int i = 0; i < number; i++) run();
     clock_gettime(CLOCK_MONOTONIC, &ended);
-    destroy(site.head);
+    while (known_masters) destroy(masters[--known_masters]);
     printf("%.1f\n", ((ended.tv_sec - began.tv_sec) * 1e6 + (ended.tv_nsec - began.tv_nsec) / 1e3) / number);
     return 0;
 }

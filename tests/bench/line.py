@@ -122,7 +122,7 @@ def bare_calls(site: TestSite, cards: int = 300) -> float:
     """Return milliseconds of a card's PKCS#11 calls in the C loop, on the site's token."""
     place = site.home.token_place()
     with compiled_floor() as floor:
-        return floor(place, site.pin(), "card", cards) / 1000
+        return floor(place, site.pin(), "site-card", cards) / 1000
 
 
 class Wire:
