@@ -16,13 +16,15 @@ from kif.formats.keyref import KeyRef
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.formats.putkey import AES, TDEA
 from kif.formats.script import KeyedDomain, Script, SecureChannel
-from kif.oracle.recipe import Instruction, key_list, selection
+from kif.oracle.recipe import KEY_LIST, Instruction, key_list, selection
 from kif.oracle.run import check_all
 from kif.oracle.securechannel import Answer, Channel, decoded
 
 _NOT_FOUND = 0x6A88
-_SELECTING = 3
+_SELECTING = 4
 """How many commands a selection has."""
+Sizes = Callable[[KeyRef], int]
+"""Tells how many bytes a master has, and so the keys that are derived from it."""
 Opens = Callable[[KeyRef, bytes, Answer, bytes], Channel]
 """Opens a channel with keys of the card, by their master, challenge, answer and AID."""
 _STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
@@ -44,25 +46,25 @@ class Domain:
     _sent: tuple[Instruction, ...] = ()
 
     def selection(self) -> tuple[bytes, ...]:
-        """Return SELECT, and INITIALIZE UPDATE under the vendor's key version and the issuer's.
+        """Return SELECT, GET DATA of its keys, and INITIALIZE UPDATE under two key versions.
 
-        That for each domain: no session begins but in the last one.
+        Under the vendor's and the issuer's; that for each domain. No session begins but in the last
+        one.
         """
         commands: list[bytes] = []
         for domain in _domains(self.script):
             versions = (self.script.key_version, domain.version)
-            commands.append(selection(domain.name))
+            commands += (selection(domain.name), KEY_LIST.encode())
             commands += (scp03.initialize_update(each, self.challenge) for each in versions)
         return tuple(commands)
 
     def open(
-        self, opens: Opens, size: int, chip: bytes, answers: Sequence[bytes]
+        self, opens: Opens, sizes: Sizes, chip: bytes, answers: Sequence[bytes]
     ) -> tuple[bytes, ...]:
         """Judge the answers to it; return the commands by which the card becomes SECURED.
 
-        The issuer's keys of the card's own domain have ``size`` bytes; ``chip`` is the serial on
-        record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys are there still,
-        or the issuer's are not.
+        ``chip`` is the serial on record, ten bytes. Raises ``CheckFailed`` (CARD_KEYS): the
+        vendor's keys are there still, or the issuer's are not, or others are besides.
         """
         domains = _domains(self.script)
         count = _SELECTING * len(domains)
@@ -73,10 +75,11 @@ class Domain:
             )
         for at, domain in enumerate(domains):
             self.close()
-            told = answers[_SELECTING * at : _SELECTING * (at + 1)]
-            self._channel = channel = self._proved(domain, opens, chip, told)
+            selected, listed, *told = answers[_SELECTING * at : _SELECTING * (at + 1)]
+            self._channel = channel = self._proved(domain, opens, chip, [selected, *told])
+            self._require_no_others(domain, sizes, listed)
         first = channel.external_authenticate(self.script.security_level)
-        self._sent = self._securing(size)
+        self._sent = self._securing(sizes)
         return (first, *(channel.protect(each.command) for each in self._sent))
 
     def _proved(
@@ -121,12 +124,28 @@ class Domain:
             raise _not_ours(f"they were answered {ours.sw:04X}")
         return decoded(self.script, ours.data)
 
-    def _securing(self, size: int) -> tuple[Instruction, ...]:
-        """Return the list of keys, each transition from the delivered state, and GET STATUS."""
+    def _require_no_others(self, domain: KeyedDomain, sizes: Sizes, listed: bytes) -> None:
+        answer = Response.decode(listed)
+        if (answer.sw, answer.data) != (0x9000, self._keys(domain, sizes).answer):
+            whose = "card" if domain == self.script.issuer_domain else "application"
+            raise CheckFailed(
+                Control.CARD_KEYS,
+                f"The {whose}'s security domain does not have the issuer's keys and no others: GET "
+                f"DATA of its keys was answered otherwise ({answer.sw:04X}).",
+            )
+
+    def _keys(self, domain: KeyedDomain, sizes: Sizes) -> Instruction:
         kind = TDEA if self.script.secure_channel is SecureChannel.SCP02 else AES
+        return key_list(domain.version, sizes(domain.master), kind)
+
+    def _securing(self, sizes: Sizes) -> tuple[Instruction, ...]:
+        """Return the list of keys, each transition from the delivered state, and GET STATUS.
+
+        The list was judged before, in clear; here the card itself vouches for it.
+        """
         ahead = _STATES[_STATES.index(CardState[self.script.life_cycle]) + 1 :]
         return (
-            key_list(self.script.domain_version, size, kind),
+            self._keys(self.script.issuer_domain, sizes),
             *(Instruction(set_status(state)) for state in ahead),
             Instruction(get_status()),
         )

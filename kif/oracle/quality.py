@@ -153,8 +153,7 @@ class Quality:
         self._require_verified(job)
         domain = self._domain(job)
         opens = partial(open_channel, self.desk, job.batch, domain.script)
-        size = self.desk.key_size(domain.script.issuer_domain.master)
-        return domain.open(opens, size, self.desk.chip(job), answers)
+        return domain.open(opens, self.desk.key_size, self.desk.chip(job), answers)
 
     def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:
         """Judge the answers to those. Raises ``CheckFailed`` or ``DeviceFailed``."""

@@ -43,6 +43,8 @@ _SELECT, _GET_DATA, _INITIALIZE_UPDATE = 0xA4, 0xCA, 0x50
 _SELECT_BY_NAME = 0x04
 _LIFE_CYCLE = Command(0x80, _GET_DATA, 0x9F, 0x7F, le=256)
 """GET DATA of the card production life cycle data."""
+KEY_LIST = Command(0x80, _GET_DATA, 0x00, 0xE0, le=256)
+"""GET DATA of a security domain's keys (GPC 2.3.1, 11.3.3.1)."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,8 @@ def structure_of(script: Script) -> int:
 
 
 def key_list(version: int, size: int, kind: int) -> Instruction:
-    """Return GET DATA of the card's keys: of the one set that it has, of this size and kind."""
-    command = Command(0x80, _GET_DATA, 0x00, 0xE0, le=256)
-    return Instruction(command, key_information([(version, size)], kind))
+    """Return GET DATA of a domain's keys: of the one set that it has, of this size and kind."""
+    return Instruction(KEY_LIST, key_information([(version, size)], kind))
 
 
 class Card(Protocol):

@@ -21,6 +21,7 @@ from kif.preparation.product import product_files
 from kif.simulator.card import Card
 from kif.simulator.emv import APPLICATION_AID
 from kif.simulator.kept import keep, take
+from kif.simulator.keyset import KeySet
 from kif.simulator.vendor import BARE_TEST_VENDOR
 from tests.hsm.objects import nothing_left
 from tests.oracle import blanks
@@ -76,9 +77,9 @@ def test_the_application_belongs_to_a_domain_whose_keys_are_its_own(
     assert (again.domains, again.owners) == (registry.domains, {APPLICATION_AID: DOMAIN})
 
 
-OPENING, COMMANDS = 3, 127
+OPENING, COMMANDS = 3, 129
 """How many commands before any key leaves, and until the card is SECURED."""
-ENDS = {3, 4, 14, 15, 18, 19, 22, 28, 29, 54, 55, 119, 122, 127, 128}
+ENDS = {3, 4, 14, 15, 18, 19, 22, 28, 29, 54, 55, 120, 124, 129, 130}
 """The ends of its sessions."""
 
 
@@ -119,13 +120,15 @@ class Changed(Card):
 
     def reset(self, *, contactless: bool = False) -> None:
         sets = self.registry.domains[DOMAIN].sets if DOMAIN in self.registry.domains else []
-        for keyset in sets if self.application.personalised else []:
+        for keyset in sets[:1] if self.application.personalised else []:
             if self.lost == "keys":
                 keyset.keys = replace(keyset.keys, mac=bytes(16))
             elif self.lost == "version":
                 keyset.version = 0x21
-            else:
+            elif self.lost == "vendor's":
                 keyset.version = 1
+            else:
+                sets[1:] = [KeySet(self.keyset.keys, 2)]
         super().reset(contactless=contactless)
 
 
@@ -133,6 +136,7 @@ LOST = {
     "keys": "its cryptogram is not the one",
     "version": "they were answered 6A88",
     "vendor's": "The vendor's keys were answered 9000, not 6A88",
+    "no others": "The application's security domain does not have the issuer's keys and no others",
 }
 
 

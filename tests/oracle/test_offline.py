@@ -144,7 +144,7 @@ def opened_modulus(chip: Card) -> bytes:
     return signer.public.modulus
 
 
-LENGTHS = {"OPENING": 3, "FIRST": 21, "SECOND": 9, "CHECK": 70}
+LENGTHS = {"OPENING": 3, "FIRST": 21, "SECOND": 9, "CHECK": 71}
 """How many commands: before any key leaves, until the card has its pair, after it, when checked."""
 
 
