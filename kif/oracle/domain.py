@@ -16,15 +16,13 @@ from kif.formats.keyref import KeyRef
 from kif.formats.lifecycle import CardState, get_status, life_cycle, set_status
 from kif.formats.putkey import AES, TDEA
 from kif.formats.script import KeyedDomain, Script, SecureChannel
-from kif.oracle.recipe import KEY_LIST, Instruction, key_list, selection
+from kif.oracle.recipe import KEY_LIST, Instruction, SizeOf, key_list, selection
 from kif.oracle.run import check_all
 from kif.oracle.securechannel import Answer, Channel, decoded
 
 _NOT_FOUND = 0x6A88
 _SELECTING = 4
 """How many commands a selection has."""
-Sizes = Callable[[KeyRef], int]
-"""Tells how many bytes a master has, and so the keys that are derived from it."""
 Opens = Callable[[KeyRef, bytes, Answer, bytes], Channel]
 """Opens a channel with keys of the card, by their master, challenge, answer and AID."""
 _STATES = (CardState.OP_READY, CardState.INITIALIZED, CardState.SECURED)
@@ -59,7 +57,7 @@ class Domain:
         return tuple(commands)
 
     def open(
-        self, opens: Opens, sizes: Sizes, chip: bytes, answers: Sequence[bytes]
+        self, opens: Opens, size_of: SizeOf, chip: bytes, answers: Sequence[bytes]
     ) -> tuple[bytes, ...]:
         """Judge the answers to it; return the commands by which the card becomes SECURED.
 
@@ -77,9 +75,9 @@ class Domain:
             self.close()
             selected, listed, *told = answers[_SELECTING * at : _SELECTING * (at + 1)]
             self._channel = channel = self._proved(domain, opens, chip, [selected, *told])
-            self._require_no_others(domain, sizes, listed)
+            self._require_no_others(domain, size_of, listed)
         first = channel.external_authenticate(self.script.security_level)
-        self._sent = self._securing(sizes)
+        self._sent = self._securing(size_of)
         return (first, *(channel.protect(each.command) for each in self._sent))
 
     def _proved(
@@ -124,9 +122,9 @@ class Domain:
             raise _not_ours(f"they were answered {ours.sw:04X}")
         return decoded(self.script, ours.data)
 
-    def _require_no_others(self, domain: KeyedDomain, sizes: Sizes, listed: bytes) -> None:
+    def _require_no_others(self, domain: KeyedDomain, size_of: SizeOf, listed: bytes) -> None:
         answer = Response.decode(listed)
-        if (answer.sw, answer.data) != (0x9000, self._keys(domain, sizes).answer):
+        if (answer.sw, answer.data) != (0x9000, self._keys(domain, size_of).answer):
             whose = "card" if domain == self.script.issuer_domain else "application"
             raise CheckFailed(
                 Control.CARD_KEYS,
@@ -134,18 +132,18 @@ class Domain:
                 f"DATA of its keys was answered otherwise ({answer.sw:04X}).",
             )
 
-    def _keys(self, domain: KeyedDomain, sizes: Sizes) -> Instruction:
+    def _keys(self, domain: KeyedDomain, size_of: SizeOf) -> Instruction:
         kind = TDEA if self.script.secure_channel is SecureChannel.SCP02 else AES
-        return key_list(domain.version, sizes(domain.master), kind)
+        return key_list(domain.version, size_of(domain.master), kind)
 
-    def _securing(self, sizes: Sizes) -> tuple[Instruction, ...]:
+    def _securing(self, size_of: SizeOf) -> tuple[Instruction, ...]:
         """Return the list of keys, each transition from the delivered state, and GET STATUS.
 
         The list was judged before, in clear; here the card itself vouches for it.
         """
         ahead = _STATES[_STATES.index(CardState[self.script.life_cycle]) + 1 :]
         return (
-            self._keys(self.script.issuer_domain, sizes),
+            self._keys(self.script.issuer_domain, size_of),
             *(Instruction(set_status(state)) for state in ahead),
             Instruction(get_status()),
         )

@@ -6,7 +6,7 @@ Nothing of the cardholder is told, and nothing that would be protected is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kif.formats.apdu import Command
@@ -28,17 +28,13 @@ from kif.formats.script import Group, KeyedDomain, Made, Script
 from kif.formats.tlv import find
 from kif.oracle.certifying import certificate_records, key_request, offline_of, static_signature
 from kif.oracle.messages import Line
-from kif.oracle.recipe import Instruction, named, sessions, structure_of
+from kif.oracle.recipe import Instruction, SizeOf, named, sessions, structure_of
 
 _KEY, _CHECK_VALUE, _PIN_BLOCK, _SERIAL = 16, 3, 16, 3
 _EXPONENT = b"\x03"
 _OF_THE_HOLDER = (0x56, 0x57, 0x5A, 0x5F20, 0x5F24, 0x9F1F)
 """Data objects of a record that are not told."""
 _RECORD = b"\x70"
-
-
-SizeOf = Callable[[KeyRef], int]
-"""How many bytes a key on the record has: a secret one, or the modulus of a pair."""
 
 
 @dataclass(frozen=True)

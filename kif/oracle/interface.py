@@ -216,7 +216,8 @@ class QualityOracle(Protocol):
     def secure(self, job: JobRef, answers: Sequence[bytes]) -> Sequence[bytes]:
         """Judge the card's answers; return the commands by which it becomes SECURED.
 
-        Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys open it, or the issuer's do not.
+        Raises ``CheckFailed`` (CARD_KEYS): the vendor's keys open it, or the issuer's do not, or it
+        has others besides.
         """
 
     def require_secured(self, job: JobRef, answers: Sequence[bytes]) -> None:

@@ -43,6 +43,8 @@ _SELECT, _GET_DATA, _INITIALIZE_UPDATE = 0xA4, 0xCA, 0x50
 _SELECT_BY_NAME = 0x04
 _LIFE_CYCLE = Command(0x80, _GET_DATA, 0x9F, 0x7F, le=256)
 """GET DATA of the card production life cycle data."""
+SizeOf = Callable[[KeyRef], int]
+"""How many bytes a key on the record has: a secret one, or the modulus of a pair."""
 KEY_LIST = Command(0x80, _GET_DATA, 0x00, 0xE0, le=256)
 """GET DATA of a security domain's keys (GPC 2.3.1, 11.3.3.1)."""
 
