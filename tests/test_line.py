@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 import kif.chip.reader as reader_module
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, Refused
+from kif.formats.link import CardLink
 from kif.formats.state import BatchState, JobState
 from kif.fulfilment.dispatch import dispatch_batch
 from kif.gateway.receive import receive_file
@@ -186,7 +187,7 @@ def test_a_reader_that_another_program_holds_stops_the_line_and_costs_no_card(
         assert make_cards(oracle, batch.id, line).good == 2
 
 
-class FailingReader:
+class FailingReader(CardLink):
     """A card without a reader's faults, until one comes at a command (0: at power up)."""
 
     name = "reader"

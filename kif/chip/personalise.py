@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
-from kif.formats.apdu import SUCCESS
 from kif.formats.error import DeviceFailed
+from kif.formats.link import CardLink
 from kif.oracle.interface import ChipOracle
 from kif.oracle.messages import Claim, Done
-
-
-class CardLink(Protocol):
-    """A card in a reader: command in, data and status word out."""
-
-    def transmit(self, command: bytes) -> bytes:
-        """Raise ``DeviceFailed``: CARD_PRESENT when the card is gone, READER for the reader."""
 
 
 def personalise(claim: Claim, link: CardLink, oracle: ChipOracle) -> Done:
@@ -27,19 +17,10 @@ def personalise(claim: Claim, link: CardLink, oracle: ChipOracle) -> Done:
     segment = claim.segment
     while True:
         try:
-            responses = _send(link, segment.commands)
+            responses = link.relay(segment.commands)
         except DeviceFailed as fault:
             return oracle.give_up(claim.lease, fault.control, fault.sentence)
         answer = oracle.next(claim.lease, segment.number, responses)
         if isinstance(answer, Done):
             return answer
         segment = answer
-
-
-def _send(link: CardLink, commands: Sequence[bytes]) -> list[bytes]:
-    responses = []
-    for command in commands:
-        responses.append(link.transmit(command))
-        if responses[-1][-2:] != SUCCESS.to_bytes(2, "big"):
-            break
-    return responses

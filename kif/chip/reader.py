@@ -10,12 +10,14 @@ fault, READER stops the line.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from kif.chip.exchange import Patient, Silence
 from kif.chip.t0 import get_response, tpdu, with_le
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.formats.link import failed
 
 _SHOWING = 5.0
 """Seconds in which a card that was fed must show."""
@@ -59,7 +61,23 @@ class Reader:
         raise self._not_connected(result)
 
     def transmit(self, command: bytes) -> bytes:
-        """Send a command; return data and status word, put together as T=0 needs it.
+        """Send a command; return data and status word, put together as T=0 needs it."""
+        return self._call(self._transmit, command)  # type: ignore[no-any-return]
+
+    def relay(self, commands: Sequence[bytes], *, whole: bool = False) -> list[bytes]:
+        """Do so with commands in turn until one fails, or the whole of them."""
+        return self._call(self._relay, commands, whole)  # type: ignore[no-any-return]
+
+    def _relay(self, commands: Sequence[bytes], whole: bool) -> list[bytes]:
+        responses: list[bytes] = []
+        for command in commands:
+            responses.append(self._transmit(command))
+            if failed(responses[-1]) and not whole:
+                break
+        return responses
+
+    def _transmit(self, command: bytes) -> bytes:
+        """Send a command, in the calls' own thread.
 
         61xx is followed by GET RESPONSE, 6Cxx by the command with the right Le (ISO/IEC 7816-4,
         5.3.4; 7816-3, 12.2).
@@ -85,9 +103,10 @@ class Reader:
         from smartcard import scard
 
         header = scard.SCARD_PCI_T0 if self._protocol == _T0 else scard.SCARD_PCI_T1
-        result, response = self._call(scard.SCardTransmit, self._card, header, list(command))
+        self._calls.go_on()
+        result, response = scard.SCardTransmit(self._card, header, list(command))
         if result == scard.SCARD_S_SUCCESS and len(response) > 1:
-            return bytes(byte & 0xFF for byte in response)
+            return bytes(response)
         if result == scard.SCARD_S_SUCCESS or _of_the_card(result):
             raise DeviceFailed(
                 Control.CARD_PRESENT,

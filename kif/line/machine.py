@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +62,11 @@ class WatchedReader:
         """Send a command; return data and status word."""
         with self._watching():
             return self._reader.transmit(command)
+
+    def relay(self, commands: Sequence[bytes], *, whole: bool = False) -> list[bytes]:
+        """Send commands in turn until one fails, or the whole of them; return every answer."""
+        with self._watching():
+            return self._reader.relay(commands, whole=whole)
 
     def disconnect(self) -> None:
         """Power the card down."""

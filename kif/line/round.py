@@ -12,13 +12,13 @@ from functools import partial
 from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
+from kif.formats.link import CardLink
 from kif.formats.state import JobState
 from kif.graphics.print import print_card
 from kif.line.machine import Machine, WatchedReader
 from kif.oracle.interface import Oracle
 from kif.oracle.messages import Claim, Done, JobView
 from kif.quality.chip import check_chip
-from kif.quality.link import CardLink
 
 
 @dataclass

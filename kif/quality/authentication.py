@@ -12,6 +12,7 @@ from kif.formats.apdu import Command
 from kif.formats.control import Control
 from kif.formats.elements import Aip
 from kif.formats.error import BadInput, CheckFailed
+from kif.formats.link import CardLink
 from kif.formats.offline import (
     SIGNED_DYNAMIC,
     Certificate,
@@ -24,7 +25,7 @@ from kif.formats.offline import (
     transaction_digest,
 )
 from kif.formats.tlv import Tlv, find, read_dol
-from kif.quality.link import CardLink, Entropy
+from kif.quality.entropy import Entropy
 from kif.quality.terminal import Reading, asked
 
 _RID = 5

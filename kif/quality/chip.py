@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 from kif.formats.control import Control
 from kif.formats.error import BadInput, CheckFailed, DeviceFailed
 from kif.formats.interface import CONTACTLESS, CONTACTS
+from kif.formats.link import CardLink
 from kif.formats.script import Script
 from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import JobRef, JobView
-from kif.quality.link import CardLink, Entropy
+from kif.quality.entropy import Entropy
 from kif.quality.pin import check_pin
 from kif.quality.reading import check_reading
 from kif.quality.transaction import check_contactless_cryptogram, check_transaction
@@ -74,6 +75,5 @@ def check_chip(
 
 def _secure(job: JobRef, link: CardLink, oracle: QualityOracle) -> None:
     """Relay the last session with the card: the oracle judges whose keys it has, and secures it."""
-    answers = [link.transmit(command) for command in oracle.open_domain(job)]
-    commands = oracle.secure(job, answers)
-    oracle.require_secured(job, [link.transmit(command) for command in commands])
+    answers = link.relay(oracle.open_domain(job), whole=True)
+    oracle.require_secured(job, link.relay(oracle.secure(job, answers)))

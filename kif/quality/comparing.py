@@ -7,9 +7,9 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.error import CheckFailed
 from kif.formats.interface import Interface
+from kif.formats.link import CardLink
 from kif.formats.script import Script
 from kif.formats.tlv import find
-from kif.quality.link import CardLink
 
 
 def prepared_of(script: Script, dgi: str) -> bytes:
@@ -41,7 +41,12 @@ def compare(what: str, found: bytes | None, prepared: bytes | None) -> None:
 
 def ask(link: CardLink, command: Command) -> bytes:
     """Return the data of the answer, which is 9000 (``CheckFailed``, CHIP_DATA)."""
-    response = Response.decode(link.transmit(command.encode()))
+    return data_of(command, link.transmit(command.encode()))
+
+
+def data_of(command: Command, answer: bytes) -> bytes:
+    """Return the data of an answer, which is 9000 (``CheckFailed``, CHIP_DATA)."""
+    response = Response.decode(answer)
     if not response.ok:
         raise CheckFailed(
             Control.CHIP_DATA,

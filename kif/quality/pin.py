@@ -9,13 +9,13 @@ from kif.formats.control import Control
 from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
 from kif.formats.error import CheckFailed
 from kif.formats.interface import CONTACTS
+from kif.formats.link import CardLink
 from kif.formats.pinverify import GET_CHALLENGE
 from kif.formats.script import Clear, Script
 from kif.formats.tlv import tlv
 from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import CardKey, JobRef
 from kif.quality.comparing import ask, compare, object_of
-from kif.quality.link import CardLink
 
 _TRIES = 0x9F17
 _ONE_LESS = 0x63C0

@@ -13,9 +13,9 @@ from kif.formats.apdu import Command, Response
 from kif.formats.control import Control
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT, name_of
 from kif.formats.error import CheckFailed
+from kif.formats.link import CardLink
 from kif.formats.pan import masked
 from kif.formats.tlv import find, read_all, read_dol, tlv
-from kif.quality.link import CardLink
 
 _DIRECTORIES = (PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT)
 _FORMAT_1 = 0x80

@@ -9,6 +9,7 @@ from kif.formats.control import Control
 from kif.formats.elements import ISSUER_AUTHENTICATION, RESPONSE_CODE, Aip
 from kif.formats.error import CheckFailed
 from kif.formats.interface import CONTACTLESS, CONTACTS, Interface
+from kif.formats.link import CardLink
 from kif.formats.offline import PublicKey
 from kif.formats.script import Script
 from kif.formats.tlv import Tlv, find, read_all, read_dol
@@ -16,7 +17,7 @@ from kif.oracle.interface import QualityOracle
 from kif.oracle.messages import JobRef
 from kif.quality.authentication import require_combined
 from kif.quality.comparing import ask, compare, object_of, prepared_of
-from kif.quality.link import CardLink, Entropy
+from kif.quality.entropy import Entropy
 
 _ARQC, _TC, _COMBINED = 0x80, 0x40, 0x10
 _FORMAT_1, _FORMAT_2 = 0x80, 0x77

@@ -5,7 +5,7 @@
 Simulated machines run as one process of their own, with a reader each behind pcscd. Each reader has
 a thread with the stages chip and quality, without print; all share one oracle. The floor of a card
 is what nobody can leave out, measured in the same run: its commands as they are, over the same
-readers (the time within those calls), and its PKCS#11 calls in a bare C loop on the same token
+readers (the time within SCardTransmit), and its PKCS#11 calls in a bare C loop on the same token
 (``floor.c``, which has those of a ``test-debit`` card). The C loop runs before and after each
 quarter of the cards at one reader, because the machine's speed drifts. The time in which a card is
 fed, powered and stacked is told apart, and so is what five commits of the bare database take,
@@ -50,7 +50,7 @@ _FLOOR_CARDS = 100
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one run: seconds in all, and seconds within the readers' calls, summed up."""
+    """What came of one run: seconds in all, and seconds within SCardTransmit, summed up."""
 
     seconds: float
     card_calls: float
@@ -91,7 +91,7 @@ def _opened(readers: list[dict[str, str]]) -> Iterator[list[Machine]]:
 
 def station(oracle: LocalOracle, batch: str, machine: Machine, clock: Clock) -> None:
     """Make cards until there is none left."""
-    reader: Any = Timed(machine.reader, clock, transmit="apdu", connect="card", disconnect="card")
+    reader: Any = Timed(machine.reader, clock, connect="card", disconnect="card")
     belt: Any = Timed(machine.transport, clock, feed="card", stack="card", place="card")
     timed = replace(machine, reader=reader, antenna=reader, transport=belt)
     antenna = partial(at_the_antenna, timed, WatchedReader(reader))
@@ -120,10 +120,11 @@ def run(site: TestSite, oracle: LocalOracle, product: str, cards: int, there: li
         threading.Thread(target=station, args=(oracle, batch.id, each, clock)) for each in there
     ]
     began = time.perf_counter()
-    for each in stations:
-        each.start()
-    for each in stations:
-        each.join()
+    with clock.replaying():
+        for each in stations:
+            each.start()
+        for each in stations:
+            each.join()
     seconds = time.perf_counter() - began
     good = oracle.supervision.batch(batch.id).jobs.get(JobState.GOOD, 0)
     assert good == cards, f"{good} of {cards} cards are good"

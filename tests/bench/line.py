@@ -3,8 +3,8 @@
     scripts/bench line [--cards N] [--sizes 100,2000] [--json FILE]
 
 Part one makes N cards at a simulated machine that runs as a process of its own, through pcscd. The
-floor of a card is what nobody can leave out, measured in the same run: its APDUs and the handling
-of the card over the same PC/SC (the time within those calls), its PKCS#11 calls in a bare C loop on
+floor of a card is what nobody can leave out, measured in the same run: its APDUs (the time within
+SCardTransmit), the handling of the card over the same PC/SC, its PKCS#11 calls in a bare C loop on
 the same token (``floor.c``), and five commits of the bare database.
 
 Part two makes whole batches of the given sizes over a wire (no reader), each in a site and process
@@ -23,7 +23,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -32,6 +33,7 @@ from typing import Any
 from kif.chip.personalise import personalise
 from kif.cli.line import open_machine
 from kif.cli.machine import simulated_machine
+from kif.formats.link import CardLink
 from kif.graphics.print import SimulatedLaser, print_card
 from kif.graphics.stripe import SimulatedEncoder
 from kif.line import round as line_round
@@ -65,6 +67,18 @@ class Clock:
 
         return run
 
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Time PC/SC's own transmission of each command ("apdu"): a bare replay has no more."""
+        from smartcard import scard
+
+        real = scard.SCardTransmit
+        scard.SCardTransmit = self.timed("apdu", real)
+        try:
+            yield
+        finally:
+            scard.SCardTransmit = real
+
 
 class Timed:
     """An object whose named methods are timed."""
@@ -84,8 +98,9 @@ def at_the_machine(site: TestSite, oracle: LocalOracle, cards: int) -> dict[str,
     with (
         simulated_machine(site.home.path / "stacks.jsonl", ()) as (name, transport),
         open_machine("station-1", name, transport) as real,
+        clock.replaying(),
     ):
-        reader: Any = Timed(real.reader, clock, transmit="apdu", connect="card", disconnect="card")
+        reader: Any = Timed(real.reader, clock, connect="card", disconnect="card")
         belt = Timed(real.transport, clock, feed="card", stack="card", place="card")
         machine = Machine(real.name, reader, reader, belt, real.printer, real.encoder)
         for name in ("personalise", "print_card", "check_chip"):
@@ -125,7 +140,7 @@ def bare_calls(site: TestSite, cards: int = 300) -> float:
         return floor(place, site.pin(), "site-card", cards) / 1000
 
 
-class Wire:
+class Wire(CardLink):
     """A card without a reader; its own time is counted apart."""
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, KifError, LedgerUnavailable
+from kif.formats.link import CardLink
 from kif.formats.state import JobState
 from kif.oracle.messages import Claim, Done, JobRef, JobView, Lease, Segment
 
@@ -46,7 +47,7 @@ def view(state: JobState) -> Done:
     return Done(JobView(JOB, "b", 1, "9", "p", state, None, None))
 
 
-class Link:
+class Link(CardLink):
     """A card that gives these answers, then is gone."""
 
     def __init__(self, *answers: bytes) -> None:

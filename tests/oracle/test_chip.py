@@ -13,6 +13,7 @@ from kif.chip.personalise import personalise
 from kif.formats.apdu import Response
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed, LedgerUnavailable, Refused
+from kif.formats.link import CardLink
 from kif.formats.state import JobState
 from kif.hsm.token import Token
 from kif.ledger.event import Entry
@@ -25,7 +26,7 @@ from tests.hsm.objects import nothing_left
 from tests.site import TestSite, claimed, new_claim, received_file, released_batch
 
 
-class Wire:
+class Wire(CardLink):
     """A card without a reader; one that vanishes is told as a reader tells it."""
 
     def __init__(self, card: Card) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kif.formats.apdu import Command, Response
 from kif.formats.error import BadInput
+from kif.formats.link import CardLink
 from kif.formats.offline import Certificate, dynamic_block, icc_block, static_block
 from kif.formats.tlv import tlv
 from kif.quality.authentication import Check, authenticate, read_scheme_keys
@@ -30,7 +31,7 @@ def entropy(size: int) -> bytes:
     return b"\x5a" * size
 
 
-class AuthenticCard:
+class AuthenticCard(CardLink):
     """A card with certificates, SDA and DDA; what differs is given by name."""
 
     def __init__(self, aip: int = SDA | DDA, **changed: bytes | None) -> None:

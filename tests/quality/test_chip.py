@@ -9,6 +9,7 @@ from kif.formats.control import Control
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT
 from kif.formats.error import CheckFailed, DeviceFailed
 from kif.formats.issuercertificate import SchemeKey
+from kif.formats.link import CardLink
 from kif.formats.script import Script
 from kif.formats.secret import Secret
 from kif.formats.state import JobState
@@ -28,7 +29,7 @@ DOMAIN = [b"domain", b"update", b"auth", b"secured"]
 """What is relayed in the last session; a card answers with the same bytes."""
 
 
-class Chip:
+class Chip(CardLink):
     """A chip as the script makes it; ``changed`` replaces its answers by instruction or record."""
 
     def __init__(self, changed: dict[str, Response] | None = None, gone: int = 99) -> None:

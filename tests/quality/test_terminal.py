@@ -6,6 +6,7 @@ import pytest
 
 from kif.formats.apdu import Command, Response
 from kif.formats.error import BadInput, CheckFailed
+from kif.formats.link import CardLink
 from kif.formats.tlv import tlv
 from kif.quality.terminal import Object, read_card
 from kif.simulator.card import Card
@@ -17,7 +18,7 @@ PAN, OTHER = "5A0899999999000000" + "14", bytes.fromhex("A0000000041010")
 RECORD = tlv(0x70, bytes.fromhex(PAN) + tlv(0x5F24, b"\x31\x02\x28"))
 
 
-class Scripted:
+class Scripted(CardLink):
     """A card that answers these commands (hex, without Le), and 6A82 else."""
 
     def __init__(self, **answers: bytes) -> None:
@@ -30,9 +31,12 @@ class Scripted:
         return Response(data or b"", 0x6A82 if data is None else 0x9000).encode()
 
 
-class Wire:
+class Wire(CardLink):
     def __init__(self, card: Card) -> None:
-        self.transmit = card.apdu
+        self.card = card
+
+    def transmit(self, command: bytes) -> bytes:
+        return self.card.apdu(command)
 
 
 def test_a_simulated_card_is_read_whole() -> None:
