@@ -30,6 +30,36 @@ def test_a_call_that_stays_away_ends_it_and_what_is_left_is_called_once_it_retur
     assert cleared.wait(10)
 
 
+def test_a_call_of_parts_has_its_time_for_each() -> None:
+    calls = Patient()
+
+    def parts() -> int:
+        for _ in range(5):
+            calls.go_on()
+            time.sleep(0.3)
+        return 5
+
+    assert calls.call(1, parts) == 5
+
+
+def test_a_call_that_nobody_waits_for_ends_before_its_next_part() -> None:
+    calls, released, cleared = Patient(), threading.Event(), threading.Event()
+    begun: list[int] = []
+
+    def parts() -> None:
+        for number in range(3):
+            calls.go_on()
+            begun.append(number)
+            released.wait(30)
+
+    with pytest.raises(Silence):
+        calls.call(0.05, parts)
+    calls.finally_call(cleared.set)
+    released.set()
+    assert cleared.wait(10)
+    assert begun == [0]
+
+
 def test_what_is_left_is_called_at_once_where_nothing_is_silent() -> None:
     done: list[int] = []
     Patient().finally_call(done.append, 1)

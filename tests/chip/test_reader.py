@@ -106,3 +106,29 @@ def test_a_command_of_extended_length_reaches_the_card(tmp_path: Path) -> None:
     command = [sys.executable, "-c", EXTENDED, str(tmp_path / "card.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("9000\n", "")
+
+
+RELAY = """
+import os, sys
+from pathlib import Path
+from kif.chip.reader import open_reader
+from kif.simulator.machine import Machine
+
+SELECT, UNKNOWN, DATA = (bytes.fromhex(each) for each in ("00A4040000", "80CA123400", "80CA004200"))
+with Machine(inserted=Path(sys.argv[1])) as machine:
+    os.environ["PCSCLITE_CSOCK_NAME"] = machine.socket
+    reader = open_reader(machine.readers[0][0])
+    reader.connect()
+    for whole in (False, True):
+        answers = reader.relay((SELECT, UNKNOWN, DATA), whole=whole)
+        print(*(each[-2:].hex().upper() for each in answers))
+    assert reader.relay((DATA, DATA)) == [reader.transmit(DATA)] * 2
+    reader.disconnect()
+"""
+
+
+def test_commands_are_relayed_until_one_fails_or_all_of_them(tmp_path: Path) -> None:
+    keep(Card(), tmp_path / "card.json")
+    command = [sys.executable, "-c", RELAY, str(tmp_path / "card.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("9000 6A88\n9000 6A88 9000\n", "")
