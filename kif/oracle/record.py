@@ -226,7 +226,7 @@ class Record:
         """The group is durable: it is final here, and the HSM remembers it."""
         self.tail.close_group(signed)
         try:
-            self.memory.remember(Head(self.tail.size, self.tail.frontier.root()))
+            self.memory.remember(Head(signed.size, signed.root))
         except BaseException:
             self._lost = (
                 "The HSM could not remember the last group of the log. It was written; open the "
