@@ -119,7 +119,7 @@ def printed_and_checked(oracle: LocalOracle, job: JobView, wire: Wire) -> JobVie
     return check_chip(job.id, wire, oracle.quality, bytes)
 
 
-DIRECT = (2, 9, 2, 3, 2, 2, 17)
+DIRECT = (2, 9, 2, 3, 2, 2, 18)
 """Commands of a card whose applications are selected: to open and fill each of the two, to open the
 domain and replace its keys, to check it."""
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kif.formats import canonical
 from kif.formats.control import Control
+from kif.formats.document import nearest, read_document
 from kif.formats.error import BadInput
 from kif.formats.words import aloud
 from kif.ledger.plan import Impossible, Place, Plan, Step
 from kif.ledger.possible import check
-
-_ROOT: Place = ()
 
 
 def load_plan(path: Path) -> Plan:
@@ -27,7 +24,7 @@ def load_plan(path: Path) -> Plan:
         plan = Plan.decode(canonical.encode(value).decode())
         check(plan)
     except Impossible as wrong:
-        line = _line(lines, wrong.place)
+        line = nearest(lines, wrong.place)
         raise BadInput(Control.PLAN, f"{path}, line {line}: {wrong.sentence}") from None
     except (BadInput, TypeError, ValueError):
         raise BadInput(
@@ -39,45 +36,11 @@ def load_plan(path: Path) -> Plan:
 def _read(path: Path) -> tuple[Any, dict[Place, int]]:
     """Return the value of a YAML file, and the line of each place in it."""
     try:
-        text = path.read_text()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise BadInput(Control.PLAN, f"The plan {path} refers to itself (*); write it out.")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        raw = path.read_bytes()
     except OSError as exc:
         raise BadInput(Control.PLAN, f"The plan {path} can't be read: {exc.strerror}.") from exc
-    except UnicodeDecodeError:
-        raise BadInput(Control.PLAN, f"The plan {path} is not text in UTF-8.") from None
-    except (yaml.YAMLError, ValueError) as exc:
-        raise BadInput(Control.PLAN, f"The plan {path} is not YAML: {_one_line(exc)}.") from exc
-    lines: dict[Place, int] = {_ROOT: 1}
-    if node is not None:
-        _collect(node, _ROOT, lines, path)
+    value, lines = read_document(raw, f"The plan {path}", Control.PLAN)
     return _one_space(value), lines
-
-
-def _collect(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
-    lines[place] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            inner = (*place, str(name.value))
-            if inner in lines:
-                raise BadInput(
-                    Control.PLAN,
-                    f"{path}, line {name.start_mark.line + 1}: '{name.value}' is there twice.",
-                )
-            _collect(value, inner, lines, path)
-            lines[inner] = name.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for at, value in enumerate(node.value):
-            _collect(value, (*place, at), lines, path)
-
-
-def _line(lines: dict[Place, int], place: Place) -> int:
-    """Return the line of a place, or of the nearest one around it."""
-    while place not in lines:
-        place = place[:-1]
-    return lines[place]
 
 
 def _one_space(value: Any) -> Any:
@@ -89,10 +52,6 @@ def _one_space(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(name): _one_space(each) for name, each in value.items()}
     return value
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())
 
 
 def in_words(plan: Plan) -> str:

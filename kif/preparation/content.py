@@ -43,16 +43,13 @@ def wrong_content(product: Product) -> Iterator[tuple[str, str]]:
 
 def wrong_domain(product: Product) -> Iterator[tuple[str, str]]:
     """Yield where the application can't get to a security domain of its own: field, what."""
-    aid, version = product.application_domain, product.application_domain_version
-    if (aid is None) != (version is None):
-        field = "application_domain" if aid is None else "application_domain_version"
-        yield field, "application_domain and its version go together"
-    if aid is None:
+    own = product.application_domain
+    if own is None:
         return
-    if not any(each.aid == aid and each.instance.is_domain for each in product.instances):
-        yield "application_domain", f"no instance is a security domain {aid} (privilege 80)"
-    if version in (product.key_version, product.domain_version):
-        yield "application_domain_version", "its keys need another version than the card's have"
+    if not any(each.aid == own.aid and each.instance.is_domain for each in product.instances):
+        yield "application_domain", f"no instance is a security domain {own.aid} (privilege 80)"
+    if own.version in (product.key_version, product.domain_version):
+        yield "application_domain", "its keys need another version than the card's have"
     if product.personalization is not Personalization.INSTALL:
         yield "personalization", "an application of another domain is personalised by install"
     if product.secure_channel is not SecureChannel.SCP03:

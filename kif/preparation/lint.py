@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kif.formats.control import Control
 from kif.formats.cvm import ENCIPHERED_METHODS, PLAINTEXT_METHODS, methods_of
+from kif.formats.document import Place, nearest, read_document
 from kif.formats.elements import (
     ISSUER_AUTHENTICATION,
     Aip,
@@ -59,6 +59,10 @@ _LONGEST_ANSWERED = 1792
 """With its template, padding and R-MAC it is at most 256 bytes."""
 
 
+Told = Iterator[tuple[str, str]]
+"""Fields, and what is wrong with each."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What is wrong, in which line of the file (from 1)."""
@@ -76,60 +80,46 @@ def check_profile(path: Path) -> list[Finding]:
 
     Raises ``BadInput`` (PRODUCT) for a file that is no YAML mapping.
     """
-    text = _read(path)
-    lines = _lines(path, text)
     try:
-        product = Product.model_validate(yaml.safe_load(text))
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise BadInput(Control.PRODUCT, f"{path} can't be read: {exc.strerror}.") from None
+    value, lines = read_document(raw, str(path), Control.PRODUCT)
+    if not isinstance(value, dict):
+        raise BadInput(Control.PRODUCT, f"{path} is not a profile: it has no fields.")
+    try:
+        product = Product.model_validate(value)
     except ValidationError as error:
         found = [_of_model(lines, each) for each in error.errors()]
         return sorted(found, key=lambda finding: finding.line)
+    told = list(_wrong(product))
     if product.name != path.stem:
-        told = [("name", f"the file is called {path.name}; name it {product.name}.yaml")]
-    else:
-        told = []
-    told += [each for rule in _RULES for each in rule(product)]
-    found = [Finding(lines.get(field, 1), field, what) for field, what in told]
+        told.append(("name", f"the file is called {path.name}; name it {product.name}.yaml"))
+    found = [Finding(nearest(lines, (field,)), field, what) for field, what in told]
     return sorted(found, key=lambda finding: finding.line)
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        raise BadInput(Control.PRODUCT, f"{path} can't be read as text.") from None
+def require_right(product: Product) -> None:
+    """Require what ``check_profile`` does of the fields together. Raises ``BadInput`` (PRODUCT)."""
+    for field, what in _wrong(product):
+        raise BadInput(
+            Control.PRODUCT,
+            f"The profile of {product.name} is not right: {field}: {what}. Nothing was prepared.",
+        )
 
 
-def _lines(path: Path, text: str) -> dict[str, int]:
-    """Return the line of each field."""
-    try:
-        root = yaml.compose(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise BadInput(Control.PRODUCT, f"{path} is no YAML{where}.") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise BadInput(Control.PRODUCT, f"{path} is not a profile: it has no fields.")
-    found: dict[str, int] = {}
-    for key, _ in root.value:
-        if key.value in found:
-            raise BadInput(
-                Control.PRODUCT,
-                f"{path} has the field '{key.value}' twice: in lines {found[key.value]} and "
-                f"{key.start_mark.line + 1}.",
-            )
-        found[key.value] = key.start_mark.line + 1
-    return found
+def _wrong(product: Product) -> Told:
+    for rule in _RULES:
+        yield from rule(product)
 
 
-def _of_model(lines: dict[str, int], error: ErrorDetails) -> Finding:
-    field = str(error["loc"][0]) if error["loc"] else "profile"
+def _of_model(lines: dict[Place, int], error: ErrorDetails) -> Finding:
+    place = error["loc"]
     what = error["msg"].removeprefix("Value error, ")
     if error["type"] == "string_type":
         what = "put it in quotes: without them YAML takes it for a number or the like"
-    return Finding(lines.get(field, 1), field, what)
-
-
-Told = Iterator[tuple[str, str]]
+    named = (str(each + 1) if isinstance(each, int) else each for each in place)
+    return Finding(nearest(lines, place) if place else 1, ".".join(named) or "profile", what)
 
 
 def _lengths(product: Product) -> Told:

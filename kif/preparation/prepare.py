@@ -19,6 +19,7 @@ from kif.oracle.interface import PreparationOracle
 from kif.oracle.messages import BatchView, CardValues, Ibm3624, JobRef, PinTerms
 from kif.preparation.content import blank_content
 from kif.preparation.emv import CardData
+from kif.preparation.lint import require_right
 from kif.preparation.offline import authority
 from kif.preparation.product import Product, read_product
 from kif.preparation.script import build_script
@@ -44,6 +45,7 @@ def prepare_batch(
     """
     name = oracle.batch(batch).product
     product, profile = read_product(name, products)
+    require_right(product)
     keys = oracle.resolve(batch, product.wanted, chosen, product.ciphers)
     issuer = keys.get(EMV_ISSUER)
     certifying = None if issuer is None else authority(issuer, oracle.certificate(issuer))

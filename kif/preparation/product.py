@@ -10,12 +10,12 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kif.formats import scp02, scp03
 from kif.formats.content import Instance
 from kif.formats.control import Control
+from kif.formats.document import read_document
 from kif.formats.error import BadInput
 from kif.formats.purpose import (
     APPLICATION_DOMAIN,
@@ -79,6 +79,16 @@ class NewInstance(BaseModel):
         return Instance(**self.model_dump())
 
 
+class OwnDomain(BaseModel):
+    """Of a card's instances, the security domain that gets keys of its own and the application."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    aid: Hex
+    version: Annotated[int, Field(ge=1, le=127)]
+    """Of those keys."""
+
+
 class Product(BaseModel):
     """A profile. Hex strings are values of the EMV data objects that they are named after."""
 
@@ -102,10 +112,7 @@ class Product(BaseModel):
     load: LoadFile | None = None
     instances: Annotated[tuple[NewInstance, ...], Field(strict=False)] = ()
     """What is installed and made selectable, in this order, on blanks that come without it."""
-    application_domain: Hex | None = None
-    """Of the instances, the security domain that gets keys of its own and the application."""
-    application_domain_version: Annotated[int, Field(ge=1, le=127)] | None = None
-    """Of those keys."""
+    application_domain: OwnDomain | None = None
     life_cycle: Literal["OP_READY", "INITIALIZED"]
     """In which blanks are delivered (GPC 2.3.1, 5.1)."""
     scp03_options: Annotated[int, Field(ge=0, le=0x7F)] | None = None
@@ -256,12 +263,16 @@ def read_product(name: str, folder: Path | None = None) -> tuple[Product, str]:
     path = _file(name, folder)
     try:
         raw = path.read_bytes()
-        return Product.model_validate(yaml.safe_load(raw)), hashlib.sha256(raw).hexdigest()
-    except (ValidationError, yaml.YAMLError, OSError, UnicodeDecodeError):
+        value, _ = read_document(raw, str(path), Control.PRODUCT)
+        product = Product.model_validate(value)
+    except (BadInput, ValidationError, OSError):
+        product = None
+    if product is None or product.name != path.stem:
         raise BadInput(
             Control.PRODUCT,
             f"The profile {path} is not right. 'kif product check {path}' says what is wrong.",
-        ) from None
+        )
+    return product, hashlib.sha256(raw).hexdigest()
 
 
 def product_files(folder: Path | None = None) -> dict[str, Path]:

@@ -131,10 +131,10 @@ def _directory(product: Product) -> tuple[Group, ...]:
 
 
 def _application_domain(product: Product, keys: Mapping[str, KeyRef]) -> KeyedDomain | None:
-    aid, version = product.application_domain, product.application_domain_version
-    if aid is None or version is None:
+    own = product.application_domain
+    if own is None:
         return None
-    return KeyedDomain(aid, str(keys[APPLICATION_DOMAIN]), version)
+    return KeyedDomain(own.aid, str(keys[APPLICATION_DOMAIN]), own.version)
 
 
 def _artwork(product: Product, card: CardData, values: CardValues | None) -> Artwork:

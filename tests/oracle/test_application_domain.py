@@ -31,7 +31,7 @@ from tests.oracle.test_content import DOMAIN, INSTANCES, LOAD, profile
 from tests.site import ISSUER, TestSite, make_site
 
 VERSION = 0x20
-OWN = f'application_domain: "{DOMAIN.hex().upper()}"\napplication_domain_version: {VERSION}\n'
+OWN = f'application_domain: {{aid: "{DOMAIN.hex().upper()}", version: {VERSION}}}\n'
 MORE = f"{LOAD}instances:\n{INSTANCES}{OWN}"
 
 
@@ -181,14 +181,9 @@ def changed(old: str, new: str) -> str:
 
 WRONG = {
     "no version": (
-        changed(f"application_domain_version: {VERSION}\n", ""),
-        "application_domain_version",
-        "go together",
-    ),
-    "a version and no domain": (
-        MORE.replace(OWN, f"application_domain_version: {VERSION}\n"),
-        "application_domain",
-        "go together",
+        changed(f", version: {VERSION}", ""),
+        "application_domain.version",
+        "Field required",
     ),
     "no such instance": (
         changed(OWN, OWN.replace("4601", "4602")),
@@ -202,7 +197,7 @@ WRONG = {
     ),
     "the card's version": (
         changed(f"version: {VERSION}", "version: 0x30"),
-        "application_domain_version",
+        "application_domain",
         "need another version than the card's",
     ),
 }

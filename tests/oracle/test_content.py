@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kif.chip.personalise import personalise
 from kif.formats.control import Control
 from kif.formats.elements import PAYMENT_SYSTEM_ENVIRONMENT, PROXIMITY_ENVIRONMENT
 from kif.formats.error import BadInput
-from kif.formats.state import JobState
+from kif.formats.state import BatchState, JobState
 from kif.oracle.messages import JobRef
 from kif.preparation.lint import check_profile
 from kif.preparation.product import product_files
@@ -185,3 +186,17 @@ def test_what_is_wrong_with_the_content_is_told(case: str, tmp_path: Path) -> No
     more, field, told = WRONG[case]
     findings = check_profile(profile(tmp_path, more))
     assert [each.field for each in findings if told in each.what] == [field], findings
+
+
+@pytest.mark.control("KIF-PREP-01")
+def test_nothing_is_prepared_by_a_profile_that_is_not_right(own: TestSite) -> None:
+    path = product_files(own.home.products)["test-loaded"]
+    right = path.read_text()
+    path.write_text(re.sub("(?m)^usage_control: .*$", 'usage_control: "0000"', right))
+    with own.oracle() as oracle:
+        before = {each.id for each in oracle.supervision.batches()}
+        with pytest.raises(BadInput, match="test-loaded is not right: usage_control: the card can"):
+            released(own, oracle)
+        path.write_text(right)
+        (batch,) = (each for each in oracle.supervision.batches() if each.id not in before)
+    assert (batch.state, batch.jobs) == (BatchState.RECEIVED, {JobState.RECEIVED: batch.count})

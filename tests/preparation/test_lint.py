@@ -118,11 +118,6 @@ WRONG_PIN = {
     ),
     "one try, and a check": ("pin_tries", "1", "would take the only try"),
     "not permitted": ("permits", "[pin-check]", "without pin-on-host no PIN can be drawn"),
-    "permitted by another name": (
-        "permits",
-        "[pin]",
-        "Input should be 'pin-on-host', 'pin-check', 'pin-mailer', 'pin-format-0' or",
-    ),
 }
 
 
@@ -259,8 +254,8 @@ def test_the_file_is_called_as_the_product(tmp_path: Path) -> None:
     [
         ("- 1\n", "it has no fields"),
         ("", "it has no fields"),
-        ("a: [", "is no YAML, line 1"),
-        ("a: 1\nb: 2\na: 3\n", "has the field 'a' twice: in lines 1 and 3"),
+        ("a: [", "is not YAML"),
+        ("a: 1\nb: 2\na: 3\n", "line 3: 'a' is there twice"),
     ],
 )
 def test_what_is_no_profile_is_a_sentence(text: str, told: str, tmp_path: Path) -> None:
@@ -268,8 +263,39 @@ def test_what_is_no_profile_is_a_sentence(text: str, told: str, tmp_path: Path) 
     path.write_text(text)
     with pytest.raises(BadInput, match=told):
         check_profile(path)
-    with pytest.raises(BadInput, match="can't be read as text"):
+    with pytest.raises(BadInput, match="can't be read: No such file"):
         check_profile(tmp_path / "nowhere.yaml")
+    path.write_bytes(b"\xff")
+    with pytest.raises(BadInput, match="is not text in UTF-8"):
+        check_profile(path)
+
+
+def test_what_is_within_a_field_is_told_by_its_place(tmp_path: Path) -> None:
+    path = written(tmp_path, SIGNS, permits="\n  - pin-on-host\n  - pin")
+    (finding,) = (each for each in check_profile(path) if each.field == "permits.2")
+    assert "Input should be 'pin-on-host', 'pin-check'" in finding.what
+    assert finding.line == line_of("permits", SIGNS) + 2
+
+
+TWICE = {"security_level": "0x01", "contactless": "{kernel: '01', kernel: '02'}"}
+
+
+@pytest.mark.parametrize("field", TWICE)
+def test_a_field_that_is_there_twice_is_neither_checked_nor_used(
+    tmp_path: Path, field: str
+) -> None:
+    path = written(tmp_path)
+    path.write_text(f"{path.read_text()}{field}: {TWICE[field]}\n")
+    with pytest.raises(BadInput, match="is there twice"):
+        check_profile(path)
+    with pytest.raises(BadInput, match="'kif product check "):
+        read_product("test-gold", tmp_path)
+
+
+def test_a_profile_by_another_name_than_its_files_is_not_used(tmp_path: Path) -> None:
+    written(tmp_path).rename(tmp_path / "test-silver.yaml")
+    with pytest.raises(BadInput, match="'kif product check "):
+        read_product("test-silver", tmp_path)
 
 
 def test_a_profile_of_the_homes_own_is_found_and_replaces_none(tmp_path: Path) -> None:
