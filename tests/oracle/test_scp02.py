@@ -17,6 +17,7 @@ from kif.formats.lifecycle import CardState
 from kif.formats.state import JobState
 from kif.ledger.events.batch import BatchPrepared
 from kif.oracle.messages import JobRef
+from kif.preparation import prepare
 from kif.preparation.lint import check_profile
 from kif.preparation.product import product_files
 from kif.simulator.card import Card
@@ -175,11 +176,16 @@ def _plain(header: bytes) -> bytes:
 
 
 @pytest.mark.control("KIF-HSM-04")
-def test_without_its_permission_no_key_goes_to_an_old_card(own: TestSite) -> None:
+def test_without_its_permission_no_key_goes_to_an_old_card(
+    own: TestSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = own.home.products / "test-old.yaml"
     path.write_text(text(permits="[pin-on-host, pin-check, pin-mailer]"))
     try:
         with own.oracle() as oracle:
+            with pytest.raises(BadInput, match="without scp02-on-host no key goes"):
+                released(own, oracle)
+            monkeypatch.setattr(prepare, "require_right", lambda _: None)
             batch = released(own, oracle)
             with nothing_left(token(oracle)), pytest.raises(Refused, match="scp02-on-host"):
                 personalise(claimed(oracle, batch.id), Wire(blank()), oracle.chip)
