@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from kif.chip.exchange import Patient, Silence
 from kif.chip.t0 import get_response, tpdu, with_le
 from kif.formats.control import Control
 from kif.formats.error import DeviceFailed
-from kif.formats.link import failed
+from kif.formats.link import relayed
 
 _SHOWING = 5.0
 """Seconds in which a card that was fed must show."""
@@ -66,15 +67,8 @@ class Reader:
 
     def relay(self, commands: Sequence[bytes], *, whole: bool = False) -> list[bytes]:
         """Do so with commands in turn until one fails, or the whole of them."""
-        return self._call(self._relay, commands, whole)  # type: ignore[no-any-return]
-
-    def _relay(self, commands: Sequence[bytes], whole: bool) -> list[bytes]:
-        responses: list[bytes] = []
-        for command in commands:
-            responses.append(self._transmit(command))
-            if failed(responses[-1]) and not whole:
-                break
-        return responses
+        relaying = partial(relayed, self._transmit, commands, whole=whole)
+        return self._call(relaying)  # type: ignore[no-any-return]
 
     def _transmit(self, command: bytes) -> bytes:
         """Send a command, in the calls' own thread.

@@ -6,6 +6,7 @@ YAML takes the last, and a part that refers to another one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -33,12 +34,11 @@ def read_document(raw: bytes, what: str, control: Control) -> tuple[Any, dict[Pl
     except (yaml.YAMLError, ValueError) as exc:
         told = " ".join(str(exc).split())
         raise BadInput(control, f"{what} is not YAML: {told}.") from exc
-    lines: dict[Place, int] = {(): 1}
-    if node is not None:
-        repeated = _collect(node, (), lines)
-        if repeated is not None:
-            name, line = repeated
-            raise BadInput(control, f"{what}, line {line}: '{name}' is there twice.")
+    lines: dict[Place, int] = {(): 1 if node is None else node.start_mark.line + 1}
+    for place, line in _places(node, ()):
+        if place in lines:
+            raise BadInput(control, f"{what}, line {line}: '{place[-1]}' is there twice.")
+        lines[place] = line
     return value, lines
 
 
@@ -49,18 +49,14 @@ def nearest(lines: dict[Place, int], place: Place) -> int:
     return lines[place]
 
 
-def _collect(node: yaml.Node, place: Place, lines: dict[Place, int]) -> tuple[str, int] | None:
-    """Note the lines of a part; return a name that is there twice, with its second line."""
-    lines[place] = node.start_mark.line + 1
-    repeated = None
+def _places(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    """Yield each place within a part, with its line; a name stands where its value would."""
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            inner, line = (*place, str(name.value)), name.start_mark.line + 1
-            if inner in lines:
-                return str(name.value), line
-            repeated = repeated or _collect(value, inner, lines)
-            lines[inner] = line
+            inner: Place = (*place, str(name.value))
+            yield inner, name.start_mark.line + 1
+            yield from _places(value, inner)
     if isinstance(node, yaml.SequenceNode):
         for at, value in enumerate(node.value):
-            repeated = repeated or _collect(value, (*place, at), lines)
-    return repeated
+            yield (*place, at), value.start_mark.line + 1
+            yield from _places(value, (*place, at))

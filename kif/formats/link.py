@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kif.formats.apdu import SUCCESS
@@ -19,14 +19,19 @@ class CardLink(Protocol):
 
     def relay(self, commands: Sequence[bytes], *, whole: bool = False) -> list[bytes]:
         """Send commands in turn until one fails, or the ``whole`` of them; return every answer."""
-        responses: list[bytes] = []
-        for command in commands:
-            responses.append(self.transmit(command))
-            if failed(responses[-1]) and not whole:
-                break
-        return responses
+        return relayed(self.transmit, commands, whole=whole)
 
 
-def failed(response: bytes) -> bool:
-    """Whether the status word of an answer is another than 9000."""
-    return response[-2:] != SUCCESS.to_bytes(2, "big")
+def relayed(
+    transmit: Callable[[bytes], bytes], commands: Sequence[bytes], *, whole: bool
+) -> list[bytes]:
+    """Do what ``CardLink.relay`` does, by whatever sends one command.
+
+    A command fails when its status word is another than 9000.
+    """
+    responses: list[bytes] = []
+    for command in commands:
+        responses.append(transmit(command))
+        if responses[-1][-2:] != SUCCESS.to_bytes(2, "big") and not whole:
+            break
+    return responses

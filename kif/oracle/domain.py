@@ -73,9 +73,9 @@ class Domain:
             )
         for at, domain in enumerate(domains):
             self.close()
-            selected, listed, *told = answers[_SELECTING * at : _SELECTING * (at + 1)]
-            self._channel = channel = self._proved(domain, opens, chip, [selected, *told])
-            self._require_no_others(domain, size_of, listed)
+            told = answers[_SELECTING * at : _SELECTING * (at + 1)]
+            self._channel = channel = self._proved(domain, opens, chip, told)
+            self._require_no_others(domain, size_of, told)
         first = channel.external_authenticate(self.script.security_level)
         self._sent = self._securing(size_of)
         return (first, *(channel.protect(each.command) for each in self._sent))
@@ -109,7 +109,7 @@ class Domain:
             self._channel = None
 
     def _opened(self, answers: Sequence[bytes]) -> Answer:
-        selected, vendors, ours = map(Response.decode, answers)
+        selected, _, vendors, ours = map(Response.decode, answers)
         if not selected.ok:
             raise CheckFailed(Control.CARD_KEYS, f"SELECT was answered {selected.sw:04X}.")
         if vendors.sw != _NOT_FOUND:
@@ -122,8 +122,10 @@ class Domain:
             raise _not_ours(f"they were answered {ours.sw:04X}")
         return decoded(self.script, ours.data)
 
-    def _require_no_others(self, domain: KeyedDomain, size_of: SizeOf, listed: bytes) -> None:
-        answer = Response.decode(listed)
+    def _require_no_others(
+        self, domain: KeyedDomain, size_of: SizeOf, answers: Sequence[bytes]
+    ) -> None:
+        answer = Response.decode(answers[1])
         if (answer.sw, answer.data) != (0x9000, self._keys(domain, size_of).answer):
             whose = "card" if domain == self.script.issuer_domain else "application"
             raise CheckFailed(
